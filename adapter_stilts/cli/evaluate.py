@@ -1,0 +1,60 @@
+"""`adapter-stilts evaluate`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("bundle", metavar="BUNDLE")
+@click.option("--target", required=True, metavar="TASK", help="Target task.")
+@click.option("--recipe", metavar="NAME|PATH", help="For the format's settings.  [default: study]")
+@click.option("--precision", metavar="P", help="fp32 or bf16.")
+@click.option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
+@click.option("--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live.")
+@click.option("--languages", metavar="L[,L...]", help="Evaluate only these.")
+@click.option(
+    "--limit-eval", type=click.IntRange(min=1), metavar="N", help="The first N examples a language."
+)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override any recipe key.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
+@click.option("--device", metavar="D", help="cpu or cuda.  [default: the best at hand]")
+def evaluate(
+    bundle: str,
+    target: str,
+    recipe: str | None,
+    precision: str | None,
+    data: str | None,
+    store: str,
+    languages: str | None,
+    limit_eval: int | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+    device: str | None,
+) -> int:
+    """Evaluate a trained BUNDLE (the `bundle` folder of a train stage) on a target task, zero-shot.
+
+    \b
+    Example:
+      adapter-stilts evaluate runs/train-squad_v1-0123456789ab/bundle --target xquad --data DATA
+    """
+    from pathlib import Path
+
+    from adapter_stilts.cli.session import Session
+    from adapter_stilts.errors import BundleError
+    from adapter_stilts.recipe import load_recipe, parse_override
+    from adapter_stilts.runtime import Runtime, default_cache
+
+    directory = Path(bundle)
+    if not directory.is_dir():
+        raise BundleError(f"{bundle}: no such folder; `train` leaves one as <store>/train-…/bundle")
+    flags = {
+        "target.tasks": [target],
+        "precision": precision,
+        "evaluation.languages": None if languages is None else languages.split(","),
+        "evaluation.limit": limit_eval,
+    }
+    overrides = [(key, value) for key, value in flags.items() if value is not None]
+    resolved = load_recipe(recipe, [*overrides, *map(parse_override, settings)])
+    runtime = Runtime(Path(store), default_cache(), data, device)
+    return Session(resolved, runtime, as_json, directory).run()

@@ -1,0 +1,90 @@
+"""`adapter-stilts`: a lazy group. Help of any verb imports nothing but click."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+# Verb -> its line in the group's help; the module of the same name holds the command.
+VERBS = {
+    "train": "Train intermediate and target tasks, evaluate zero-shot, print the scores.",
+    "evaluate": "Evaluate a trained bundle on a target task.",
+    "tasks": "List the tasks, or show one.",
+    "score": "Score a predictions folder against a labels folder, as XTREME's own scorer does.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a verb's module only when that verb is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"adapter_stilts.cli.{name}"), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in VERBS:
+            from adapter_stilts.errors import UnknownNameError
+
+            raise UnknownNameError("command", args[0], VERBS)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="adapter-stilts", prog_name="adapter-stilts")
+def group() -> None:
+    """Cross-lingual intermediate-task training: train on one task in English, gain on another in 40 languages.
+
+    `adapter-stilts COMMAND --help` tells all of a command. `--debug`, anywhere in the line, shows the traceback
+    of an error.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run and leave with 0, 1 (a run failed), 2 (the command was wrong) or 130 (interrupted)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    sys.exit(run([argument for argument in given if argument != "--debug"], debug))
+
+
+def run(arguments: list[str], debug: bool = False) -> int:
+    """The exit code of a command; every error becomes one message on stderr unless `debug` asks for more."""
+    from adapter_stilts.errors import AdapterStiltsError
+
+    try:
+        result = group.main(arguments, prog_name="adapter-stilts", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except AdapterStiltsError as error:
+        if debug:
+            raise
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        if debug:
+            raise
+        click.echo("interrupted; the same command resumes from the last checkpoint", err=True)
+        return 130
+    except OSError as error:
+        if debug:
+            raise
+        click.echo(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
+        return 1

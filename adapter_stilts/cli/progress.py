@@ -1,0 +1,130 @@
+"""Progress on stderr: a live line on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.run import StageWatch
+from adapter_stilts.train.loop import Step
+
+PLAIN_SECONDS = 10.0
+# Speed and time left are means over about so many steps.
+SMOOTHING = 0.05
+
+
+class Progress(StageWatch):
+    """Shows stage, step, loss, real tokens/s and time left; passes numbers on to trackers."""
+
+    def __init__(self, accelerator: Any = None, quiet: bool = False) -> None:
+        self._accelerator = accelerator
+        self._quiet = quiet
+        self._console = Console(stderr=True)
+        self._live = self._console.is_terminal and not quiet
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[numbers]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._live,
+            transient=True,
+        )
+        self._row: Any = None
+        self._title = ""
+        self._printed = 0.0
+        self._began = 0.0
+        self._speed: float | None = None
+        self._interrupted = False
+        self._tracked = 0
+        self.training = False
+
+    def __enter__(self) -> Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    @property
+    def interrupted(self) -> bool:
+        return self._interrupted
+
+    def interrupt(self) -> None:
+        """Ask the running loop to stop after its step."""
+        self._interrupted = True
+
+    def started(self, stage: Stage, number: int, total: int) -> None:
+        self._title = f"[{number}/{total}] {stage.kind} {stage.task}"
+        self._speed, self._printed, self._began = None, 0.0, time.perf_counter()
+        self.training = False
+
+    def finished(self, stage: Stage, status: str, seconds: float) -> None:
+        if self._row is not None:
+            self._bar.remove_task(self._row)
+            self._row = None
+        self.training = False
+        took = "" if status != "ran" else f" in {_clock(seconds)}"
+        self.say(f"{self._title}: {status}{took}")
+
+    def step(self, step: Step) -> None:
+        self.training = True
+        speed = step.tokens / max(step.seconds, 1e-9)
+        self._speed = speed if self._speed is None else self._speed + SMOOTHING * (speed - self._speed)
+        numbers = f"loss {step.loss:.3f}  {self._speed:,.0f} tokens/s"
+        self._show(step.step, step.total_steps, numbers)
+        if self._accelerator is not None and self._accelerator.trackers:
+            self._tracked += 1
+            values = {"loss": step.loss, "learning_rate": step.learning_rate, "tokens_per_second": speed}
+            self._accelerator.log({f"{self._title}/{k}": v for k, v in values.items()}, step=self._tracked)
+
+    def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
+        found = "  ".join(f"{name} {value:.2f}" for name, value in metrics.items())
+        self.say(f"{self._title}: English dev at step {step}: {found}")
+
+    def predicting(self, done: int, total: int) -> None:
+        elapsed = max(time.perf_counter() - self._began, 1e-9)
+        self._show(done, total, f"{done / elapsed:,.0f} tokens/s")
+
+    def say(self, message: str) -> None:
+        if self._quiet:
+            return
+        if self._live:
+            self._console.print(message, markup=False, highlight=False)
+        else:
+            print(message, file=sys.stderr, flush=True)
+
+    def _show(self, done: int, total: int, numbers: str) -> None:
+        if self._quiet:
+            return
+        if self._live:
+            if self._row is None:
+                self._row = self._bar.add_task(self._title, total=total, completed=done, numbers=numbers)
+            self._bar.update(self._row, completed=done, total=total, numbers=numbers)
+            return
+        now = time.perf_counter()
+        if now - self._printed >= PLAIN_SECONDS:
+            # The first line of a stage only starts the clock: its speed would be that of warming up.
+            first, self._printed = self._printed == 0.0, now
+            if not first:
+                left = (now - self._began) / max(done, 1) * (total - done)
+                print(
+                    f"{self._title}: {done}/{total}  {numbers}  {_clock(left)} left",
+                    file=sys.stderr,
+                    flush=True,
+                )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

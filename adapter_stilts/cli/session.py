@@ -1,0 +1,137 @@
+"""What `train` does between its flags and its table: plan, execute, collect, show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+
+from adapter_stilts.cli import show
+from adapter_stilts.model.backbone import ResolvedBase, resolve_base
+from adapter_stilts.recipe import Base, Recipe
+from adapter_stilts.runtime import Runtime
+from adapter_stilts.stages.plan import Plan, plan, plan_evaluation
+from adapter_stilts.stages.store import Store
+from adapter_stilts.tasks.sources import Source, open_source
+
+
+@dataclass(frozen=True)
+class Session:
+    """One `train` or `evaluate` command.
+
+    Args:
+        bundle: what `evaluate` evaluates; None trains.
+    """
+
+    recipe: Recipe
+    runtime: Runtime
+    as_json: bool
+    bundle: Path | None = None
+
+    @cached_property
+    def source(self) -> Source:
+        return open_source(self.runtime.data)
+
+    @cached_property
+    def plan(self) -> Plan:
+        source = self.source  # a missing data folder is told before the base is looked for
+        if self.bundle is not None:
+            return plan_evaluation(self.recipe, self.base, source, self.bundle)
+        return plan(self.recipe, self.base, source)
+
+    @cached_property
+    def base(self) -> ResolvedBase:
+        return resolve_base(self.recipe.base if self.bundle is None else Base(id=str(self.bundle)))
+
+    def show_plan(self) -> int:
+        """Print the stages, and which of them the store holds."""
+        store = Store(self.runtime.store)
+        stages = [
+            {
+                "key": stage.key,
+                "kind": stage.kind,
+                "task": stage.task,
+                "status": "cached" if store.find(stage) else "to run",
+                "dir": str(store.root / stage.name),
+            }
+            for stage in self.plan.stages
+        ]
+        self._notices()
+        if self.as_json:
+            click.echo(json.dumps({"stages": stages}, indent=2))
+        else:
+            show.stages(stages)
+        return 0
+
+    def run(self) -> int:
+        """Run what is missing, print the results; 1 where a stage failed."""
+        store = Store(self.runtime.store)
+        self._notices()
+        outcomes = self._execute(store)
+        if outcomes is None:  # not the main process of its launch
+            return 0
+        stages = [
+            {
+                "key": outcome.stage.key,
+                "kind": outcome.stage.kind,
+                "task": outcome.stage.task,
+                "status": outcome.status,
+                "dir": str(store.root / outcome.stage.name),
+                **({"error": str(outcome.error)} if outcome.error else {}),
+            }
+            for outcome in outcomes
+        ]
+        cells = self._cells(store)
+        value = {"stages": stages, "results": cells[0]["results"] if cells else {}}
+        if len({cell.inter for cell in self.plan.cells}) > 1:
+            value["cells"] = cells
+        if self.as_json:
+            click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        else:
+            show.results(cells)
+        failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+        codes = [outcome.error.exit_code for outcome in failed if outcome.error is not None]
+        return max(codes, default=0)
+
+    def _execute(self, store: Store) -> Any:
+        if all(store.find(stage) for stage in self.plan.stages):
+            # Nothing to run: the answer is in the store, and torch need not be loaded to read it.
+            return [_Cached(stage) for stage in self.plan.stages]
+        from adapter_stilts.cli.execute import execute_plan
+
+        return execute_plan(self.plan, self.base, self.runtime, self.source, store)
+
+    def _cells(self, store: Store) -> list[dict[str, Any]]:
+        """Per intermediate task: its results by target, as far as they are there."""
+        cells: dict[str, dict[str, Any]] = {}
+        for cell in self.plan.cells:
+            results = cells.setdefault(cell.inter, {})
+            directory = store.find(cell.evaluate)
+            if directory is not None:
+                metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
+                results[cell.target] = _result(metrics)
+        return [{"inter": inter, "results": results} for inter, results in cells.items()]
+
+    def _notices(self) -> None:
+        for notice in self.plan.notices:
+            click.echo(f"note: {notice}", err=True)
+
+
+@dataclass(frozen=True)
+class _Cached:
+    stage: Any
+    status: str = "cached"
+    error: None = None
+
+
+def _result(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: metrics[name]
+        for name in ("languages", "average", "missing", "beside")
+        if name in ("languages", "average") or metrics.get(name)
+    }

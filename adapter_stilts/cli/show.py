@@ -1,0 +1,95 @@
+"""Tables on stdout; plain text where stdout is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+BASELINE = "none"
+
+
+def stages(rows: Sequence[Mapping[str, Any]]) -> None:
+    """A dry run's stages."""
+    table = _table("Stages")
+    for name in ("kind", "task", "status", "directory"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(row["kind"], row["task"], row["status"], row["dir"])
+    _print(table)
+
+
+def results(cells: Sequence[Mapping[str, Any]]) -> None:
+    """Per cell and target: a row a language, the metrics, the average. Several cells: their averages compared."""
+    for cell in cells:
+        for target, result in cell["results"].items():
+            _print(_languages(f"{target}, zero-shot after {cell['inter']}", result))
+    if len(cells) > 1:
+        _print(_compared(cells))
+
+
+def _languages(title: str, result: Mapping[str, Any]) -> Table:
+    names = list(result["average"])
+    beside = result.get("beside", {})
+    extra = sorted({name for values in beside.values() for name in values})
+    table = _table(title)
+    table.add_column("language")
+    for name in [*names, *extra]:
+        table.add_column(name, justify="right")
+    for language, metrics in result["languages"].items():
+        values = [metrics.get(name) for name in names] + [
+            beside.get(language, {}).get(name) for name in extra
+        ]
+        table.add_row(language, *(_number(value) for value in values))
+    means = [_mean([beside[language].get(name) for language in beside]) for name in extra]
+    table.add_section()
+    table.add_row("average", *(_number(value) for value in [*result["average"].values(), *means]))
+    return table
+
+
+def _compared(cells: Sequence[Mapping[str, Any]]) -> Table:
+    targets = list(dict.fromkeys(target for cell in cells for target in cell["results"]))
+    scores = {
+        cell["inter"]: {target: task_score(result) for target, result in cell["results"].items()}
+        for cell in cells
+    }
+    table = _table("Average over languages, by intermediate task" + (" (gain)" if BASELINE in scores else ""))
+    table.add_column("intermediate")
+    for target in targets:
+        table.add_column(target, justify="right")
+    for inter, row in scores.items():
+        shown = []
+        for target in targets:
+            value, base = row.get(target), scores.get(BASELINE, {}).get(target)
+            gain = f" ({value - base:+.2f})" if None not in (value, base) and inter != BASELINE else ""  # type: ignore[operator]
+            shown.append(_number(value) + gain)
+        table.add_row(inter, *shown)
+    return table
+
+
+def task_score(result: Mapping[str, Any]) -> float | None:
+    """A task's score: the mean of its metrics' averages ((EM + F1) / 2 for questions, as XTREME has it)."""
+    return _mean(list(result["average"].values()))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left")
+
+
+def _print(table: Table) -> None:
+    console = Console(width=None if Console().is_terminal else 120)
+    with console.capture() as capture:
+        console.print(table)
+    click.echo(capture.get().rstrip())

@@ -1,0 +1,82 @@
+"""`adapter-stilts tasks`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from adapter_stilts.tasks.base import Task
+    from adapter_stilts.tasks.sources import Source
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--data", metavar="DIR", help="Tell which splits and languages this folder holds.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list of the tasks on stdout.")
+def tasks(name: str | None, data: str | None, as_json: bool) -> None:
+    """List the tasks, or show NAME alone: role, format, languages, what trains it, metric, licence."""
+    import json
+
+    from adapter_stilts.tasks import all_tasks, get_task
+    from adapter_stilts.tasks.sources import open_source
+
+    source = open_source(data) if data is not None else None
+    chosen = all_tasks() if name is None else (get_task(name),)
+    rows = [_row(task, source) for task in chosen]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    elif name is None:
+        _list(rows)
+    else:
+        for key, value in rows[0].items():
+            click.echo(f"{key:<12} {_text(value)}")
+
+
+def _row(task: Task, source: Source | None) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": task.name,
+        "role": task.role,
+        "format": task.format,
+        "languages": list(task.languages),
+        "train_task": task.train_task,
+        "metric": list(task.metric),
+        "labels": list(task.labels),
+        "options": {name: list(values) for name, values in task.options.items()},
+        "dataset": task.dataset,
+        "paper": task.paper,
+        "licence": task.licence,
+    }
+    if source is not None:
+        row["at_hand"] = {split: list(source.languages(task, split)) for split in task.files}
+    return row
+
+
+def _list(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    columns = ["name", "role", "format", "languages", "train_task", "metric"]
+    columns += ["at_hand"] if "at_hand" in rows[0] else ["licence"]
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        shown = {**row, "languages": str(len(row["languages"]))}
+        if "at_hand" in row:
+            held = row["at_hand"]
+            shown["at_hand"] = ", ".join(f"{split}: {len(found)}" for split, found in held.items() if found)
+        table.add_row(*(_text(shown[column]) for column in columns))
+    console = Console(width=None if Console().is_terminal else 140)
+    with console.capture() as capture:
+        console.print(table)
+    click.echo(capture.get().rstrip())
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(value) or "–"
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_text(inner)}" for key, inner in value.items()) or "–"
+    return "–" if value is None else str(value)

@@ -1,0 +1,125 @@
+"""`adapter-stilts train`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.option(
+    "--inter",
+    multiple=True,
+    metavar="TASK",
+    help="Intermediate task, or `none` for the baseline. Repeat to compare several.",
+)
+@click.option("--target", metavar="TASK[,TASK...]", help="Target task or tasks.")
+@click.option("--mode", metavar="MODE", help="What is trained: full.")
+@click.option("--recipe", metavar="NAME|PATH", help="A shipped recipe or a TOML file.  [default: study]")
+@click.option("--base", metavar="ID|DIR", help="The encoder: a hub id or a folder.  [default: the recipe's]")
+@click.option("--precision", metavar="P", help="fp32 or bf16.")
+@click.option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
+@click.option("--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live.")
+@click.option("--seed", type=int, metavar="N", help="Of new heads, dropout and the order of examples.")
+@click.option("--languages", metavar="L[,L...]", help="Evaluate only these.")
+@click.option("--limit-train", type=click.IntRange(min=1), metavar="N", help="Train on the first N examples.")
+@click.option(
+    "--limit-eval", type=click.IntRange(min=1), metavar="N", help="Evaluate the first N a language."
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override any recipe key, e.g. target.epochs=2.",
+)
+@click.option("--dry-run", is_flag=True, help="Show the stages and what is done already; run nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
+@click.option("--device", metavar="D", help="cpu or cuda.  [default: the best at hand]")
+@click.option("--micro-batch-tokens", type=click.IntRange(min=1), metavar="N", help="Tokens of one pass.")
+@click.option(
+    "--checkpoint-seconds",
+    type=float,
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help="Between checkpoints.",
+)
+@click.option("--track", multiple=True, metavar="NAME", help="A tracker of accelerate's, e.g. tensorboard.")
+def train(
+    inter: tuple[str, ...],
+    target: str | None,
+    mode: str | None,
+    recipe: str | None,
+    base: str | None,
+    precision: str | None,
+    data: str | None,
+    store: str,
+    seed: int | None,
+    languages: str | None,
+    limit_train: int | None,
+    limit_eval: int | None,
+    settings: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+    device: str | None,
+    micro_batch_tokens: int | None,
+    checkpoint_seconds: float,
+    track: tuple[str, ...],
+) -> int:
+    """Train on an intermediate task, then on a target task, in English; evaluate in every language.
+
+    Finished stages are kept in the store: the same command answers from it, an interrupted one resumes.
+
+    \b
+    Examples:
+      adapter-stilts train --inter hellaswag --target tydiqa --mode full
+      adapter-stilts train --inter none --inter hellaswag --target xquad,udpos --data DATA --base DIR
+      adapter-stilts train --target xnli --data DATA --set target.train_task=snli
+    """
+    from pathlib import Path
+
+    from adapter_stilts.cli.session import Session
+    from adapter_stilts.recipe import load_recipe, parse_override
+    from adapter_stilts.runtime import Runtime, default_cache
+
+    flags = {
+        "intermediate.tasks": _cells(inter) if inter else None,
+        "target.tasks": _names(target),
+        "mode": mode,
+        "base.id": base,
+        "precision": precision,
+        "seed": seed,
+        "evaluation.languages": _names(languages),
+        "evaluation.limit": limit_eval,
+        "intermediate.limit_train": limit_train,
+        "target.limit_train": limit_train,
+    }
+    overrides = [(key, value) for key, value in flags.items() if value is not None]
+    resolved = load_recipe(recipe, [*overrides, *map(parse_override, settings)])
+    runtime = Runtime(
+        Path(store),
+        default_cache(),
+        data,
+        device,
+        micro_batch_tokens,
+        checkpoint_seconds=checkpoint_seconds,
+        trackers=track,
+    )
+    session = Session(resolved, runtime, as_json)
+    return session.show_plan() if dry_run else session.run()
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _cells(inter: tuple[str, ...]) -> list[str]:
+    from adapter_stilts.errors import UsageError
+
+    for name in inter:
+        if "," in name:
+            raise UsageError(
+                f"--inter {name}: one stage over several tasks is not there yet; "
+                "repeat --inter to compare tasks one by one"
+            )
+    return list(dict.fromkeys(inter))

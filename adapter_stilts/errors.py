@@ -1,0 +1,94 @@
+"""What the user sees when something is wrong.
+
+    AdapterStiltsError              exit 1: the run could not go on
+    ├── UsageError                  exit 2: the command or the recipe asks for something that is not there
+    │   └── UnknownNameError        a task, language, key ... that does not exist; offers the nearest one
+    ├── DataError                   a data file is missing, truncated or malformed (file and line)
+    ├── SourceUnavailableError      the hub cannot be reached or refuses
+    ├── StoreError                  the store cannot be read or written (newer schema, disk full)
+    ├── BundleError                 a bundle is damaged or belongs to another base
+    ├── CheckpointError             no usable checkpoint
+    └── TrainingError               the loss is not a number, memory is exhausted
+
+Every message carries the value that was met, the valid choices or the reason, and the next step.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class AdapterStiltsError(Exception):
+    """Base of everything this package raises on purpose; `exit_code` is what the CLI leaves with."""
+
+    exit_code = 1
+
+
+class UsageError(AdapterStiltsError):
+    """The command line or the recipe is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that is not among the valid ones.
+
+    Args:
+        kind: what was named, e.g. ``"task"``.
+        name: the value met.
+        choices: the valid names.
+        hint: the next step, appended to the message.
+    """
+
+    def __init__(self, kind: str, name: str, choices: Iterable[str], hint: str = "") -> None:
+        self.kind, self.name, self.choices = kind, name, tuple(choices)
+        nearest = nearest_name(name, self.choices)
+        message = f"unknown {kind} {name!r}"
+        message += f"; did you mean {nearest!r}?" if nearest else "."
+        if self.choices:
+            message += f" Choices: {', '.join(self.choices)}."
+        super().__init__(f"{message} {hint}".strip())
+
+
+class DataError(AdapterStiltsError):
+    """A data file that is missing, truncated or malformed.
+
+    Args:
+        path: the file.
+        line: 1-based line (or record) the reader stood at; None where the whole file is meant.
+        why: the reason, and the next step where there is one.
+    """
+
+    def __init__(self, path: str | Path, line: int | None, why: str) -> None:
+        self.path, self.line, self.why = str(path), line, why
+        where = f"{path}:{line}" if line is not None else str(path)
+        super().__init__(f"{where}: {why}")
+
+
+class SourceUnavailableError(AdapterStiltsError):
+    """A data set or model could not be fetched from the hub."""
+
+
+class StoreError(AdapterStiltsError):
+    """The store cannot be used: written by a newer version, disk full, not writable."""
+
+
+class BundleError(AdapterStiltsError):
+    """A bundle is damaged, incomplete, or was made for another base or task."""
+
+
+class CheckpointError(AdapterStiltsError):
+    """No checkpoint of an interrupted stage can be read."""
+
+
+class TrainingError(AdapterStiltsError):
+    """Training cannot go on: the loss is not a number, or memory does not suffice."""
+
+
+def nearest_name(name: str, choices: Iterable[str]) -> str | None:
+    """The choice most similar to ``name``, or None where nothing is close."""
+    lowered = {choice.lower(): choice for choice in choices}
+    found = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.55)
+    return lowered[found[0]] if found else None

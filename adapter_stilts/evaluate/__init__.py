@@ -1,0 +1,1 @@
+"""Metrics, and the benchmarks they are averaged over."""

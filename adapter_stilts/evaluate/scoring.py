@@ -1,0 +1,109 @@
+"""Predictions against gold answers: a task's metrics, the scores of each example, and the submission's content."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapter_stilts.evaluate.metrics import squad_exact_match, squad_f1, tagging_scores
+from adapter_stilts.tasks.base import Task
+
+Row = dict[str, float | str]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One language's result.
+
+    Args:
+        metrics: in percent, by the official scorer's names; what averages and selection use.
+        rows: one an example: its id and what the metrics were counted from (for significance tests).
+        submission: predictions as `xtreme.write_predictions` takes them.
+        beside: reported, but no part of the score (the other direction of retrieval).
+    """
+
+    metrics: dict[str, float]
+    rows: list[Row]
+    submission: Any
+    beside: dict[str, float] = field(default_factory=dict)
+
+
+def score(task: Task, examples: Sequence[Any], predictions: Sequence[Any]) -> Scored:
+    """Score one language's predictions by the task's format."""
+    return _SCORERS[task.format](examples, predictions)
+
+
+def _labels(examples: Sequence[Any], predictions: Sequence[Any]) -> Scored:
+    rows: list[Row] = [
+        {"id": example.id, "accuracy": 100.0 * (example.label == predicted)}
+        for example, predicted in zip(examples, predictions, strict=True)
+        if example.label is not None
+    ]
+    return Scored(_means(rows, "accuracy"), rows, list(predictions))
+
+
+def _answers(examples: Sequence[Any], predictions: Sequence[str]) -> Scored:
+    rows: list[Row] = []
+    for example, predicted in zip(examples, predictions, strict=True):
+        gold = [answer.text for answer in example.answers]
+        if gold:
+            exact, overlap = squad_exact_match(predicted, gold), squad_f1(predicted, gold)
+            rows.append({"id": example.id, "exact_match": 100.0 * exact, "f1": 100.0 * overlap})
+    texts = {example.id: text for example, text in zip(examples, predictions, strict=True)}
+    return Scored(_means(rows, "exact_match", "f1"), rows, texts)
+
+
+def _tags(examples: Sequence[Any], predictions: Sequence[Sequence[str]]) -> Scored:
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    pairs = [(e, p) for e, p in zip(examples, predictions, strict=True) if e.tags is not None]
+    rows: list[Row] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # seqeval warns at every tag without B- or I-
+        for example, predicted in pairs:
+            gold, found = set(get_entities(list(example.tags))), set(get_entities(list(predicted)))
+            rows.append(
+                {"id": example.id, "gold": len(gold), "predicted": len(found), "correct": len(gold & found)}
+            )
+    metrics = tagging_scores([e.tags for e, _ in pairs], [p for _, p in pairs]) if pairs else {}
+    return Scored({"f1": metrics["f1"]} if metrics else {}, rows, list(predictions))
+
+
+def _nearest(examples: Sequence[Any], predictions: Sequence[int]) -> Scored:
+    """Accuracy of finding, for each English sentence, its foreign one; the other direction beside it."""
+    sides = {
+        side: [(example, predicted) for example, predicted in zip(examples, predictions, strict=True)
+               if example.side == side]
+        for side in ("english", "foreign")
+    }  # fmt: skip
+    hits: dict[str, list[Row]] = {}
+    for side, other in (("english", "foreign"), ("foreign", "english")):
+        pool = [example.pair for example, _ in sides[other]]
+        hits[side] = [
+            {"id": example.id, "accuracy": 100.0 * (pool[predicted] == example.pair)}
+            for example, predicted in sides[side]
+            if example.pair is not None
+        ]
+    return Scored(
+        _means(hits["english"], "accuracy"),
+        hits["english"],
+        [predicted for _, predicted in sides["english"]],
+        {"accuracy_foreign_to_english": _means(hits["foreign"], "accuracy").get("accuracy", 0.0)},
+    )
+
+
+def _means(rows: Sequence[Row], *names: str) -> dict[str, float]:
+    if not rows:
+        return {}
+    return {name: sum(float(row[name]) for row in rows) / len(rows) for name in names}
+
+
+_SCORERS: Mapping[str, Callable[[Sequence[Any], Sequence[Any]], Scored]] = {
+    "pair_classification": _labels,
+    "multiple_choice": _labels,
+    "span_qa": _answers,
+    "tagging": _tags,
+    "retrieval": _nearest,
+}

@@ -1,0 +1,88 @@
+"""What a format module offers. Everything specific to a task's shape stands in its one file.
+
+A training *item* is what a shuffle moves as a whole: a multiple-choice row with all its choices, one window of
+a question or a sentence. Losses are sums over *units* (items, or labelled words), divided by the units of
+the whole optimizer step, so that how a step is cut into sub-batches does not change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from adapter_stilts.formats.examples import Example
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adapter_stilts.formats.features import Column, Features, Indices
+
+
+class FormatSettings(BaseModel):
+    """Base of every format's settings; resolved values are part of a stage's key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True)
+class HeadShape:
+    """The head on top of the encoder, by shape, so that formats need no torch to be described.
+
+    Args:
+        states: what it reads: the first token's state of a sequence, or every token's.
+        dense: a square layer and tanh before the output layer (as the pooler of BERT, the dense layer of
+            RobertaClassificationHead).
+        outputs: width of the output layer.
+    """
+
+    states: Literal["first_token", "all_tokens"]
+    dense: bool
+    outputs: int
+
+
+class Format(Protocol):
+    """The interface of a module in `formats/`."""
+
+    SCHEMA: int
+    """Raised when `encode` changes what it returns; part of the key of encoded features."""
+    ITEMS: Literal["examples", "sequences"]
+    """What an item is: an example with all its sequences, or each sequence."""
+    Settings: type[FormatSettings]
+
+    def head_shape(self, labels: Sequence[str]) -> HeadShape | None:
+        """The head, or None where the encoder's states are the result."""
+
+    def encode(
+        self, examples: Sequence[Example], tokenizer: Any, settings: Any, labels: Sequence[str]
+    ) -> Features:
+        """Examples to arrays. Raises DataError-worthy ValueError on an example that cannot be encoded."""
+
+    def units(self, features: Features, items: Indices) -> float:
+        """What a step's summed loss is divided by."""
+
+    def loss_sum(
+        self, outputs: Sequence[Tensor], parts: Sequence[Indices], features: Features, items: Indices
+    ) -> Tensor:
+        """Summed loss of the items.
+
+        Args:
+            outputs: the head's outputs of each sub-batch: (sequences, outputs), or
+                (sequences, tokens, outputs) with -inf nowhere; padding is told by the features' lengths.
+            parts: the sequences of each sub-batch, in the order of its rows.
+        """
+
+    def reduce(self, outputs: Tensor, features: Features, rows: Indices, settings: Any) -> dict[str, Column]:
+        """Per-sequence results of one batch, small enough to keep for a whole split."""
+
+    def decode(
+        self,
+        examples: Sequence[Example],
+        features: Features,
+        reduced: Mapping[str, Column],
+        settings: Any,
+        labels: Sequence[str],
+    ) -> list[Any]:
+        """Predictions, one an example."""

@@ -1,0 +1,76 @@
+"""The example of each format: what a task's row becomes, and all that a format knows of it.
+
+Examples are plain values. Text is kept untouched: nothing is stripped or normalised, because answer
+offsets count code points of the original (some contexts begin with U+FEFF, and the offset counts it).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class PairClassificationExample:
+    """Two sentences and the name of their relation (None where the split has no labels)."""
+
+    id: str
+    premise: str
+    hypothesis: str
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MultipleChoiceExample:
+    """A prompt and its continuations; `label` is the index of the right one (None on unlabelled splits)."""
+
+    id: str
+    prompt: str
+    choices: tuple[str, ...]
+    label: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A gold answer: `text == context[start : start + len(text)]`, `start` in code points."""
+
+    text: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpanQAExample:
+    """A question on a context. No answers: unanswerable where the task allows it, else unlabelled."""
+
+    id: str
+    question: str
+    context: str
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaggingExample:
+    """A sentence as words, and one tag a word (None on unlabelled splits)."""
+
+    id: str
+    words: tuple[str, ...]
+    tags: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalExample:
+    """One sentence of a bilingual pool.
+
+    `pair` names the gold alignment: the foreign and the English sentence of one translation pair carry the
+    same one; None is a sentence without a known translation (a distractor, or a split without labels).
+    """
+
+    id: str
+    text: str
+    side: Literal["foreign", "english"]
+    pair: str | None
+
+
+Example: TypeAlias = (
+    PairClassificationExample | MultipleChoiceExample | SpanQAExample | TaggingExample | RetrievalExample
+)

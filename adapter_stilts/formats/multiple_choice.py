@@ -1,0 +1,102 @@
+"""A prompt and several continuations; each choice is scored with one output, softmax runs over the choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from adapter_stilts.formats.base import FormatSettings, HeadShape
+from adapter_stilts.formats.examples import MultipleChoiceExample
+from adapter_stilts.formats.features import Array, Column, Features, Indices, slice_indices
+from adapter_stilts.formats.tokens import assemble, template_of, tokenize
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SCHEMA = 1
+ITEMS: Literal["examples", "sequences"] = "examples"
+
+
+class Settings(FormatSettings):
+    max_length: int = Field(default=256, ge=8)
+    """Tokens of prompt and choice, special ones included. The prompt is cut at its start, a choice never."""
+
+
+def head_shape(labels: Sequence[str]) -> HeadShape:
+    return HeadShape("first_token", dense=True, outputs=1)
+
+
+def encode(
+    examples: Sequence[MultipleChoiceExample], tokenizer: Any, settings: Settings, labels: Sequence[str]
+) -> Features:
+    """Raises ValueError naming the example where a choice alone exceeds the window."""
+    counts = np.asarray([len(example.choices) for example in examples], dtype=np.int64)
+    owners = np.repeat(np.arange(len(examples)), counts)
+    prompts = tokenize(tokenizer, [example.prompt for example in examples]).ids
+    choices = tokenize(tokenizer, [choice for example in examples for choice in example.choices]).ids
+    template = template_of(tokenizer, pair=True)
+    room = settings.max_length - template.num_special - choices.lengths
+    if (room < 0).any():
+        row = int(room.argmin())
+        raise ValueError(
+            f"example {examples[owners[row]].id!r}: a choice has {choices.lengths[row]} tokens, more than fit "
+            f"a window of {settings.max_length}; choices are never cut: "
+            "raise --set formats.multiple_choice.max_length"
+        )
+    kept = np.minimum(prompts.lengths[owners], room)
+    layout = assemble(
+        template,
+        prompts,
+        (prompts.offsets[1:][owners] - kept, kept),
+        choices,
+        (choices.offsets[:-1], choices.lengths),
+    )
+    gold = np.asarray([-1 if e.label is None else e.label for e in examples], dtype=np.int64)
+    sequences = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return Features(layout.input_ids, sequences, layout.token_types, per_example={"label": gold})
+
+
+def units(features: Features, items: Indices) -> float:
+    return float(len(items))
+
+
+def loss_sum(
+    outputs: Sequence[Tensor], parts: Sequence[Indices], features: Features, items: Indices
+) -> Tensor:
+    """The choices of a row may have run in different sub-batches: scores are gathered before the softmax."""
+    import torch
+
+    scores = torch.cat([output.float().reshape(-1) for output in outputs])
+    sequences = np.concatenate(parts)
+    counts = np.diff(features.sequences)[items]
+    wanted = slice_indices(features.sequences[:-1][items], counts)
+    order = np.argsort(sequences)
+    places = order[np.searchsorted(sequences, wanted, sorter=order)]
+    table = scores.new_full((len(items), int(counts.max())), -torch.inf)
+    rows, columns = np.repeat(np.arange(len(items)), counts), slice_indices(np.zeros_like(counts), counts)
+    index = (torch.as_tensor(rows, device=scores.device), torch.as_tensor(columns, device=scores.device))
+    table = table.index_put(index, scores[torch.as_tensor(places, device=scores.device)])
+    labels = torch.as_tensor(features.per_example["label"][items], device=scores.device)
+    return torch.nn.functional.cross_entropy(table, labels, reduction="sum")
+
+
+def reduce(outputs: Tensor, features: Features, rows: Indices, settings: Settings) -> dict[str, Column]:
+    return {"score": outputs.float().reshape(-1).cpu().numpy()}
+
+
+def decode(
+    examples: Sequence[MultipleChoiceExample],
+    features: Features,
+    reduced: Mapping[str, Column],
+    settings: Settings,
+    labels: Sequence[str],
+) -> list[int]:
+    """Index of the best-scored choice of each row; the first of equals."""
+    score = reduced["score"]
+    assert isinstance(score, np.ndarray)
+    bounds: Array = features.sequences
+    return [int(score[start:end].argmax()) for start, end in pairwise(bounds)]

@@ -1,0 +1,89 @@
+"""Two sentences, one label: NLI and paraphrase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from adapter_stilts.formats.base import FormatSettings, HeadShape
+from adapter_stilts.formats.examples import PairClassificationExample
+from adapter_stilts.formats.features import Column, Features, Indices
+from adapter_stilts.formats.tokens import assemble, template_of, tokenize
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SCHEMA = 1
+ITEMS: Literal["examples", "sequences"] = "examples"
+
+
+class Settings(FormatSettings):
+    max_length: int = Field(default=256, ge=8)
+    """Tokens of a sequence, special ones included; the longer sentence is cut first, at its end."""
+
+
+def head_shape(labels: Sequence[str]) -> HeadShape:
+    return HeadShape("first_token", dense=True, outputs=len(labels))
+
+
+def encode(
+    examples: Sequence[PairClassificationExample], tokenizer: Any, settings: Settings, labels: Sequence[str]
+) -> Features:
+    premises = tokenize(tokenizer, [example.premise for example in examples]).ids
+    hypotheses = tokenize(tokenizer, [example.hypothesis for example in examples]).ids
+    template = template_of(tokenizer, pair=True)
+    first, second = cut_longest_first(
+        premises.lengths, hypotheses.lengths, settings.max_length - template.num_special
+    )
+    layout = assemble(
+        template, premises, (premises.offsets[:-1], first), hypotheses, (hypotheses.offsets[:-1], second)
+    )
+    index = {label: row for row, label in enumerate(labels)}
+    gold = np.asarray([-1 if e.label is None else index[e.label] for e in examples], dtype=np.int64)
+    return Features(
+        layout.input_ids, np.arange(len(examples) + 1), layout.token_types, per_example={"label": gold}
+    )
+
+
+def cut_longest_first(first: Indices, second: Indices, room: int) -> tuple[Indices, Indices]:
+    """Lengths after cutting the longer of two texts first (Transformers' ``longest_first``)."""
+    shorter = np.minimum(first, second)
+    longer = np.where(first + second > room, np.maximum(shorter, room - shorter), np.maximum(first, second))
+    both_long = shorter + longer > room
+    shorter = np.where(both_long, room // 2, shorter)
+    longer = np.where(both_long, room - room // 2, longer)
+    swapped = first > second
+    return np.where(swapped, longer, shorter), np.where(swapped, shorter, longer)
+
+
+def units(features: Features, items: Indices) -> float:
+    return float(len(items))
+
+
+def loss_sum(
+    outputs: Sequence[Tensor], parts: Sequence[Indices], features: Features, items: Indices
+) -> Tensor:
+    import torch
+
+    logits = torch.cat(list(outputs)).float()
+    labels = torch.as_tensor(features.per_example["label"][np.concatenate(parts)], device=logits.device)
+    return torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
+
+
+def reduce(outputs: Tensor, features: Features, rows: Indices, settings: Settings) -> dict[str, Column]:
+    return {"logits": outputs.float().cpu().numpy()}
+
+
+def decode(
+    examples: Sequence[PairClassificationExample],
+    features: Features,
+    reduced: Mapping[str, Column],
+    settings: Settings,
+    labels: Sequence[str],
+) -> list[str]:
+    logits = reduced["logits"]
+    assert isinstance(logits, np.ndarray)
+    return [labels[row] for row in logits.argmax(axis=1)]

@@ -1,0 +1,159 @@
+"""The pretrained encoder: found, fingerprinted, loaded. Version-sensitive Transformers calls stand here."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapter_stilts.errors import BundleError, SourceUnavailableError, UsageError
+from adapter_stilts.io import sha256_directory
+from adapter_stilts.recipe import Base
+
+
+@dataclass(frozen=True)
+class ResolvedBase:
+    """A base whose revision is settled.
+
+    Args:
+        location: a local folder, or the hub id.
+        commit: the hub commit; None for a folder.
+        fingerprint: the commit, or sha256 over the folder's config, tokenizer and weights.
+        config: the encoder's config.json.
+    """
+
+    id: str
+    location: str
+    commit: str | None
+    fingerprint: str
+    config: dict[str, Any]
+
+    @property
+    def max_length(self) -> int | None:
+        """Longest sequence the encoder has positions for; None where it has no limit."""
+        positions = self.config.get("max_position_embeddings")
+        if positions is None:
+            return None
+        # RoBERTa-like position ids start after the padding id.
+        offset = self.config.get("pad_token_id", 0) + 1 if "roberta" in self.config["model_type"] else 0
+        return int(positions) - offset
+
+
+def resolve_base(base: Base) -> ResolvedBase:
+    """Find a base without loading its weights.
+
+    Raises:
+        UsageError: the folder holds no encoder.
+        SourceUnavailableError: the hub cannot be reached, refuses, or has no such model.
+    """
+    folder = Path(base.id)
+    if folder.is_dir():
+        return _resolve_folder(base.id, folder)
+    if base.id.startswith((".", "/", "~")) or base.id.count("/") != 1:
+        raise UsageError(f"--base {base.id}: no such folder, and not a hub id (org/name)")
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        config_path = Path(hf_hub_download(base.id, "config.json", revision=base.revision))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise _unavailable(base.id, error) from error
+    commit = config_path.parent.name
+    return ResolvedBase(base.id, base.id, commit, commit, json.loads(config_path.read_text(encoding="utf-8")))
+
+
+def _resolve_folder(name: str, folder: Path) -> ResolvedBase:
+    names = [path.name for path in folder.iterdir() if path.is_file()]
+    weights = [n for n in names if n.endswith(".safetensors") or n.startswith("pytorch_model")]
+    if "config.json" not in names or not weights:
+        raise UsageError(
+            f"--base {name}: needs config.json and model.safetensors (as save_pretrained writes them); "
+            f"found {', '.join(sorted(names)) or 'nothing'}"
+        )
+    tokenizer = [n for n in names if n.startswith(("tokenizer", "sentencepiece", "vocab", "special_tokens"))]
+    if not tokenizer:
+        raise UsageError(f"--base {name}: holds no tokenizer (tokenizer.json)")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    fingerprint = sha256_directory(folder, ["config.json", *weights, *tokenizer])
+    return ResolvedBase(name, str(folder), None, fingerprint, config)
+
+
+def load_tokenizer(base: ResolvedBase) -> Any:
+    """The fast tokenizer. Raises UsageError where the base has only a slow one."""
+    from transformers import AutoTokenizer
+
+    with _quiet():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(base.location, revision=base.commit or "main")
+        except (OSError, ValueError) as error:
+            raise _unavailable(base.id, error) from error
+    if not tokenizer.is_fast:
+        raise UsageError(f"{base.id}: has no fast tokenizer, whose character offsets the formats need")
+    return tokenizer
+
+
+def load_encoder(
+    location: str, commit: str | None, dropout: float | None, gradient_checkpointing: bool
+) -> Any:
+    """The encoder in fp32, without pooler or heads, from a base or from a full bundle.
+
+    Args:
+        dropout: replaces the encoder's own rates; None keeps them.
+
+    Raises:
+        BundleError: a weight of the encoder is missing (it would be random without a word).
+        SourceUnavailableError: the weights cannot be fetched.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    with _quiet():
+        try:
+            config = AutoConfig.from_pretrained(location, revision=commit or "main")
+            if dropout is not None:
+                for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout_rate"):
+                    if hasattr(config, name):
+                        setattr(config, name, dropout)
+            arguments: dict[str, Any] = {
+                "config": config,
+                "dtype": torch.float32,
+                "revision": commit or "main",
+            }
+            if "add_pooling_layer" in inspect.signature(AutoModel._model_mapping[type(config)]).parameters:
+                arguments["add_pooling_layer"] = False
+            encoder, loading = AutoModel.from_pretrained(location, output_loading_info=True, **arguments)
+        except (OSError, ValueError) as error:
+            raise _unavailable(location, error) from error
+    missing = [name for name in loading["missing_keys"] if "pooler" not in name]
+    if missing or loading["mismatched_keys"]:
+        shown = [*missing, *(str(key) for key in loading["mismatched_keys"])][:3]
+        raise BundleError(f"{location}: weights missing or of another shape for {', '.join(shown)} ...")
+    if gradient_checkpointing:
+        encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return encoder
+
+
+class _quiet:
+    """Transformers' advice on unused heads and its progress bars say nothing a user of ours can act on."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self._verbosity = logging.get_verbosity()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        from transformers.utils import logging
+
+        logging.set_verbosity(self._verbosity)
+
+
+def _unavailable(name: str, error: Exception) -> SourceUnavailableError:
+    cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return SourceUnavailableError(
+        f"cannot load the encoder {name!r}: {cause} Give a local folder with --base DIR, or fetch it once online "
+        "and then work offline from the cache with HF_HUB_OFFLINE=1"
+    )

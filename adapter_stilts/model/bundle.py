@@ -1,0 +1,130 @@
+"""Bundles: the files of one trained thing, loadable by its own library, with our account of it beside them.
+
+    config.json, model.safetensors     Transformers' own task class (full)
+    tokenizer.json ...                 the tokenizer it was trained with
+    bundle.json                        what it is: base, task, labels, parents, metrics, versions
+    README.md                          a model card
+    SHA256SUMS                         digests of all of the above
+
+Safetensors only: no pickle is written or read.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from adapter_stilts.errors import BundleError
+from adapter_stilts.io import sha256_file, write_json, write_text
+
+SCHEMA = 1
+DIGESTS = "SHA256SUMS"
+_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+class BundleInfo(BaseModel):
+    """bundle.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = SCHEMA
+    tuning: str
+    base: str
+    base_revision: str | None
+    base_fingerprint: str
+    task: str
+    format: str
+    labels: tuple[str, ...]
+    settings: dict[str, Any]
+    """Resolved settings of the stage and of its format."""
+    parents: tuple[str, ...]
+    """Keys of the stages it was trained from."""
+    metrics: dict[str, float]
+    """English dev metrics of the chosen checkpoint, in percent."""
+    versions: dict[str, str]
+
+
+def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any) -> None:
+    """Complete a directory that already holds the weights."""
+    tokenizer.save_pretrained(directory)
+    write_json(directory / "bundle.json", info.model_dump())
+    write_text(directory / "README.md", model_card(info))
+    names = sorted(path.name for path in directory.iterdir() if path.name != DIGESTS)
+    write_text(directory / DIGESTS, "".join(f"{sha256_file(directory / name)}  {name}\n" for name in names))
+
+
+def read_bundle(directory: Path) -> BundleInfo:
+    """Read and verify a bundle.
+
+    Raises:
+        BundleError: not a bundle, a newer schema, a file missing, changed or not listed, or a pickle.
+    """
+    path = directory / "bundle.json"
+    if not path.is_file():
+        raise BundleError(
+            f"{directory}: not a bundle (no bundle.json); `train` leaves one in each train stage"
+        )
+    _verify(directory)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        newer = isinstance(values, dict) and values.get("schema_version", 0) > SCHEMA
+        if newer:
+            raise BundleError(
+                f"{directory}: written by a newer version (schema {values['schema_version']}); upgrade"
+            )
+        return BundleInfo.model_validate(values)
+    except (ValidationError, ValueError) as error:
+        raise BundleError(f"{path}: {error}") from error
+
+
+def bundle_digest(directory: Path) -> str:
+    """What identifies a bundle's content: the digest of its digests."""
+    return sha256_file(directory / DIGESTS)
+
+
+def copy_bundle(source: Path, target: Path) -> None:
+    """Copy the listed files of a bundle."""
+    shutil.copytree(source, target)
+
+
+def _verify(directory: Path) -> None:
+    listing = directory / DIGESTS
+    if not listing.is_file():
+        raise BundleError(f"{directory}: {DIGESTS} is missing, so nothing in it can be trusted")
+    listed = {}
+    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), 1):
+        digest, separator, name = line.partition("  ")
+        if not separator or "/" in name or name.startswith("."):
+            raise BundleError(f"{listing}:{number}: not 'DIGEST  NAME' with a plain name: {line!r}")
+        listed[name] = digest
+    present = {path.name for path in directory.iterdir()} - {DIGESTS}
+    for name in sorted(present - listed.keys()):
+        kind = "a pickle, which is never read" if name.endswith(_PICKLES) else "not listed in " + DIGESTS
+        raise BundleError(f"{directory / name}: {kind}")
+    for name, digest in listed.items():
+        if name not in present:
+            raise BundleError(f"{directory}: {name} is listed in {DIGESTS} but missing")
+        if sha256_file(directory / name) != digest:
+            raise BundleError(f"{directory / name}: its digest differs from {DIGESTS}: damaged or changed")
+
+
+def model_card(info: BundleInfo) -> str:
+    """A short card with hub front matter."""
+    metrics = ", ".join(f"{name} {value:.1f}" for name, value in sorted(info.metrics.items())) or "none"
+    return f"""---
+library_name: {"transformers" if info.tuning == "full" else "peft"}
+base_model: {info.base}
+tags: [adapter-stilts, cross-lingual, {info.format.replace("_", "-")}]
+---
+
+# {info.task} ({info.tuning})
+
+Trained on `{info.task}` in English from `{info.base}` with adapter-stilts
+{info.versions.get("adapter-stilts", "")}. English dev: {metrics}.
+
+`bundle.json` holds every setting; `SHA256SUMS` the digests of all files.
+"""

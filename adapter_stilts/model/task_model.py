@@ -1,0 +1,123 @@
+"""Encoder and head as one module that runs a whole micro-batch: sub-batches of equal-length sequences, one loss.
+
+The module takes all sub-batches in one call so that wrappers which count forward passes (DDP, FSDP) see one, and
+so that the embedding table, which at 250,002 rows dwarfs everything else, is looked up once: its dense gradient
+is then built once a micro-batch instead of once a sub-batch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from adapter_stilts.formats.base import Format
+from adapter_stilts.formats.features import Features, Indices
+from adapter_stilts.model.heads import Head
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """What one forward and backward pass works on.
+
+    Args:
+        features: the split the sequences belong to.
+        items: training items, all whole.
+        parts: the sequences of each sub-batch.
+        scale: factor on the summed loss (one over the units of the optimizer step).
+    """
+
+    features: Features
+    items: Indices
+    parts: Sequence[Indices]
+    scale: float
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One sub-batch, padded on the right: ids, mask and segments (sequences, tokens)."""
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    token_type_ids: Tensor | None
+
+
+def collate(features: Features, rows: Indices, padding_id: int, device: torch.device | str) -> Inputs:
+    """Pad the given sequences to the longest of them."""
+    ids = features.input_ids.padded(rows, padding_id)
+    mask = np.arange(ids.shape[1]) < features.input_ids.lengths[rows][:, None]
+    types = features.token_types
+    return Inputs(
+        torch.as_tensor(ids, dtype=torch.long).to(device, non_blocking=True),
+        torch.as_tensor(mask, dtype=torch.long).to(device, non_blocking=True),
+        None if types is None else torch.as_tensor(types.padded(rows, 0), dtype=torch.long).to(device),
+    )
+
+
+class TaskModel(nn.Module):
+    """An encoder with the head of one task.
+
+    Args:
+        encoder: a Transformers encoder.
+        head: None where the encoder's states are the result (retrieval).
+        format: module of the task's format.
+        bf16: run in bfloat16 autocast; weights stay in fp32.
+    """
+
+    def __init__(self, encoder: nn.Module, head: Head | None, format: Format, bf16: bool = False) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+        self.format, self.bf16 = format, bf16
+        config: Any = encoder.config
+        self.padding_id = int(config.pad_token_id if config.pad_token_id is not None else 0)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.encoder.parameters()).device
+
+    def forward(self, micro: MicroBatch) -> Tensor:
+        """Summed loss of the micro-batch times its scale: a scalar."""
+        inputs = [collate(micro.features, rows, self.padding_id, self.device) for rows in micro.parts]
+        with self._precision():
+            sizes = [part.input_ids.numel() for part in inputs]
+            flat = torch.cat([part.input_ids.reshape(-1) for part in inputs])
+            embedded = self.encoder.get_input_embeddings()(flat).split(sizes)  # type: ignore[operator]
+            outputs = [self._outputs(part, words) for part, words in zip(inputs, embedded, strict=True)]
+        return self.format.loss_sum(outputs, micro.parts, micro.features, micro.items) * micro.scale
+
+    def _outputs(self, inputs: Inputs, words: Tensor) -> Tensor:
+        states = self._states(inputs, inputs_embeds=words.view(*inputs.input_ids.shape, -1))
+        assert self.head is not None
+        return self.head(states)  # type: ignore[no-any-return]
+
+    def predict(self, features: Features, rows: Indices) -> Tensor:
+        """The head's outputs for some sequences, or the encoder's last states where there is no head."""
+        inputs = collate(features, rows, self.padding_id, self.device)
+        with torch.inference_mode(), self._precision():
+            states = self._states(inputs, input_ids=inputs.input_ids)
+            return states if self.head is None else self.head(states)
+
+    def _states(self, inputs: Inputs, **ids: Tensor) -> Tensor:
+        if inputs.token_type_ids is not None:
+            ids["token_type_ids"] = inputs.token_type_ids
+        return self.encoder(attention_mask=inputs.attention_mask, **ids).last_hidden_state  # type: ignore[no-any-return]
+
+    def _precision(self) -> contextlib.AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def states_of_layer(model: TaskModel, layer: int) -> Iterator[None]:
+    """Make `predict` return ``hidden_states[layer]``, computing no layer above it."""
+    stack = model.encoder.encoder
+    layers: Any = stack.layer  # type: ignore[union-attr]
+    stack.layer = layers[:layer]  # type: ignore[union-attr]
+    try:
+        yield
+    finally:
+        stack.layer = layers  # type: ignore[union-attr]

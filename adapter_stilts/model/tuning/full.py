@@ -1,0 +1,74 @@
+"""Full fine-tuning: every weight is trained; what is saved is a checkpoint of Transformers' own task class."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from adapter_stilts.errors import BundleError, CheckpointError
+from adapter_stilts.model import families
+from adapter_stilts.model.task_model import TaskModel
+
+
+def attach(model: TaskModel) -> None:
+    model.requires_grad_(True)
+
+
+def state(model: TaskModel) -> dict[str, Tensor]:
+    return {name: tensor.detach() for name, tensor in model.named_parameters()}
+
+
+def load_state(model: TaskModel, state: dict[str, Tensor]) -> None:
+    parameters = dict(model.named_parameters())
+    if parameters.keys() != state.keys():
+        odd = sorted(parameters.keys() ^ state.keys())
+        raise CheckpointError(f"the checkpoint is of another model: {', '.join(odd[:3])} ...")
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            if parameter.shape != state[name].shape:
+                raise CheckpointError(f"the checkpoint is of another model: shape of {name}")
+            parameter.copy_(state[name])
+
+
+def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
+    """Weights under the task class's names, so that ``AutoModelFor….from_pretrained(directory)`` reads them."""
+    config: Any = copy.deepcopy(model.encoder.config)
+    prefix = families.encoder_prefix(config.model_type)
+    weights = {f"{prefix}.{name}": tensor for name, tensor in model.encoder.state_dict().items()}
+    if model.head is not None:
+        names = families.head_names(config.model_type, format_name)
+        for name, tensor in model.head.state_dict().items():
+            layer, kind = name.rsplit(".", 1)
+            weights[f"{names[layer]}.{kind}"] = tensor
+    config.architectures = [families.task_class(config, format_name)]
+    if labels:
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: row for row, label in enumerate(labels)}
+    config.dtype = "float32"
+    config.save_pretrained(directory)
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()},
+        directory / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+
+
+def load(directory: Path, format_name: str) -> dict[str, Tensor]:
+    import json
+
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    weights = load_file(directory / "model.safetensors")
+    head = {}
+    for ours, theirs in families.head_names(config["model_type"], format_name).items():
+        for kind in ("weight", "bias"):
+            if f"{theirs}.{kind}" not in weights:
+                raise BundleError(
+                    f"{directory}: model.safetensors lacks {theirs}.{kind}, the head of {format_name}"
+                )
+            head[f"{ours}.{kind}"] = weights[f"{theirs}.{kind}"]
+    return head

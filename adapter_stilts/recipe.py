@@ -1,0 +1,241 @@
+"""WHAT is computed: a validated, frozen recipe. Every value that can change a result is here, and hashed.
+
+A recipe is a TOML file (`recipes/study.toml` is the study), overridden by flags and ``--set KEY=VALUE``.
+It is resolved once, at the edge; below, plain values are passed on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from adapter_stilts.errors import DataError, UnknownNameError, UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Mode = Literal["full"]
+Precision = Literal["fp32", "bf16", "8bit", "4bit"]
+Optimizer = Literal["adamw", "adamw8bit"]
+StepOrder = Literal["shuffled", "length_grouped"]
+Scalar = str | int | float | bool
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none_by_word(cls, values: Any) -> Any:
+        """TOML has no null: the word ``none`` stands for it where a field allows it and takes no text."""
+        if not isinstance(values, Mapping):
+            return values
+        optional = {
+            name
+            for name, field in cls.model_fields.items()
+            if type(None) in get_args(field.annotation) and str not in get_args(field.annotation)
+        }
+        return {key: None if key in optional and value == "none" else value for key, value in values.items()}
+
+
+class Base(_Frozen):
+    """The pretrained encoder."""
+
+    id: str = "FacebookAI/xlm-roberta-large"
+    """A hub id or a local folder."""
+    revision: str = "main"
+    """Branch, tag or commit on the hub; resolved to a commit and hashed as such. No meaning for a folder."""
+
+
+class TrainingSettings(_Frozen):
+    """How one stage is trained. Defaults are the study's (see `recipes/study.toml` for sources)."""
+
+    learning_rate: float = Field(default=1e-5, gt=0)
+    """Peak learning rate, reached at the end of warm-up."""
+    epochs: float = Field(default=3.0, gt=0)
+    """Passes over the train set; a fraction ends inside a pass."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps; overrides `epochs`."""
+    batch_size: int = Field(default=4, ge=1)
+    """Examples an optimizer step, over all devices and micro-batches together."""
+    warmup_ratio: float = Field(default=0.1, ge=0, le=1)
+    """Share of the steps in which the learning rate rises linearly; it then falls linearly to zero."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    adam_betas: tuple[float, float] = (0.9, 0.999)
+    adam_epsilon: float = Field(default=1e-8, gt=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are scaled down to this norm where theirs is larger."""
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """Replaces the encoder's own dropout rates; None keeps them."""
+    step_order: StepOrder = "shuffled"
+    """Which examples share a step: a plain shuffle (the study), or neighbours in length."""
+    eval_every_steps: int = Field(default=1000, ge=1)
+    """Steps between evaluations on English dev; one more follows the last step."""
+    dev_examples: int | None = Field(default=500, ge=1)
+    """Size of the seeded dev subset that chooses the checkpoint; None takes all."""
+    patience: int | None = Field(default=30, ge=1)
+    """Evaluations without improvement after which training stops; None never stops early."""
+    limit_train: int | None = Field(default=None, ge=1)
+    """Train on the first so many examples."""
+
+
+class Intermediate(TrainingSettings):
+    """The intermediate stage."""
+
+    tasks: tuple[str, ...] = ("none",)
+    """Cells: each entry is one intermediate task, or ``none`` (the baseline)."""
+
+
+class Target(TrainingSettings):
+    """The target stage."""
+
+    tasks: tuple[str, ...] = ()
+    """Target tasks; each is trained and evaluated after every cell's intermediate stage."""
+    train_task: str | None = None
+    """Train on this task instead of the target's own (e.g. ``snli`` for ``xnli``)."""
+
+
+class Evaluation(_Frozen):
+    """What the trained model is evaluated on."""
+
+    languages: tuple[str, ...] | None = None
+    """Languages to evaluate; None is all of the benchmark that the data hold."""
+    limit: int | None = Field(default=None, ge=1)
+    """Evaluate the first so many examples a language."""
+
+
+class Recipe(_Frozen):
+    """A full account of what `train` computes."""
+
+    mode: Mode = "full"
+    """What is trained."""
+    precision: Precision = "fp32"
+    """Of weights and activations."""
+    optimizer: Optimizer = "adamw"
+    """adamw, or adamw8bit: AdamW with its state in 8 bits (bitsandbytes)."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, more time, same result."""
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """Of new heads, dropout, the order of examples and the dev subset."""
+    base: Base = Base()
+    intermediate: Intermediate = Intermediate()
+    target: Target = Target()
+    evaluation: Evaluation = Evaluation()
+    formats: Mapping[str, Mapping[str, Scalar | None]] = Field(default_factory=dict)
+    """Settings of a format, e.g. ``[formats.span_qa] max_length = 384``; see each module in `formats/`."""
+    options: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+    """Choices of reading of a task, e.g. ``[options.udpos] words = "fused"``."""
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Recipe:
+        if self.mode == "full" and self.precision in ("8bit", "4bit"):
+            raise ValueError(
+                f"--mode full cannot train {self.precision} weights: integers have no gradient. Use "
+                "--precision bf16 with --set optimizer=adamw8bit (the optimizer's state in 8 bits), or "
+                "--mode lora on the quantised weights where your version lists it"
+            )
+        return self
+
+
+def load_recipe(name_or_path: str | None, overrides: Iterable[tuple[str, Any]] = ()) -> Recipe:
+    """Read a recipe and lay overrides over it.
+
+    Args:
+        name_or_path: a shipped recipe's name, a path to a TOML file, or None for the study.
+        overrides: dotted key and value, e.g. ``("target.learning_rate", 3e-5)``; later ones win.
+
+    Raises:
+        UsageError: no such recipe, an unknown key (the nearest valid one is offered) or a bad value.
+        DataError: the file is not TOML.
+    """
+    path = find_recipe(name_or_path or "study")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(path, None, f"not a TOML recipe: {error}") from error
+    for key, value in overrides:
+        _lay(values, key, value)
+    return validated(Recipe, values, where="recipe")
+
+
+def find_recipe(name_or_path: str) -> Path:
+    """The file of a shipped recipe or of a path. Raises UnknownNameError naming the shipped ones."""
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or "/" in name_or_path:
+        if not path.is_file():
+            raise UsageError(
+                f"no recipe file at {name_or_path!r}; shipped recipes: {', '.join(shipped_recipes())}"
+            )
+        return path
+    found = shipped_recipes()
+    if name_or_path not in found:
+        raise UnknownNameError("recipe", name_or_path, found, "Or give the path of a .toml file.")
+    return found[name_or_path]
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Recipes by name: inside the installed package, or beside it in a source checkout."""
+    package = Path(__file__).parent
+    folder = package / "recipes" if (package / "recipes").is_dir() else package.parent / "recipes"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """``KEY=VALUE`` as typed after ``--set``; VALUE is read as TOML, and as a string where it is not TOML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"--set takes KEY=VALUE, e.g. --set target.learning_rate=3e-5; got {text!r}")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def validated(model: type[ModelT], values: Mapping[str, Any], where: str) -> ModelT:
+    """Validate `values`; the first error becomes one UsageError with the value and the valid choices."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _usage_error(model, error, where) from error
+
+
+def _usage_error(model: type[BaseModel], error: ValidationError, where: str) -> UsageError:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    dotted = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        parent = _model_at(model, path[:-1])
+        prefix = "".join(f"{part}." for part in path[:-1])
+        return UnknownNameError(f"{where} key", dotted, [prefix + name for name in parent.model_fields])
+    if first["type"] == "value_error":
+        return UsageError(str(first["ctx"]["error"]))
+    if first["type"] == "literal_error":
+        return UsageError(f"{where} key {dotted} = {first['input']!r}; valid: {first['ctx']['expected']}")
+    return UsageError(f"{where} key {dotted} = {first['input']!r}: {first['msg']}")
+
+
+def _model_at(model: type[BaseModel], path: list[str]) -> type[BaseModel]:
+    for part in path:
+        inner = model.model_fields[part].annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            model = inner
+    return model
+
+
+def _lay(values: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for part in parents:
+        inner = values.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise UsageError(f"--set {key}: {part!r} holds a value, not a section")
+        values = inner
+    values[last] = value

@@ -1,0 +1,123 @@
+"""HOW it is computed: device, memory, parallelism, places. Nothing here changes a result; nothing here is hashed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# A sub-batch costs one pass through the layers however short it is. Expressed in tokens of work, measured on
+# two CPU cores (4 to 12 layers) and taken from launch-bound timings for GPUs.
+OVERHEAD_TOKENS = {"cpu": 32, "cuda": 2048}
+
+# Bytes of activations a token leaves in each layer for the backward pass, in units of the hidden size (fp32):
+# attention and feed-forward inputs and outputs, dropout masks, layer-norm statistics.
+ACTIVATION_VALUES = 40
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Settings of a run that leave its results alone.
+
+    Args:
+        store: where finished stages live.
+        cache: where encoded features live.
+        data: folder of release files; None reads the hub.
+        device: ``cpu``, ``cuda``, or None for the best at hand.
+        micro_batch_tokens: tokens of one forward and backward pass; None derives it from the machine's memory.
+        evaluation_tokens: tokens of one forward pass at evaluation.
+        checkpoint_seconds: least time between checkpoints (they take at most a twentieth of the time anyway).
+        trackers: names for accelerate's ``log_with``.
+    """
+
+    store: Path
+    cache: Path
+    data: str | None = None
+    device: str | None = None
+    micro_batch_tokens: int | None = None
+    evaluation_tokens: int | None = None
+    checkpoint_seconds: float = 60.0
+    trackers: tuple[str, ...] = ()
+
+
+def default_cache() -> Path:
+    """``$ADAPTER_STILTS_CACHE``, else the user's cache folder."""
+    if chosen := os.environ.get("ADAPTER_STILTS_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "adapter-stilts"
+
+
+def micro_batch_tokens(config: Mapping[str, Any], device_type: str, gradient_checkpointing: bool) -> int:
+    """Tokens whose activations take a quarter of the memory: of the machine's, or of the GPU's.
+
+    Depends on the machine's size, not on what happens to be free, so that a resumed run cuts steps alike.
+    """
+    layers = 1 if gradient_checkpointing else int(config.get("num_hidden_layers", 12))
+    bytes_a_token = 4 * ACTIVATION_VALUES * int(config.get("hidden_size", 768)) * layers
+    return max(512, total_memory(device_type) // 4 // bytes_a_token)
+
+
+def total_memory(device_type: str) -> int:
+    """Bytes of memory of the GPU or of the machine."""
+    if device_type == "cuda":
+        import torch
+
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def peak_memory(device_type: str) -> dict[str, int]:
+    """Peak bytes of this process: resident, and allocated on the GPU where there is one."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {"resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if device_type == "cuda":
+        import torch
+
+        peak["cuda"] = int(torch.cuda.max_memory_allocated())
+    return peak
+
+
+def versions() -> dict[str, str]:
+    """Versions of what can change a result."""
+    from importlib import metadata
+
+    from adapter_stilts import __version__
+
+    found = {"adapter-stilts": __version__, "python": platform.python_version()}
+    for name in (
+        "torch",
+        "transformers",
+        "tokenizers",
+        "adapters",
+        "peft",
+        "bitsandbytes",
+        "accelerate",
+        "datasets",
+    ):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware(device_type: str) -> dict[str, Any]:
+    """Device, processor and threads, for the record."""
+    import torch
+
+    described: dict[str, Any] = {
+        "device": device_type,
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "memory": total_memory("cpu"),
+    }
+    if device_type == "cuda":
+        described["gpu"] = torch.cuda.get_device_name(0)
+        described["gpu_memory"] = total_memory("cuda")
+    return described

@@ -1,0 +1,86 @@
+"""A split as a stage needs it: examples read when asked for, features encoded once and cached.
+
+The cache is keyed by the data's fingerprint, the tokenizer and the format's settings, and by nothing that changes
+between runs: another seed, learning rate or encoder of the same tokenizer does not tokenise again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from adapter_stilts.errors import UsageError
+from adapter_stilts.formats import get_format
+from adapter_stilts.formats.base import FormatSettings
+from adapter_stilts.formats.examples import Example
+from adapter_stilts.formats.features import Features
+from adapter_stilts.io import digest_of, remove_partials, whole_directory
+from adapter_stilts.tasks.base import Split, Task
+from adapter_stilts.tasks.sources import Source
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How text becomes features: a tokenizer and where its results are kept."""
+
+    tokenizer: Any
+    cache: Path
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the tokenizer's whole definition, so that two bases with one tokenizer share their features."""
+        return digest_of(self.tokenizer.backend_tokenizer.to_str())
+
+
+@dataclass(frozen=True)
+class SplitData:
+    """One split of a task in one language.
+
+    Args:
+        limit: only the first so many examples; None takes all.
+    """
+
+    task: Task
+    split: Split
+    language: str
+    source: Source
+    options: Mapping[str, str]
+    settings: FormatSettings
+    encoder: Encoder
+    limit: int | None = None
+
+    @cached_property
+    def examples(self) -> list[Example]:
+        return self.source.examples(self.task, self.split, self.language, self.options)[: self.limit]
+
+    @cached_property
+    def features(self) -> Features:
+        """Encoded examples, from the cache where they are in it."""
+        format = get_format(self.task.format)
+        key = digest_of(
+            {
+                "data": self.source.fingerprint(self.task, self.split, self.language, self.options),
+                "tokenizer": self.encoder.fingerprint,
+                "format": [self.task.format, format.SCHEMA, self.settings.model_dump(mode="json")],
+                "labels": self.task.labels,
+                "limit": self.limit,
+            }
+        )
+        directory = self.encoder.cache / "features" / key[:2] / key
+        if (directory / "manifest.json").is_file():
+            try:
+                return Features.load(directory)
+            except (OSError, ValueError, KeyError, AssertionError):  # damaged: made again
+                shutil.rmtree(directory, ignore_errors=True)
+        try:
+            features = format.encode(self.examples, self.encoder.tokenizer, self.settings, self.task.labels)
+        except ValueError as error:
+            raise UsageError(f"{self.task.name} {self.split} ({self.language}): {error}") from error
+        remove_partials(directory)
+        with whole_directory(directory) as aside:
+            features.save(aside)
+        return features

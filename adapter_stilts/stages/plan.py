@@ -1,0 +1,276 @@
+"""From a recipe to a plan: the stages of all its cells, equal ones once.
+
+A cell is one intermediate task (or none) and one target. Its chain is base → train(intermediate) →
+train(target's train task) → evaluate(target); retrieval has no target training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from adapter_stilts.errors import BundleError, DataError, UnknownNameError, UsageError
+from adapter_stilts.formats import format_names, get_format
+from adapter_stilts.formats.base import FormatSettings
+from adapter_stilts.model.backbone import ResolvedBase
+from adapter_stilts.model.bundle import bundle_digest, read_bundle
+from adapter_stilts.recipe import Recipe, TrainingSettings, validated
+from adapter_stilts.stages.graph import Stage, in_order
+from adapter_stilts.tasks import all_tasks, get_task
+from adapter_stilts.tasks.base import Task
+from adapter_stilts.tasks.sources import Source
+
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One intermediate task (or ``none``) and one target, with the stage that evaluates it."""
+
+    inter: str
+    target: str
+    evaluate: Stage
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells of a recipe.
+
+    Args:
+        notices: what a user should know before it runs (languages the data lack, a missing dev split).
+        bundles: folders of bundles that stages start from, by their digest in the stage's part.
+    """
+
+    cells: tuple[Cell, ...]
+    notices: tuple[str, ...]
+    bundles: Mapping[str, Path] = field(default_factory=dict)
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """Every stage once, parents first."""
+        return in_order(tuple(cell.evaluate for cell in self.cells))
+
+
+def plan(recipe: Recipe, base: ResolvedBase, source: Source) -> Plan:
+    """Resolve everything a result depends on and lay out the stages.
+
+    Raises:
+        UsageError: an unknown task, language or option, or tasks that do not fit together.
+        DataError, SourceUnavailableError: the data are not there.
+    """
+    return _Planner(recipe, base, source).plan()
+
+
+def plan_evaluation(recipe: Recipe, base: ResolvedBase, source: Source, bundle: Path) -> Plan:
+    """The plan of evaluating a bundle on the recipe's one target.
+
+    Args:
+        base: the bundle's own encoder.
+
+    Raises:
+        BundleError: the bundle is damaged, or has no head for the target.
+    """
+    info = read_bundle(bundle)
+    planner = _Planner(recipe, base, source)
+    target = planner.target(recipe.target.tasks[0])
+    if target.train_task is not None and (info.format, info.labels) != (target.format, target.labels):
+        fitting = [task.name for task in all_tasks() if task.role == "target" and task.train_task is None]
+        fitting += [t.name for t in all_tasks() if (t.format, t.labels) == (info.format, info.labels)]
+        raise BundleError(
+            f"{bundle} was trained on {info.task!r} ({info.format}); its head cannot answer {target.name!r} "
+            f"({target.format}). Targets it can be evaluated on: "
+            f"{', '.join(sorted({name for name in fitting if get_task(name).role == 'target'}))}"
+        )
+    digest = bundle_digest(bundle)
+    stage = planner.evaluate(target, planner.languages([target])[target.name], (), {"bundle": digest})
+    return Plan((Cell(info.task, target.name, stage),), tuple(planner.notices), {digest: bundle})
+
+
+class _Planner:
+    def __init__(self, recipe: Recipe, base: ResolvedBase, source: Source) -> None:
+        self.recipe, self.base, self.source = recipe, base, source
+        self.notices: dict[str, None] = {}
+
+    def plan(self) -> Plan:
+        recipe = self.recipe
+        for name in recipe.formats:
+            if name not in format_names():
+                raise UnknownNameError("recipe key formats", name, format_names())
+        for name in recipe.options:
+            get_task(name)
+        if not recipe.target.tasks:
+            choices = ", ".join(task.name for task in all_tasks() if task.role == "target")
+            raise UsageError(f"no target task: name one or several with --target. Choices: {choices}")
+        inters = {name: self._intermediate(name) for name in recipe.intermediate.tasks}
+        targets = [self.target(name) for name in recipe.target.tasks]
+        languages = self.languages(targets)
+        cells = []
+        for inter_name, inter in inters.items():
+            parents = (self._train(inter, recipe.intermediate, ()),) if inter else ()
+            for target in targets:
+                trained = parents
+                if target.train_task is not None:
+                    trained = (self._train(self._train_task(target), recipe.target, parents),)
+                stage = self.evaluate(target, languages[target.name], trained)
+                cells.append(Cell(inter_name, target.name, stage))
+        return Plan(tuple(cells), tuple(self.notices))
+
+    def _intermediate(self, name: str) -> Task | None:
+        if name == NONE:
+            return None
+        task = _known_task(name, "intermediate task", (NONE,), lambda task: task.role == "intermediate")
+        return self._trainable(task)
+
+    def target(self, name: str) -> Task:
+        return _known_task(name, "target task", (), lambda task: task.role == "target")
+
+    def _train_task(self, target: Task) -> Task:
+        name = self.recipe.target.train_task or target.train_task
+        assert name is not None
+        task = get_task(name)
+        if task.format != target.format or task.labels != target.labels:
+            fitting = [t.name for t in _same_head(target)]
+            raise UsageError(
+                f"target.train_task = {name!r} cannot train {target.name!r}: another format or label set. "
+                f"Choices: {', '.join(fitting)}"
+            )
+        return self._trainable(task, target)
+
+    def _trainable(self, task: Task, target: Task | None = None) -> Task:
+        if "en" in self.source.languages(task, "train"):
+            return task
+        message = f"holds no English train split of {task.name!r}"
+        others = [t.name for t in _same_head(target or task) if "en" in self.source.languages(t, "train")]
+        if target is not None and others:
+            message += (
+                f", which trains {target.name!r}; it holds {', '.join(others)}: "
+                f"--set target.train_task={others[0]}"
+            )
+        else:
+            message += f"; get it ({task.dataset}), or leave out --data to read the hub"
+        raise DataError(_place(self.source), None, message)
+
+    def languages(self, targets: list[Task]) -> dict[str, tuple[str, ...]]:
+        asked = self.recipe.evaluation.languages
+        known = dict.fromkeys(language for task in targets for language in task.languages)
+        for language in asked or ():
+            if language not in known:
+                names = ", ".join(task.name for task in targets)
+                raise UnknownNameError(f"language of {names}", language, known)
+        return {task.name: self._languages_of(task, asked) for task in targets}
+
+    def _languages_of(self, task: Task, asked: tuple[str, ...] | None) -> tuple[str, ...]:
+        held = self.source.languages(task, "test")
+        wanted = task.languages if asked is None else tuple(lang for lang in task.languages if lang in asked)
+        absent = [language for language in wanted if language not in held]
+        found = tuple(language for language in wanted if language in held)
+        if absent and asked is not None:
+            raise DataError(
+                _place(self.source),
+                None,
+                f"holds no {task.name} test split in {', '.join(absent)}; it holds {', '.join(held) or 'none'}",
+            )
+        if not found:
+            raise DataError(
+                _place(self.source), None, f"holds no test split of {task.name!r} in any of its languages"
+            )
+        if absent:
+            self._notice(
+                f"{task.name}: {len(found)} of {len(wanted)} languages are at hand and averaged; "
+                f"missing: {', '.join(absent)}"
+            )
+        return found
+
+    def _train(self, task: Task, settings: TrainingSettings, parents: tuple[Stage, ...]) -> Stage:
+        options = dict(self.recipe.options.get(task.name, {}))
+        has_dev = "en" in self.source.languages(task, "dev")
+        if not has_dev:
+            self._notice(
+                f"{task.name}: no English dev split at hand; the last weights are kept, not the best"
+            )
+        training = TrainingSettings.model_validate(
+            {name: getattr(settings, name) for name in TrainingSettings.model_fields}
+        )
+        part = {
+            **self._common(task, options),
+            "mode": self.recipe.mode,
+            "optimizer": self.recipe.optimizer,
+            "gradient_checkpointing": self.recipe.gradient_checkpointing,
+            "seed": self.recipe.seed,
+            "training": training.model_dump(mode="json"),
+            "data": {
+                split: self.source.fingerprint(task, split, "en", options)
+                for split in (("train", "dev") if has_dev else ("train",))
+            },
+        }
+        return Stage("train", task.name, part, parents)
+
+    def evaluate(
+        self,
+        task: Task,
+        languages: tuple[str, ...],
+        parents: tuple[Stage, ...],
+        extra: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Stage:
+        options = dict(self.recipe.options.get(task.name, {}))
+        part = {
+            **self._common(task, options),
+            **extra,
+            "limit": self.recipe.evaluation.limit,
+            "data": {
+                language: self.source.fingerprint(task, "test", language, options) for language in languages
+            },
+        }
+        return Stage("evaluate", task.name, part, parents)
+
+    def _common(self, task: Task, options: Mapping[str, str]) -> dict[str, Any]:
+        settings = format_settings(self.recipe, task.format)
+        room = self.base.max_length
+        max_length = settings.model_dump().get("max_length", 0)
+        if room is not None and max_length > room:
+            raise UsageError(
+                f"formats.{task.format}.max_length = {max_length}: {self.base.id} has positions for {room} tokens"
+            )
+        defaults = {name: values[0] for name, values in task.options.items()}
+        return {
+            "base": self.base.fingerprint,
+            "precision": self.recipe.precision,
+            "format": settings.model_dump(mode="json"),
+            "options": {**defaults, **options},
+        }
+
+    def _notice(self, message: str) -> None:
+        self.notices[message] = None
+
+
+def format_settings(recipe: Recipe, name: str) -> FormatSettings:
+    """A format's settings: its defaults under the recipe's values. Raises UsageError."""
+    values = {key: None if value == "none" else value for key, value in recipe.formats.get(name, {}).items()}
+    return validated(get_format(name).Settings, values, where=f"formats.{name}")
+
+
+def _known_task(name: str, kind: str, extra: tuple[str, ...], wanted: Any) -> Task:
+    choices = [task.name for task in all_tasks() if wanted(task)]
+    if name in choices:
+        return get_task(name)
+    known = {task.name for task in all_tasks()}
+    hint = f"{name!r} is a task of the other role." if name in known else "`adapter-stilts tasks` lists all."
+    raise UnknownNameError(kind, name, [*extra, *choices], hint)
+
+
+def _same_head(task: Task) -> list[Task]:
+    """Tasks whose head fits: the same format and label set."""
+    return [
+        other
+        for other in all_tasks()
+        if other.format == task.format and other.labels == task.labels and other.train_task in (None, other.name)
+        and (other.role == "intermediate" or other.train_task is not None)
+    ]  # fmt: skip
+
+
+def _place(source: Source) -> str:
+    return str(getattr(source, "root", "the hub"))

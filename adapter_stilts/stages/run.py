@@ -1,0 +1,337 @@
+"""Running one stage: load, build, train or evaluate, save."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapter_stilts.errors import AdapterStiltsError
+from adapter_stilts.evaluate.predict import predict, rows_of
+from adapter_stilts.evaluate.scoring import Scored, score
+from adapter_stilts.evaluate.xtreme import write_predictions
+from adapter_stilts.formats import get_format
+from adapter_stilts.formats.features import concatenate
+from adapter_stilts.io import write_json
+from adapter_stilts.model.backbone import ResolvedBase, load_encoder
+from adapter_stilts.model.bundle import BundleInfo, read_bundle, write_bundle
+from adapter_stilts.model.heads import Head
+from adapter_stilts.model.task_model import TaskModel, states_of_layer
+from adapter_stilts.model.tuning import get_tuning
+from adapter_stilts.recipe import TrainingSettings
+from adapter_stilts.runtime import (
+    OVERHEAD_TOKENS,
+    Runtime,
+    hardware,
+    micro_batch_tokens,
+    peak_memory,
+    versions,
+)
+from adapter_stilts.stages.data import Encoder, SplitData
+from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.store import Store
+from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks.base import Split, Task
+from adapter_stilts.tasks.sources import Source
+from adapter_stilts.train.loop import Speed, Step, Watch, train
+
+
+class StageWatch(Watch):
+    """What a run tells beside its training loops: override what you want to hear."""
+
+    def started(self, stage: Stage, number: int, total: int) -> None:
+        """Before a stage is looked up."""
+
+    def finished(self, stage: Stage, status: str, seconds: float) -> None:
+        """After a stage: ``ran``, ``cached``, ``failed`` or ``skipped``."""
+
+    def predicting(self, done: int, total: int) -> None:
+        """Tokens of an evaluation done so far."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What stages run in; nothing of it changes a result that is not in a stage's part."""
+
+    base: ResolvedBase
+    source: Source
+    encoder: Encoder
+    store: Store
+    runtime: Runtime
+    accelerator: Any
+    watch: StageWatch
+    bundles: Mapping[str, Path] = field(default_factory=dict)
+
+    def bundle_of(self, stage: Stage) -> Path | None:
+        """The bundle a stage starts from: its parent's, or one given by digest; None is the base."""
+        if "bundle" in stage.part:
+            return self.bundles[stage.part["bundle"]]
+        if not stage.parents:
+            return None
+        found = self.store.find(stage.parents[0])
+        if found is None:
+            raise AdapterStiltsError(f"{stage.name} needs {stage.parents[0].name}, which is not in the store")
+        return found / "bundle"
+
+    def split(self, stage: Stage, task: Task, split: Split, language: str, limit: int | None) -> SplitData:
+        settings = get_format(task.format).Settings.model_validate(stage.part["format"])
+        return SplitData(
+            task, split, language, self.source, stage.part["options"], settings, self.encoder, limit
+        )
+
+    @property
+    def evaluation_tokens(self) -> int:
+        if self.runtime.evaluation_tokens is not None:
+            return self.runtime.evaluation_tokens
+        # On a CPU larger batches only fall out of its caches; a GPU wants to be full.
+        return 4096 if self.accelerator.device.type == "cpu" else 65536
+
+
+def run_stage(stage: Stage, context: Context) -> Path:
+    """Compute a stage and commit it; returns its directory. The caller holds the stage's lock."""
+    began = time.perf_counter()
+    run = _run_train if stage.kind == "train" else _run_evaluate
+    return run(stage, context, began)
+
+
+def _run_train(stage: Stage, context: Context, began: float) -> Path:
+    task = get_task(stage.task)
+    part = stage.part
+    settings = TrainingSettings.model_validate(part["training"])
+    tuning = get_tuning(part["mode"])
+    accelerator, device = context.accelerator, context.accelerator.device.type
+    train_split = context.split(stage, task, "train", "en", settings.limit_train)
+    model = _build(stage, context, task, settings.dropout)
+    tuning.attach(model)
+    model.to(accelerator.device)
+    config = model.encoder.config.to_dict()  # type: ignore[operator, union-attr]
+    speed = Speed(
+        context.runtime.micro_batch_tokens
+        or micro_batch_tokens(config, device, part["gradient_checkpointing"]),
+        OVERHEAD_TOKENS.get(device, OVERHEAD_TOKENS["cuda"]),
+        context.runtime.checkpoint_seconds,
+    )
+    counter = _Counter(context.watch)
+    trained = train(
+        model,
+        tuning,
+        train_split.features,
+        _dev_evaluation(stage, context, task, settings) if "dev" in part["data"] else None,
+        settings,
+        part["optimizer"],
+        part["seed"],
+        speed,
+        context.store.work(stage),
+        accelerator,
+        counter,
+    )
+    record = _record(stage, context, began) | {
+        "steps": trained.steps,
+        "best_step": trained.best_step,
+        "dev": trained.metrics,
+        "examples": train_split.features.num_examples,
+        "sequences": train_split.features.num_sequences,
+        "micro_batch_tokens": trained.micro_batch_tokens,
+        **counter.summary(),
+    }
+    directory = context.store.root / stage.name
+    if accelerator.is_main_process:
+        info = BundleInfo(
+            tuning=part["mode"],
+            base=context.base.id,
+            base_revision=context.base.commit,
+            base_fingerprint=context.base.fingerprint,
+            task=task.name,
+            format=task.format,
+            labels=task.labels,
+            settings={name: part[name] for name in ("training", "format", "options", "precision", "seed")},
+            parents=tuple(parent.key for parent in stage.parents),
+            metrics=trained.metrics,
+            versions=versions(),
+        )
+        with context.store.commit(stage, record) as aside:
+            bundle = aside / "bundle"
+            bundle.mkdir()
+            tuning.save(model, bundle, task.format, task.labels)
+            write_bundle(bundle, info, context.encoder.tokenizer)
+            shutil.copyfile(context.store.work(stage) / "log.jsonl", aside / "log.jsonl")
+    accelerator.wait_for_everyone()
+    return directory
+
+
+def _dev_evaluation(stage: Stage, context: Context, task: Task, settings: TrainingSettings) -> Any:
+    """A function from the model to its English dev metrics, on a subset chosen by the seed."""
+    dev = context.split(stage, task, "dev", "en", None)
+    format = get_format(task.format)
+    chosen: Any = None
+
+    def evaluate(model: TaskModel) -> dict[str, float]:
+        nonlocal chosen
+        if chosen is None:
+            count = len(dev.examples)
+            if settings.dev_examples is None or settings.dev_examples >= count:
+                rows = np.arange(count)
+            else:
+                rows = np.sort(
+                    np.random.default_rng([stage.part["seed"], 1]).choice(
+                        count, settings.dev_examples, replace=False
+                    )
+                )
+            chosen = [dev.examples[row] for row in rows], dev.features.select(rows)
+        examples, features = chosen
+        reduced = predict(
+            model, format, features, dev.settings, context.evaluation_tokens, context.accelerator
+        )
+        predictions = format.decode(examples, features, reduced, dev.settings, task.labels)
+        return score(task, examples, predictions).metrics
+
+    return evaluate
+
+
+def _run_evaluate(stage: Stage, context: Context, began: float) -> Path:
+    task = get_task(stage.task)
+    model = _build(stage, context, task, None)
+    model.to(context.accelerator.device)
+    languages = list(stage.part["data"])
+    splits = [context.split(stage, task, "test", language, stage.part["limit"]) for language in languages]
+    results = evaluate_splits(model, splits, context)
+    record = _record(stage, context, began)
+    directory = context.store.root / stage.name
+    if context.accelerator.is_main_process:
+        with context.store.commit(stage, record) as aside:
+            _write_results(aside, task, results)
+    context.accelerator.wait_for_everyone()
+    return directory
+
+
+def evaluate_splits(model: TaskModel, splits: list[SplitData], context: Context) -> dict[str, Scored]:
+    """Evaluate all languages of a task in one pass; returns each language's result."""
+    task, settings = splits[0].task, splits[0].settings
+    format = get_format(task.format)
+    features = concatenate([split.features for split in splits])
+    arguments = (model, format, features, settings, context.evaluation_tokens, context.accelerator)
+    if model.head is None:
+        from adapter_stilts.formats.retrieval import layer_for
+
+        depth = int(model.encoder.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
+        with states_of_layer(model, layer_for(settings, depth)):  # type: ignore[arg-type]
+            reduced = predict(*arguments, progress=context.watch.predicting)
+    else:
+        reduced = predict(*arguments, progress=context.watch.predicting)
+    results = {}
+    start = 0
+    for split in splits:
+        stop = start + split.features.num_sequences
+        predictions = format.decode(
+            split.examples, split.features, rows_of(reduced, start, stop), settings, task.labels
+        )
+        results[split.language] = score(task, split.examples, predictions)
+        start = stop
+    return results
+
+
+def summarise(task: Task, results: Mapping[str, Scored]) -> dict[str, Any]:
+    """metrics.json: per language, averages over languages, counts."""
+    languages = {language: scored.metrics for language, scored in results.items()}
+    scored = [metrics for metrics in languages.values() if metrics]
+    names = list(scored[0]) if scored else []
+    return {
+        "task": task.name,
+        "metric": list(task.metric),
+        "languages": languages,
+        "average": {name: sum(metrics[name] for metrics in scored) / len(scored) for name in names},
+        "counts": {language: len(result.rows) for language, result in results.items()},
+        "missing": [language for language in task.languages if language not in results],
+        "beside": {language: result.beside for language, result in results.items() if result.beside},
+    }
+
+
+def _write_results(directory: Path, task: Task, results: Mapping[str, Scored]) -> None:
+    write_json(directory / "metrics.json", summarise(task, results))
+    (directory / "scores").mkdir()
+    for language, scored in results.items():
+        write_predictions(directory / "predictions", task.name, language, scored.submission)
+        with (directory / "scores" / f"{language}.jsonl").open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in scored.rows)
+
+
+def _build(stage: Stage, context: Context, task: Task, dropout: float | None) -> TaskModel:
+    """The encoder of the parent's bundle, or the base; with a new head to train, or the bundle's to evaluate."""
+    format = get_format(task.format)
+    bundle = context.bundle_of(stage)
+    checkpointing = bool(stage.part.get("gradient_checkpointing", False))
+    if bundle is None:
+        encoder = load_encoder(context.base.location, context.base.commit, dropout, checkpointing)
+    else:
+        info = read_bundle(bundle)
+        encoder = load_encoder(str(bundle), None, dropout, checkpointing)
+    shape = format.head_shape(task.labels)
+    head = None
+    if shape is not None:
+        config = encoder.config
+        rate = dropout if dropout is not None else float(getattr(config, "hidden_dropout_prob", 0.1))
+        head = Head(
+            shape,
+            int(config.hidden_size),
+            rate,
+            float(getattr(config, "initializer_range", 0.02)),
+            seed=int(stage.part.get("seed", 0)),
+        )
+        if stage.kind == "evaluate":
+            assert bundle is not None
+            head.load_state_dict(get_tuning(info.tuning).load(bundle, task.format))
+    return TaskModel(encoder, head, format, bf16=stage.part["precision"] == "bf16")
+
+
+def _record(stage: Stage, context: Context, began: float) -> dict[str, Any]:
+    device = context.accelerator.device.type
+    return {
+        "key": stage.key,
+        "kind": stage.kind,
+        "task": stage.task,
+        "part": dict(stage.part),
+        "parents": [parent.name for parent in stage.parents],
+        "versions": versions(),
+        "hardware": hardware(device),
+        "processes": context.accelerator.num_processes,
+        "seconds": round(time.perf_counter() - began, 3),
+        "peak_memory": peak_memory(device),
+    }
+
+
+class _Counter(Watch):
+    """Passes a loop's reports on and sums up its speed."""
+
+    def __init__(self, watch: StageWatch) -> None:
+        self._watch = watch
+        self._tokens = self._padded = 0
+        self._seconds = 0.0
+
+    def step(self, step: Step) -> None:
+        self._tokens += step.tokens
+        self._padded += step.padded_tokens
+        self._seconds += step.seconds
+        self._watch.step(step)
+
+    def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
+        self._watch.evaluated(step, metrics)
+
+    def say(self, message: str) -> None:
+        self._watch.say(message)
+
+    @property
+    def interrupted(self) -> bool:
+        return self._watch.interrupted
+
+    def summary(self) -> dict[str, Any]:
+        """Of the steps run by this process (a resumed stage counts from its last checkpoint)."""
+        return {
+            "real_token_share": round(self._tokens / max(1, self._padded), 4),
+            "tokens_per_second": round(self._tokens / max(1e-9, self._seconds), 1),
+        }

@@ -1,0 +1,110 @@
+"""What a task is: a format, a metric, languages, and where its rows come from.
+
+A task file holds one `TASK` value and the functions that turn one row into one example. Everything else
+(reading files and hub data sets, locating an error, fingerprints) belongs to the sources.
+
+Strings marked "template" may hold ``{language}`` (the task's language code), ``{code}`` (its name in the
+source, see `Task.codes`) and the name of any of the task's options, ``{words}`` for instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from adapter_stilts.formats.examples import Example
+
+Split: TypeAlias = Literal["train", "dev", "test"]
+Row: TypeAlias = Mapping[str, Any]
+Parsed: TypeAlias = Example | tuple[Example, ...] | None
+
+INDEX = "#"
+"""Column that a source adds to each row: its number, from 0, among the rows of its language."""
+
+LOCATION = "@"
+"""Column in which a reader says where in a nested file the row stands; shown in errors."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Release files of one split.
+
+    Args:
+        patterns: templates of paths, each tried in the data set's folder (`Task.folder`) and then in the data
+            folder itself; the first that matches is read. ``*`` matches several files, read in sorted order.
+        reader: name of a reader in `readers.READERS` (``jsonl``, ``squad_json``, ``tsv`` ...).
+        example: one row to its example (or a tuple of them, where a row holds several), or None for a row
+            the release itself says to skip. Raises ValueError(why) on a malformed row; the source adds file
+            and line.
+        options: passed to the reader; strings are templates.
+        language: the language of a row, for files that hold several; rows of other languages are skipped,
+            but are an error in a file whose pattern names the language. Raises ValueError(why).
+        beside: templates of file names read together with the match, from the same folder, as further
+            arguments of the reader (the English side of a parallel corpus).
+    """
+
+    patterns: tuple[str, ...]
+    reader: str
+    example: Callable[[Row], Parsed]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    language: Callable[[Row], str] | None = None
+    beside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Hub:
+    """One split of a hub data set.
+
+    Args:
+        dataset: repository id, e.g. ``"Rowan/hellaswag"``.
+        config: configuration name, a template.
+        split: the hub's own split name.
+        example, language: as in `Files`. Class labels arrive as names, not numbers; -1 as None.
+        only: the value of an option that the hub's copy can serve, where it cannot serve all.
+    """
+
+    dataset: str
+    config: str | None
+    split: str
+    example: Callable[[Row], Parsed]
+    language: Callable[[Row], str] | None = None
+    only: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of the registry.
+
+    Args:
+        name: as typed after ``--inter`` or ``--target``.
+        role: what it serves as in the study; an intermediate task is trained on, a target evaluated.
+        format: name of a module in `formats/`.
+        metric: metrics as the official scorer names them; their mean is the task's score.
+        languages: evaluation languages of the benchmark, in the order of its tables.
+        train_task: the task whose English train and dev splits train a target; its own name where it has
+            its own, None where nothing is trained (retrieval).
+        labels: the label set in the order of the head's outputs; empty where the format has none.
+        files, hub: per split, where the rows are; several `Files` are alternatives, tried in order.
+        folder: the data set's folder inside a data folder; the task's name where empty.
+        codes: language code -> the name release files use (``{"de": "deu"}``); the code itself where empty.
+        hub_codes: the same for the hub; `codes` where empty.
+        options: choices of reading that a recipe may make, each with its valid values, default first.
+    """
+
+    name: str
+    role: Literal["intermediate", "target"]
+    format: str
+    metric: tuple[str, ...]
+    languages: tuple[str, ...]
+    train_task: str | None
+    dataset: str
+    paper: str
+    licence: str
+    files: Mapping[Split, Files | tuple[Files, ...]] = field(default_factory=dict)
+    hub: Mapping[Split, Hub] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    folder: str = ""
+    codes: Mapping[str, str] = field(default_factory=dict)
+    hub_codes: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,0 +1,175 @@
+"""Release files as a source: a folder holding data sets as their authors published them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapter_stilts.errors import DataError
+from adapter_stilts.formats.examples import Example
+from adapter_stilts.tasks.base import Files, Split, Task
+from adapter_stilts.tasks.readers import READERS
+from adapter_stilts.tasks.rows import Located, gather, template_fields, wanted_languages
+
+
+@dataclass(frozen=True)
+class _Match:
+    """The files of one split in one language.
+
+    Args:
+        spec: the task's description of them.
+        fields: values for the description's templates.
+        paths: each file, followed by those read beside it.
+        one_language: whether all rows should be in one language (else rows name theirs).
+    """
+
+    spec: Files
+    fields: dict[str, str]
+    paths: tuple[tuple[Path, ...], ...]
+    one_language: bool
+
+    def flat(self) -> list[Path]:
+        return [path for paths in self.paths for path in paths]
+
+
+class FileSource:
+    """Reads tasks from release files under ``root``; each task's file says which ones.
+
+    A data set is looked for in its own folder (``root/hellaswag``) and then in ``root`` itself, so ``root``
+    may be a folder of data sets or that of one.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        # Files that hold several languages are parsed once, not once a language.
+        self._grouped: dict[str, dict[str, list[Example]]] = {}
+        self._digests: dict[tuple[str, int, int], str] = {}
+
+    def languages(self, task: Task, split: Split) -> tuple[str, ...]:
+        """Of the languages that the split is used in, those found here, in the task's order.
+
+        Raises:
+            DataError: a file holding several languages is malformed.
+        """
+        if split not in task.files:
+            return ()
+        wanted = wanted_languages(task, split)
+        return tuple(language for language in wanted if self._holds(task, split, language))
+
+    def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
+        """sha256 over the bytes of the files read, in order, and over what is taken from them."""
+        match = self._find(task, split, language, options)
+        taken = {**match.fields, "task": task.name, "split": split}
+        digest = hashlib.sha256(json.dumps(taken, sort_keys=True).encode())
+        for path in match.flat():
+            digest.update(self._digest(path).encode())
+        return digest.hexdigest()
+
+    def examples(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> list[Example]:
+        """The split's examples in one language, in the order of the files.
+
+        Raises:
+            DataError: no file, or a malformed one.
+            UsageError: the task has no such split, language or option.
+        """
+        match = self._find(task, split, language, options)
+        found = self._read(task, split, match)
+        if not found[language]:
+            held = [other for other, examples in found.items() if examples]
+            why = (
+                f"it holds {', '.join(held)}"
+                if held
+                else "it holds none of the languages wanted, or no row to use"
+            )
+            raise DataError(
+                match.paths[0][0], None, f"no {language!r} examples of {task.name} {split}: {why}"
+            )
+        return list(found[language])
+
+    def _holds(self, task: Task, split: Split, language: str) -> bool:
+        match = self._match(task, split, template_fields(task, split, language, {}, task.files))
+        if match is None:
+            return False
+        return match.one_language or bool(self._read(task, split, match)[language])
+
+    def _find(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> _Match:
+        fields = template_fields(task, split, language, options, task.files)
+        match = self._match(task, split, fields)
+        if match is None:
+            tried = ", ".join(name for _, _, name in _candidates(task, split, _with_code(task, fields)))
+            why = f"no file of {task.name} {split} for {language!r} in this folder; tried: {tried}."
+            advice = (
+                f"Put the release files of {task.dataset} there, or leave out --data to read from the hub."
+            )
+            raise DataError(self.root, None, f"{why} {advice}")
+        return match
+
+    def _match(self, task: Task, split: Split, fields: dict[str, str]) -> _Match | None:
+        fields = _with_code(task, fields)
+        for spec, pattern, name in _candidates(task, split, fields):
+            # Only "*" is a wildcard: brackets in a folder's name are not.
+            found = sorted(self.root.glob(name)) if "*" in name else [self.root / name]
+            beside = [other.format_map(fields) for other in spec.beside]
+            paths = tuple((path, *map(path.with_name, beside)) for path in found if path.is_file())
+            if paths:
+                named = "{language}" in pattern or "{code}" in pattern
+                return _Match(spec, fields, paths, one_language=named or spec.language is None)
+        return None
+
+    def _read(self, task: Task, split: Split, match: _Match) -> dict[str, list[Example]]:
+        spec = match.spec
+        if match.one_language:
+            languages: tuple[str, ...] = (match.fields["language"],)
+            return gather(_rows(match), spec.example, spec.language, languages, skip_others=False)
+        states = [_state(path) for path in match.flat()]
+        key = json.dumps([task.name, split, {**match.fields, "language": "", "code": ""}, states])
+        if key not in self._grouped:
+            languages = wanted_languages(task, split)
+            self._grouped[key] = gather(
+                _rows(match), spec.example, spec.language, languages, skip_others=True
+            )
+        return self._grouped[key]
+
+    def _digest(self, path: Path) -> str:
+        state = _state(path)
+        if state not in self._digests:
+            digest = hashlib.sha256()
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+            self._digests[state] = digest.hexdigest()
+        return self._digests[state]
+
+
+def _with_code(task: Task, fields: dict[str, str]) -> dict[str, str]:
+    return {**fields, "code": task.codes.get(fields["language"], fields["language"])}
+
+
+def _candidates(task: Task, split: Split, fields: Mapping[str, str]) -> Iterator[tuple[Files, str, str]]:
+    """(description, its pattern, the path or wildcard to try), in order of preference."""
+    specs = task.files[split]
+    for spec in (specs,) if isinstance(specs, Files) else specs:
+        for pattern in spec.patterns:
+            for folder in (f"{task.folder or task.name}/", ""):
+                yield spec, pattern, folder + pattern.format_map(fields)
+
+
+def _rows(match: _Match) -> Iterator[Located]:
+    options = {
+        name: value.format_map(match.fields) if isinstance(value, str) else value
+        for name, value in match.spec.options.items()
+    }
+    for paths in match.paths:
+        for line, row in READERS[match.spec.reader](*paths, **options):
+            yield Located(paths[0], line, row)
+
+
+def _state(path: Path) -> tuple[str, int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise DataError(path, None, f"cannot be read: {error.strerror or error}") from None
+    return str(path), found.st_size, found.st_mtime_ns

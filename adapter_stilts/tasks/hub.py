@@ -1,0 +1,195 @@
+"""The Hugging Face hub as a source, through `datasets` and its cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from adapter_stilts.errors import DataError, SourceUnavailableError, UsageError
+from adapter_stilts.formats.examples import Example
+from adapter_stilts.tasks.base import Hub, Split, Task
+from adapter_stilts.tasks.rows import Located, gather, template_fields, wanted_languages
+
+_BATCH_ROWS = 1000
+_ANSWER_SECONDS = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class HubSource:
+    """Reads tasks from hub data sets: from the network once, from the cache of `datasets` afterwards.
+
+    Args:
+        cache_dir: the cache of `datasets`; its own default where None.
+    """
+
+    def __init__(self, cache_dir: str | None = None) -> None:
+        self.cache_dir = cache_dir
+        self._loaded: dict[tuple[str, str | None, str], Any] = {}
+        # Data sets that hold several languages are parsed once, not once a language.
+        self._grouped: dict[tuple[str, str, str], dict[str, list[Example]]] = {}
+
+    def languages(self, task: Task, split: Split) -> tuple[str, ...]:
+        """The languages that the split is used in; the hub holds each, and is not asked."""
+        return wanted_languages(task, split) if split in task.hub else ()
+
+    def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
+        """sha256 over data set, config, split, the cached data's fingerprint and what is taken from it.
+
+        The cached data's fingerprint follows the data set's revision on the hub.
+        """
+        hub, fields = self._find(task, split, language, options)
+        dataset, config, hub_split = _address(hub, fields)
+        cached = str(self._load(dataset, config, hub_split)._fingerprint)
+        taken = [{**fields, "task": task.name, "split": split}, dataset, config, hub_split, cached]
+        return hashlib.sha256(json.dumps(taken, sort_keys=True).encode()).hexdigest()
+
+    def examples(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> list[Example]:
+        """The split's examples in one language, in the order of the hub's rows.
+
+        Raises:
+            SourceUnavailableError: the hub refuses or cannot be reached, and the cache has no copy.
+            DataError: a row is malformed.
+            UsageError: the task has no such split, language or option, or the hub cannot serve the option.
+        """
+        hub, fields = self._find(task, split, language, options)
+        dataset, config, hub_split = _address(hub, fields)
+        name = "/".join(filter(None, (dataset, config, hub_split)))
+        if hub.language is None:
+            loaded = self._load(dataset, config, hub_split)
+            found = gather(_rows(loaded, name), hub.example, None, (language,), skip_others=False)
+        else:
+            key = (task.name, split, json.dumps({**fields, "language": "", "code": ""}))
+            if key not in self._grouped:
+                rows = _rows(self._load(dataset, config, hub_split), name)
+                languages = wanted_languages(task, split)
+                self._grouped[key] = gather(rows, hub.example, hub.language, languages, skip_others=True)
+            found = self._grouped[key]
+        if not found[language]:
+            raise DataError(name, None, f"no {language!r} examples of {task.name} {split}")
+        return list(found[language])
+
+    def _find(
+        self, task: Task, split: Split, language: str, options: Mapping[str, str]
+    ) -> tuple[Hub, dict[str, str]]:
+        fields = template_fields(task, split, language, options, task.hub)
+        hub = task.hub[split]
+        for option, served in hub.only.items():
+            if fields[option] != served:
+                raise UsageError(
+                    f"the hub's copy of {task.name} has {option}={served!r} only, not {fields[option]!r}. "
+                    f"Pass --data DIR with the release files, or leave {option!r} at {served!r}."
+                )
+        codes = task.hub_codes or task.codes
+        return hub, {**fields, "code": codes.get(language, language)}
+
+    def _load(self, dataset: str, config: str | None, split: str) -> Any:
+        key = (dataset, config, split)
+        if key not in self._loaded:
+            self._loaded[key] = load_split(dataset, config, split, self.cache_dir)
+        return self._loaded[key]
+
+
+def load_split(dataset: str, config: str | None, split: str, cache_dir: str | None = None) -> Any:
+    """`datasets.load_dataset`, but quick to fail, and every failure told in one way.
+
+    Where the hub does not answer or refuses, the cached copy is read, with a warning, if there is one.
+
+    Raises:
+        SourceUnavailableError: names the data set, the cause in one line, and what to do.
+    """
+    import datasets
+
+    # datasets, huggingface_hub, requests and fsspec each raise kinds of their own: hence `except Exception`.
+    try:
+        if not datasets.config.HF_HUB_OFFLINE:
+            _ask(dataset)
+    except Exception as refusal:
+        try:
+            cached = _load_cached(dataset, config, split, cache_dir)
+        except Exception:
+            raise _unavailable(dataset, config, split, refusal) from refusal
+        _log.warning("%s: the hub gives no answer (%s); reading the cached copy", dataset, _cause(refusal))
+        return cached
+    try:
+        return datasets.load_dataset(dataset, config, split=split, cache_dir=cache_dir)
+    except Exception as error:
+        raise _unavailable(dataset, config, split, error) from error
+
+
+def _ask(dataset: str) -> None:
+    """One request without retries: `load_dataset` alone repeats a refused connection for half a minute."""
+    import datasets
+    from huggingface_hub import HfApi
+
+    HfApi(endpoint=datasets.config.HF_ENDPOINT).dataset_info(dataset, timeout=_ANSWER_SECONDS)
+
+
+def _load_cached(dataset: str, config: str | None, split: str, cache_dir: str | None) -> Any:
+    """What `load_dataset` itself reads in offline mode: the newest prepared copy."""
+    from datasets.packaged_modules.cache.cache import Cache
+
+    builder = Cache(
+        repo_id=dataset,
+        dataset_name=dataset.split("/")[-1],
+        config_name=config,
+        version="auto",
+        hash="auto",
+        cache_dir=cache_dir,
+    )
+    return builder.as_dataset(split=split)
+
+
+def _unavailable(dataset: str, config: str | None, split: str, error: Exception) -> SourceUnavailableError:
+    where = f"{dataset} (config {config!r}, split {split!r})"
+    return SourceUnavailableError(
+        f"cannot read {where} from the hub: {_cause(error)}. Pass --data DIR with the release files, or "
+        "run once online to fill the cache and then set HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1."
+    )
+
+
+def _cause(error: BaseException) -> str:
+    """One line: the error's kind and first words, and the HTTP status behind it where there is one."""
+    words = (str(error).strip().splitlines() or [""])[0].strip().rstrip(".")
+    cause = f"{type(error).__name__}: {words if len(words) <= 160 else words[:157] + '...'}"
+    link: BaseException | None = error
+    while link is not None:
+        status = getattr(getattr(link, "response", None), "status_code", None)
+        if status in (401, 403):
+            return f"{cause} (HTTP {status}: accept the data set's terms on the hub and set HF_TOKEN)"
+        if status is not None:
+            return f"{cause} (HTTP {status})"
+        link = link.__cause__
+    return cause
+
+
+def _address(hub: Hub, fields: Mapping[str, str]) -> tuple[str, str | None, str]:
+    return hub.dataset, hub.config.format_map(fields) if hub.config else None, hub.split
+
+
+def _rows(loaded: Any, name: str) -> Iterator[Located]:
+    names = {column: _label_names(feature) for column, feature in loaded.features.items()}
+    number = 0
+    for batch in loaded.iter(batch_size=_BATCH_ROWS):
+        for values in zip(*batch.values(), strict=True):
+            number += 1
+            row = {
+                column: _named(value, labels) if (labels := names[column]) else value
+                for column, value in zip(batch, values, strict=True)
+            }
+            yield Located(name, number, row)
+
+
+def _label_names(feature: Any) -> list[str] | None:
+    """The names of a ClassLabel, or of a list of them."""
+    return getattr(feature, "names", None) or getattr(getattr(feature, "feature", None), "names", None)
+
+
+def _named(label: Any, names: list[str]) -> Any:
+    if isinstance(label, list):
+        return [_named(each, names) for each in label]
+    # -1 is the hub's way to say that a row has no label.
+    return names[label] if isinstance(label, int) and 0 <= label < len(names) else None

@@ -1,0 +1,47 @@
+"""Bytes and lines of a release file, as DataError where they cannot be had.
+
+Lines end in LF or CRLF and nothing else: sentences hold U+2028, U+0085 and lone CR as text. A byte order mark
+is dropped at the file's start only; inside, U+FEFF is text that answer offsets count.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from pathlib import Path
+
+from adapter_stilts.errors import DataError
+
+
+def read_text(path: Path) -> str:
+    """The whole file."""
+    raw = _bytes(path)
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path, raw.count(b"\n", 0, error.start) + 1, raw, error) from None
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(number from 1, line without its end); a last line without an end counts, an empty one does not."""
+    lines = _bytes(path).split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    for number, raw in enumerate(lines, start=1):
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise _not_utf8(path, number, raw, error) from None
+        yield number, line.removesuffix("\r")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    except OSError as error:
+        raise DataError(path, None, f"cannot be read: {error.strerror or error}") from None
+
+
+def _not_utf8(path: Path, line: int, raw: bytes, error: UnicodeDecodeError) -> DataError:
+    met = raw[error.start : error.start + 4].hex(" ")
+    return DataError(path, line, f"is not UTF-8 (bytes {met}); re-encode the file or fetch it again")

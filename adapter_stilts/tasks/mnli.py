@@ -1,0 +1,49 @@
+"""MultiNLI: does a sentence of one of ten genres entail, contradict or leave open another?
+
+Data set   MultiNLI 1.0, https://cims.nyu.edu/~sbowman/multinli (hub: nyu-mll/glue, config mnli)
+Paper      Williams et al. 2018, https://arxiv.org/abs/1704.05426
+Licence    by genre: OANC licence, CC BY 3.0, CC BY-SA 3.0
+Languages  English
+
+One row of multinli_1.0_train.jsonl (the .txt, and GLUE's MNLI/train.tsv, name the columns alike; rows with
+gold label "-" are skipped). Dev is the matched one; the labels of GLUE's test sets are not published.
+
+    {"gold_label": "entailment", "sentence1": "The ferry leaves at noon, rain or shine.",
+     "sentence2": "Rain does not stop the ferry.", "genre": "travel", "pairID": "1e", "promptID": "1", ...}
+"""
+
+from __future__ import annotations
+
+from adapter_stilts.tasks.base import Files, Hub, Task
+from adapter_stilts.tasks.nli import LABELS, hub_row, release_row
+
+ANNOTATORS = ("label1", "label2", "label3", "label4", "label5")
+
+
+def release(split: str) -> tuple[Files, ...]:
+    """The authors' two spellings and GLUE's, each in its own folder or beside other data."""
+    names = (f"multinli_1.0/multinli_1.0_{split}", f"multinli_1.0_{split}")
+    return (
+        Files(tuple(f"{name}.jsonl" for name in names), "jsonl", release_row),
+        Files(tuple(f"{name}.txt" for name in names), "tsv", release_row, options={"optional": ANNOTATORS}),
+        Files((f"glue/MNLI/{split}.tsv", f"MNLI/{split}.tsv"), "tsv", release_row),
+    )
+
+
+TASK = Task(
+    name="mnli",
+    role="intermediate",
+    format="pair_classification",
+    metric=("accuracy",),
+    languages=("en",),
+    train_task="mnli",
+    dataset="MultiNLI 1.0",
+    paper="https://arxiv.org/abs/1704.05426",
+    licence="OANC licence, CC BY 3.0 or CC BY-SA 3.0, by genre",
+    labels=LABELS,
+    files={"train": release("train"), "dev": release("dev_matched")},
+    hub={
+        "train": Hub("nyu-mll/glue", "mnli", "train", hub_row),
+        "dev": Hub("nyu-mll/glue", "mnli", "validation_matched", hub_row),
+    },
+)

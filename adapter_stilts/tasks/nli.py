@@ -1,0 +1,38 @@
+"""What the natural language inference tasks share: SNLI, MultiNLI and XNLI have one label set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from adapter_stilts.formats.examples import PairClassificationExample
+from adapter_stilts.tasks.base import INDEX, Row
+from adapter_stilts.tasks.columns import label, text, value
+
+LABELS = ("entailment", "neutral", "contradiction")
+"""In the order of the hub's class labels, so that published heads can be read."""
+
+
+def pairs(
+    premise: str, hypothesis: str, relation: str, *, undecided: str | None
+) -> Callable[[Row], PairClassificationExample | None]:
+    """A function from a row with these columns to its example.
+
+    Rows whose label is ``undecided``, because the annotators did not agree, are skipped. The id is the row's
+    number, which release and hub share; `pairID` is not on the hub.
+    """
+
+    def example(row: Row) -> PairClassificationExample | None:
+        if value(row, relation) == undecided:
+            return None
+        return PairClassificationExample(
+            id=str(row[INDEX]),
+            premise=text(row, premise),
+            hypothesis=text(row, hypothesis),
+            label=label(row, relation, LABELS),
+        )
+
+    return example
+
+
+release_row = pairs("sentence1", "sentence2", "gold_label", undecided="-")
+hub_row = pairs("premise", "hypothesis", "label", undecided=None)

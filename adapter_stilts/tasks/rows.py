@@ -1,0 +1,97 @@
+"""From rows to examples: what every source does alike, whatever it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapter_stilts.errors import DataError, UnknownNameError, UsageError
+from adapter_stilts.formats.examples import Example
+from adapter_stilts.tasks.base import INDEX, LOCATION, Parsed, Row, Split, Task
+
+
+def wanted_languages(task: Task, split: Split) -> tuple[str, ...]:
+    """The languages a split is used in: the benchmark's for test, else English.
+
+    Transfer is zero-shot: nothing but English is trained on, and nothing but English chooses a checkpoint.
+    """
+    return task.languages if split == "test" else ("en",)
+
+
+def template_fields(
+    task: Task, split: Split, language: str, options: Mapping[str, str], splits: Collection[Split]
+) -> dict[str, str]:
+    """The values of a template's fields but ``code``: the language, and every option, chosen or default.
+
+    Raises:
+        UnknownNameError: an option, its value or the language is not one of the task's.
+        UsageError: the task has no such split in this source.
+    """
+    if split not in splits:
+        held = ", ".join(splits) or "none"
+        raise UsageError(f"task {task.name!r} has no {split} split here; splits: {held}.")
+    if language not in wanted_languages(task, split):
+        kind = f"language of {task.name} {split}"
+        raise UnknownNameError(kind, language, wanted_languages(task, split))
+    for name, value in options.items():
+        if name not in task.options:
+            raise UnknownNameError(f"option of task {task.name!r}", name, task.options)
+        if value not in task.options[name]:
+            raise UnknownNameError(f"value of option {name!r}", value, task.options[name])
+    defaults = {name: values[0] for name, values in task.options.items()}
+    return {"language": language, **defaults, **options}
+
+
+@dataclass(frozen=True)
+class Located:
+    """A row with the file (or hub split) and line (or record) it was read from."""
+
+    path: str | Path
+    line: int
+    row: dict[str, Any]
+
+
+def gather(
+    rows: Iterable[Located],
+    example: Callable[[Row], Parsed],
+    language_of: Callable[[Row], str] | None,
+    languages: Collection[str],
+    *,
+    skip_others: bool,
+) -> dict[str, list[Example]]:
+    """The examples of each of ``languages``; all under the first one where rows do not name theirs.
+
+    Args:
+        rows: in the order of the release.
+        example, language_of: the task's functions.
+        languages: rows of others are skipped, or an error where ``skip_others`` is false.
+
+    Raises:
+        DataError: a row is malformed, or an id stands twice in a language.
+    """
+    found: dict[str, list[Example]] = {language: [] for language in languages}
+    counts = dict.fromkeys(languages, 0)
+    seen: dict[tuple[str, str], Located] = {}
+    only = next(iter(languages))
+    for located in rows:
+        try:
+            language = language_of(located.row) if language_of else only
+            if language not in found:
+                if skip_others:
+                    continue
+                raise ValueError(f"is in {language!r}, the file's name says {only!r}")
+            located.row[INDEX] = counts[language]
+            counts[language] += 1
+            parsed = example(located.row)
+        except ValueError as error:
+            place = f" ({located.row[LOCATION]})" if LOCATION in located.row else ""
+            raise DataError(located.path, located.line, f"{error}{place}") from None
+        for item in parsed if isinstance(parsed, tuple) else () if parsed is None else (parsed,):
+            first = seen.setdefault((language, item.id), located)
+            if first is not located:
+                where = f"{first.path}:{first.line}"
+                raise DataError(located.path, located.line, f"id {item.id!r} stands already at {where}")
+            found[language].append(item)
+    return found

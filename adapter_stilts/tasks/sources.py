@@ -1,0 +1,50 @@
+"""Where a task's examples come from: release files, or the hub.
+
+source = open_source("~/data")            # or open_source(None) for the hub
+examples = source.examples(get_task("xquad"), "test", "de", {})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from adapter_stilts.errors import DataError
+from adapter_stilts.formats.examples import Example
+from adapter_stilts.tasks.base import Split, Task
+from adapter_stilts.tasks.files import FileSource
+from adapter_stilts.tasks.hub import HubSource
+from adapter_stilts.tasks.readers import READERS
+
+__all__ = ["READERS", "FileSource", "HubSource", "Source", "open_source"]
+
+
+class Source(Protocol):
+    """Reads tasks. ``options`` are the task's options that a recipe chose; the others take their default."""
+
+    def languages(self, task: Task, split: Split) -> tuple[str, ...]:
+        """Of the languages the split is used in (English for train and dev), those this source holds."""
+
+    def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
+        """A string that changes whenever the examples may."""
+
+    def examples(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> list[Example]:
+        """The examples, in the release's order; never empty."""
+
+
+def open_source(data: str | None) -> Source:
+    """The release files under the folder ``data``, or the hub where it is None.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if data is None:
+        return HubSource()
+    root = Path(data).expanduser()
+    if not root.is_dir():
+        why = "is a file, not a folder" if root.exists() else "no such folder"
+        raise DataError(
+            root, None, f"{why}; --data names a folder of release files, leave it out to read from the hub"
+        )
+    return FileSource(root)

@@ -1,0 +1,107 @@
+"""UDPOS: the universal part of speech of each word.
+
+Data set   Universal Dependencies, https://universaldependencies.org
+           (hub: google/xtreme, config udpos.<Language>)
+Paper      Nivre et al. 2020, https://arxiv.org/abs/2004.10643
+Licence    by treebank, most CC BY-SA 4.0
+Languages  33 (af ... zh); trained on English
+
+All treebanks of a language are read, in the order of their names: ud/UD_German-*/*-ud-test.conllu. Two
+words and the range row that fuses them:
+
+    3-4  vom  _    _    _  _  _  _    _  _
+    3    von  von  ADP  _  _  5  case _  _
+    4    dem  der  DET  _  _  5  det  _  _
+
+The option `words` chooses between the two words (``syntactic``, as on the hub) and ``vom`` (``fused``, as in
+the official test files); see `conllu.py`.
+"""
+
+from __future__ import annotations
+
+from adapter_stilts.formats.examples import TaggingExample
+from adapter_stilts.tasks.base import INDEX, Files, Hub, Row, Split, Task
+from adapter_stilts.tasks.columns import texts
+from adapter_stilts.tasks.conllu import UPOS
+
+TREEBANKS = {
+    "af": "Afrikaans",
+    "ar": "Arabic",
+    "bg": "Bulgarian",
+    "de": "German",
+    "el": "Greek",
+    "en": "English",
+    "es": "Spanish",
+    "et": "Estonian",
+    "eu": "Basque",
+    "fa": "Persian",
+    "fi": "Finnish",
+    "fr": "French",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "hu": "Hungarian",
+    "id": "Indonesian",
+    "it": "Italian",
+    "ja": "Japanese",
+    "kk": "Kazakh",
+    "ko": "Korean",
+    "mr": "Marathi",
+    "nl": "Dutch",
+    "pt": "Portuguese",
+    "ru": "Russian",
+    "ta": "Tamil",
+    "te": "Telugu",
+    "th": "Thai",
+    "tl": "Tagalog",
+    "tr": "Turkish",
+    "ur": "Urdu",
+    "vi": "Vietnamese",
+    "yo": "Yoruba",
+    "zh": "Chinese",
+}
+
+
+def release_row(row: Row) -> TaggingExample:
+    return _sentence(row, "words", "tags")
+
+
+def hub_row(row: Row) -> TaggingExample:
+    return _sentence(row, "tokens", "pos_tags")
+
+
+def _sentence(row: Row, words: str, tags: str) -> TaggingExample:
+    example = TaggingExample(id=str(row[INDEX]), words=texts(row, words), tags=texts(row, tags))
+    assert example.tags is not None
+    if len(example.words) != len(example.tags):
+        raise ValueError(f"{len(example.words)} words, but {len(example.tags)} tags")
+    if unknown := set(example.tags) - set(UPOS):
+        raise ValueError(f"tag {min(unknown)!r} is not one of: {', '.join(UPOS)}")
+    return example
+
+
+def release(split: Split) -> Files:
+    patterns = (f"UD_{{code}}-*/*-ud-{split}.conllu",)
+    return Files(patterns, "conllu", release_row, options={"words": "{words}", "language": "{language}"})
+
+
+def hub(split: str) -> Hub:
+    return Hub("google/xtreme", "udpos.{code}", split, hub_row, only={"words": "syntactic"})
+
+
+TASK = Task(
+    name="udpos",
+    role="target",
+    format="tagging",
+    metric=("f1",),
+    languages=tuple(TREEBANKS),
+    train_task="udpos",
+    dataset="Universal Dependencies",
+    paper="https://arxiv.org/abs/2004.10643",
+    licence="by treebank, most CC BY-SA 4.0",
+    labels=UPOS,
+    folder="ud",
+    codes=TREEBANKS,
+    options={"words": ("syntactic", "fused")},
+    files={"train": release("train"), "dev": release("dev"), "test": release("test")},
+    hub={"train": hub("train"), "dev": hub("validation"), "test": hub("test")},
+)

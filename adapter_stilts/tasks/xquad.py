@@ -1,0 +1,31 @@
+"""XQuAD: 240 paragraphs and 1,190 questions of SQuAD 1.1's dev set, translated into ten languages by people.
+
+Data set   XQuAD, https://github.com/google-deepmind/xquad (hub: google/xtreme, config XQuAD.<language>)
+Paper      Artetxe et al. 2020, https://arxiv.org/abs/1910.11856
+Licence    CC BY-SA 4.0
+Languages  en ar de el es hi ru th tr vi zh; trained on English SQuAD 1.1 (the release's ro is not in XTREME)
+
+One article of xquad.de.json; some contexts begin with U+FEFF, and `answer_start` counts it:
+
+    {"paragraphs": [{"context": "Die Lampe brannte ab 1822.", "qas": [
+      {"id": "q1", "question": "Ab wann?", "answers": [{"text": "1822", "answer_start": 21}]}]}]}
+"""
+
+from __future__ import annotations
+
+from adapter_stilts.tasks.base import Files, Hub, Task
+from adapter_stilts.tasks.columns import question
+
+TASK = Task(
+    name="xquad",
+    role="target",
+    format="span_qa",
+    metric=("exact_match", "f1"),
+    languages=("en", "ar", "de", "el", "es", "hi", "ru", "th", "tr", "vi", "zh"),
+    train_task="squad_v1",
+    dataset="XQuAD",
+    paper="https://arxiv.org/abs/1910.11856",
+    licence="CC BY-SA 4.0",
+    files={"test": Files(("xquad.{language}.json",), "squad_json", question)},
+    hub={"test": Hub("google/xtreme", "XQuAD.{language}", "validation", question)},
+)

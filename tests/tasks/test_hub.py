@@ -1,0 +1,372 @@
+"""The hub as a source, against a small server that speaks the hub's API for parquet data sets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from adapter_stilts.errors import UnknownNameError, UsageError
+from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks.files import FileSource
+from adapter_stilts.tasks.hub import HubSource
+
+COMMIT = "0" * 39 + "1"
+REFUSED = {"gone/gone": 404, "secret/secret": 401, "gated/gated": 403}
+NLI_NAMES = ["entailment", "neutral", "contradiction"]
+
+# The endpoint is read when huggingface_hub is imported, so each walk is a process of its own.
+READ_ALL = """
+import json, sys, time
+from dataclasses import asdict, replace
+from adapter_stilts.errors import SourceUnavailableError
+from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks.hub import HubSource
+
+results = []
+for name, split, language, dataset in json.load(sys.stdin):
+    task = get_task(name)
+    if dataset:
+        task = replace(task, hub={**task.hub, split: replace(task.hub[split], dataset=dataset)})
+    source, began = HubSource(), time.monotonic()
+    try:
+        found = {
+            "languages": source.languages(task, split),
+            "examples": [asdict(example) for example in source.examples(task, split, language, {})],
+            "fingerprint": source.fingerprint(task, split, language, {}),
+        }
+    except SourceUnavailableError as error:
+        found = {"error": str(error)}
+    results.append({**found, "seconds": time.monotonic() - began})
+print(json.dumps(results))
+"""
+
+SPLITS = [
+    ("hellaswag", "train", "en"),
+    ("hellaswag", "test", "en"),
+    ("commonsenseqa", "train", "en"),
+    ("snli", "train", "en"),
+    ("mnli", "train", "en"),
+    ("squad_v1", "train", "en"),
+    ("xnli", "dev", "en"),
+    ("xnli", "test", "de"),
+    ("xquad", "test", "de"),
+    ("xquad", "test", "th"),
+    ("tydiqa", "train", "en"),
+    ("tydiqa", "dev", "en"),
+    ("tydiqa", "test", "fi"),
+    ("udpos", "train", "en"),
+    ("tatoeba", "test", "de"),
+]
+
+
+def answers(texts: list[str], context: str) -> dict[str, list[Any]]:
+    return {"text": texts, "answer_start": [context.index(text) for text in texts]}
+
+
+def hub_tables(releases: Path) -> dict[str, dict[str, Any]]:
+    """{data set: {config/split: table}}, the rows of the hand-written releases in the hub's columns."""
+    from datasets import ClassLabel, Dataset, Features, Sequence, Value
+
+    string = Value("string")
+    answer = Sequence({"text": string, "answer_start": Value("int32")})
+
+    def lines(name: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (releases / name).read_text().split("\n") if line]
+
+    def questions(name: str, *extra: str) -> Dataset:
+        rows = [
+            {
+                **dict.fromkeys(extra, ""),
+                "id": each["id"],
+                "context": paragraph["context"],
+                "question": each["question"],
+                "answers": answers([one["text"] for one in each["answers"]], paragraph["context"]),
+            }
+            for article in json.loads((releases / name).read_text())["data"]
+            for paragraph in article["paragraphs"]
+            for each in paragraph["qas"]
+        ]
+        columns = {**dict.fromkeys((*extra, "id", "context", "question"), string), "answers": answer}
+        return Dataset.from_list(rows, Features(columns))
+
+    def hellaswag(name: str) -> Dataset:
+        rows = [{**row, "label": str(row.get("label", ""))} for row in lines(name)]
+        columns: dict[str, Any] = dict.fromkeys(rows[0], string)
+        return Dataset.from_list(
+            rows, Features({**columns, "ind": Value("int32"), "endings": Sequence(string)})
+        )
+
+    def nli(name: str) -> Dataset:
+        rows = [
+            {
+                "premise": row["sentence1"],
+                "hypothesis": row["sentence2"],
+                "label": -1 if row["gold_label"] == "-" else NLI_NAMES.index(row["gold_label"]),
+            }
+            for row in lines(name)
+        ]
+        return Dataset.from_list(
+            rows, Features({"premise": string, "hypothesis": string, "label": ClassLabel(names=NLI_NAMES)})
+        )
+
+    def xnli(name: str) -> Dataset:
+        fields = [line.split("\t") for line in (releases / name).read_text().split("\n")[1:] if line]
+        names = ("language", "gold_label", "sentence1", "sentence2")
+        return Dataset.from_list([dict(zip(names, row, strict=False)) for row in fields])
+
+    csqa = lines("commonsenseqa/train_rand_split.jsonl")[0]
+    listed = csqa["question"]["choices"]
+    choices = {key: [choice[key] for choice in listed] for key in ("label", "text")}
+    csqa_row = {
+        "id": csqa["id"],
+        "question": csqa["question"]["stem"],
+        "question_concept": "umbrella",
+        "choices": choices,
+        "answerKey": csqa["answerKey"],
+    }
+    csqa_features = Features(
+        {
+            **dict.fromkeys(("id", "question", "question_concept", "answerKey"), string),
+            "choices": Sequence({"label": string, "text": string}),
+        }
+    )
+    english = FileSource(releases).examples(get_task("udpos"), "train", "en", {})
+    upos = ClassLabel(names=list(get_task("udpos").labels))
+    sentences = [{"tokens": each.words, "pos_tags": each.tags} for each in english]
+    pairs = zip(
+        *(
+            (releases / "tatoeba" / f"tatoeba.deu-eng.{code}").read_text().split("\n")[:2]
+            for code in ("deu", "eng")
+        ),
+        strict=True,
+    )
+    tatoeba = [
+        {
+            "source_sentence": one + "\n",
+            "target_sentence": two + "\n",
+            "source_lang": "deu",
+            "target_lang": "eng",
+        }
+        for one, two in pairs
+    ]
+    return {
+        "Rowan/hellaswag": {
+            "default/train": hellaswag("hellaswag/hellaswag_train.jsonl"),
+            "default/test": hellaswag("hellaswag/hellaswag_test.jsonl"),
+        },
+        "tau/commonsense_qa": {"default/train": Dataset.from_list([csqa_row], csqa_features)},
+        "stanfordnlp/snli": {"plain_text/train": nli("snli/snli_1.0/snli_1.0_train.jsonl")},
+        "nyu-mll/glue": {"mnli/train": nli("mnli/multinli_1.0/multinli_1.0_train.jsonl")},
+        "rajpurkar/squad": {"plain_text/train": questions("squad/train-v1.1.json", "title")},
+        "google/xtreme": {
+            "XNLI/validation": xnli("xnli/XNLI-1.0/xnli.dev.tsv"),
+            "XNLI/test": xnli("xnli/XNLI-1.0/xnli.test.tsv"),
+            "XQuAD.de/validation": questions("xquad/xquad.de.json"),
+            "XQuAD.th/validation": questions("xquad/xquad.th.json"),
+            "tydiqa/train": questions("tydiqa/tydiqa-goldp-v1.1-train.json", "title"),
+            "tydiqa/validation": questions("tydiqa/tydiqa-goldp-v1.1-dev.json", "title"),
+            "udpos.English/train": Dataset.from_list(
+                sentences, Features({"tokens": Sequence(string), "pos_tags": Sequence(upos)})
+            ),
+            "tatoeba.deu/validation": Dataset.from_list(tatoeba),
+        },
+    }
+
+
+def write_repository(folder: Path, tables: dict[str, Any]) -> None:
+    configs: dict[str, list[str]] = {}
+    for name, table in tables.items():
+        config, split = name.split("/")
+        (folder / config).mkdir(parents=True, exist_ok=True)
+        table.to_parquet(folder / config / f"{split}-00000-of-00001.parquet")
+        entry = f"  - split: {split}\n    path: {config}/{split}-*\n"
+        configs.setdefault(config, []).append(entry)
+    blocks = (
+        f"- config_name: {config}\n  data_files:\n{''.join(entries)}" for config, entries in configs.items()
+    )
+    (folder / "README.md").write_text(f"---\nconfigs:\n{''.join(blocks)}---\n")
+
+
+class HubHandler(BaseHTTPRequestHandler):
+    """Enough of the hub: repository info, folder listings, path infos, and files."""
+
+    root: Path
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        parts = self.path.split("?")[0].strip("/").split("/")
+        repository = "/".join(parts[2:4] if parts[0] == "api" else parts[1:3])
+        if repository in REFUSED:
+            codes = {404: "RepoNotFound", 401: "RepoNotFound", 403: "GatedRepo"}
+            self._send(REFUSED[repository], b"{}", {"X-Error-Code": codes[REFUSED[repository]]})
+            return
+        folder = self.root / repository
+        if parts[0] == "api" and parts[4:5] in ([], ["revision"]):
+            siblings = [{"rfilename": self._name(folder, file)} for file in folder.rglob("*.*")]
+            self._send_json(
+                {"id": repository, "sha": COMMIT, "siblings": siblings, "private": False, "tags": []}
+            )
+        elif parts[0] == "api" and parts[4] == "tree":
+            below = folder / "/".join(parts[6:])
+            listed = below.rglob("*") if "recursive=True" in self.path else below.iterdir()
+            self._send_json([self._info(folder, file) for file in listed])
+        elif parts[0] == "api" and parts[4] == "paths-info":
+            length = int(self.headers["Content-Length"])
+            body = json.loads(self.rfile.read(length))
+            self._send_json(
+                [self._info(folder, folder / name) for name in body["paths"] if (folder / name).exists()]
+            )
+        else:
+            self._send_file(folder / "/".join(parts[5:]))
+
+    do_HEAD = do_POST = do_GET
+
+    def _name(self, folder: Path, file: Path) -> str:
+        return file.relative_to(folder).as_posix()
+
+    def _info(self, folder: Path, file: Path) -> dict[str, Any]:
+        if file.is_dir():
+            return {"type": "directory", "path": self._name(folder, file), "oid": COMMIT}
+        content = file.read_bytes()
+        oid = hashlib.sha1(content).hexdigest()
+        return {"type": "file", "path": self._name(folder, file), "size": len(content), "oid": oid}
+
+    def _send_file(self, file: Path) -> None:
+        if file.is_file():
+            content = file.read_bytes()
+            self._send(
+                200, content, {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": COMMIT}
+            )
+        else:
+            self._send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
+
+    def _send_json(self, value: Any) -> None:
+        self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+    def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_message(self, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture(scope="module")
+def endpoint(releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    root = tmp_path_factory.mktemp("hub")
+    for repository, tables in hub_tables(releases).items():
+        write_repository(root / repository, tables)
+    handler = type("Handler", (HubHandler,), {"root": root})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def read(walk: list[tuple[str, str, str, str | None]], cache: Path, **variables: str) -> list[dict[str, Any]]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ALL],
+        input=json.dumps(walk),
+        env={**inherited, "HF_HOME": str(cache), "NO_PROXY": "127.0.0.1", **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    results: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return results
+
+
+@pytest.fixture(scope="module")
+def online(endpoint: str, cache: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
+    results = read([(*walk, None) for walk in SPLITS], cache, HF_ENDPOINT=endpoint)
+    return dict(zip(SPLITS, results, strict=True))
+
+
+@pytest.mark.parametrize("walk", SPLITS, ids="-".join)
+def test_hub_rows_give_the_examples_of_the_release(
+    online: dict[tuple[str, str, str], dict[str, Any]], releases: Path, walk: tuple[str, str, str]
+) -> None:
+    name, split, language = walk
+    release = FileSource(releases).examples(get_task(name), split, language, {})  # type: ignore[arg-type]
+    assert "error" not in online[walk], online[walk]
+    assert online[walk]["examples"] == json.loads(json.dumps([asdict(example) for example in release]))
+    assert language in online[walk]["languages"]
+
+
+def test_offline_reads_the_cache_and_gives_the_same_fingerprints(
+    online: dict[tuple[str, str, str], dict[str, Any]], cache: Path
+) -> None:
+    walk = [(*each, None) for each in SPLITS]
+    offline = read(walk, cache, HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_ENDPOINT="http://127.0.0.1:9")
+    for each, found in zip(SPLITS, offline, strict=True):
+        assert found.get("examples") == online[each]["examples"], found
+        assert found["fingerprint"] == online[each]["fingerprint"]
+
+
+def test_an_unreachable_hub_falls_back_on_the_cache_quickly(
+    online: dict[tuple[str, str, str], dict[str, Any]], cache: Path
+) -> None:
+    (found,) = read([(*SPLITS[0], None)], cache, HF_ENDPOINT="http://127.0.0.1:9")
+    assert found["examples"] == online[SPLITS[0]]["examples"]
+    assert found["fingerprint"] == online[SPLITS[0]]["fingerprint"]
+    assert found["seconds"] < 10
+
+
+def test_refusals_are_told_quickly_and_with_the_next_steps(endpoint: str, tmp_path: Path) -> None:
+    repositories = [*REFUSED, "Rowan/hellaswag"]
+    walk = [("hellaswag", "dev", "en", repository) for repository in repositories]
+    for repository, found in zip(repositories, read(walk, tmp_path, HF_ENDPOINT=endpoint), strict=True):
+        assert repository in found["error"]
+        assert "'default'" in found["error"]
+        assert "--data DIR" in found["error"]
+        assert "HF_HUB_OFFLINE=1" in found["error"]
+        assert "\n" not in found["error"]
+        assert found["seconds"] < 10
+        if repository in REFUSED:
+            assert f"HTTP {REFUSED[repository]}" in found["error"]
+
+
+@pytest.mark.parametrize("offline", ["0", "1"])
+def test_no_hub_and_no_cache(tmp_path: Path, offline: str) -> None:
+    began = time.monotonic()
+    walk = [("snli", "train", "en", None)]
+    (found,) = read(walk, tmp_path, HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE=offline)
+    assert "stanfordnlp/snli" in found["error"]
+    assert "--data DIR" in found["error"]
+    assert time.monotonic() - began < 30
+
+
+def test_fused_words_need_release_files() -> None:
+    with pytest.raises(UsageError, match="--data DIR"):
+        HubSource().examples(get_task("udpos"), "test", "de", {"words": "fused"})
+
+
+def test_a_language_outside_the_benchmark() -> None:
+    with pytest.raises(UnknownNameError, match="'xx'"):
+        HubSource().examples(get_task("udpos"), "test", "xx", {})
