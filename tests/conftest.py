@@ -25,5 +25,5 @@ def base_dir() -> Path:
 def _folder(variable: str, fallback: Path) -> Path:
     folder = Path(os.environ.get(variable) or fallback)
     if not folder.is_dir():
-        pytest.skip(f"${variable} is not set, and there is no {fallback}")
+        pytest.skip(f"no folder {folder}: set ${variable}")
     return folder

@@ -69,7 +69,7 @@ def _gather(columns: list[Column], place: Indices) -> Column:
             np.concatenate([column.lengths for column in ragged]),
         )
         return joined.take(place)
-    return np.concatenate(columns)[place]
+    return np.concatenate([column for column in columns if isinstance(column, np.ndarray)])[place]
 
 
 def rows_of(reduced: Mapping[str, Column], start: int, stop: int) -> dict[str, Column]:

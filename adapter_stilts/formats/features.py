@@ -165,4 +165,4 @@ def _join(columns: Sequence[Column]) -> Column:
             np.concatenate([column.values for column in ragged]),
             np.concatenate([column.lengths for column in ragged]),
         )
-    return np.concatenate(columns)
+    return np.concatenate([column for column in columns if isinstance(column, np.ndarray)])

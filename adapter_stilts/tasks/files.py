@@ -11,6 +11,7 @@ from pathlib import Path
 from adapter_stilts.errors import DataError
 from adapter_stilts.formats.examples import Example
 from adapter_stilts.tasks.base import Files, Split, Task
+from adapter_stilts.tasks.lines import cannot_be_read
 from adapter_stilts.tasks.readers import READERS
 from adapter_stilts.tasks.rows import Located, gather, template_fields, wanted_languages
 
@@ -171,5 +172,5 @@ def _state(path: Path) -> tuple[str, int, int]:
     try:
         found = path.stat()
     except OSError as error:
-        raise DataError(path, None, f"cannot be read: {error.strerror or error}") from None
+        raise cannot_be_read(path, error) from None
     return str(path), found.st_size, found.st_mtime_ns

@@ -15,6 +15,7 @@ from adapter_stilts.tasks.rows import Located, gather, template_fields, wanted_l
 
 _BATCH_ROWS = 1000
 _ANSWER_SECONDS = 10.0
+_TERMS = "accept the data set's terms on the hub and set HF_TOKEN"
 
 _log = logging.getLogger(__name__)
 
@@ -152,18 +153,21 @@ def _unavailable(dataset: str, config: str | None, split: str, error: Exception)
 
 
 def _cause(error: BaseException) -> str:
-    """One line: the error's kind and first words, and the HTTP status behind it where there is one."""
+    """One line: the HTTP status or the system's error behind it, where there is one, and its first words."""
     words = (str(error).strip().splitlines() or [""])[0].strip().rstrip(".")
-    cause = f"{type(error).__name__}: {words if len(words) <= 160 else words[:157] + '...'}"
+    cause = f"{type(error).__name__}: {words}"
     link: BaseException | None = error
     while link is not None:
         status = getattr(getattr(link, "response", None), "status_code", None)
         if status in (401, 403):
-            return f"{cause} (HTTP {status}: accept the data set's terms on the hub and set HF_TOKEN)"
+            return f"{cause} (HTTP {status}: {_TERMS})"
         if status is not None:
             return f"{cause} (HTTP {status})"
-        link = link.__cause__
-    return cause
+        if isinstance(link, OSError) and link.errno is not None and link.strerror:
+            # What requests and urllib3 wrap around "Connection refused" is a paragraph.
+            return f"{type(error).__name__}: {link.strerror}"
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return f"{cause} ({_TERMS})" if "gated" in words else cause
 
 
 def _address(hub: Hub, fields: Mapping[str, str]) -> tuple[str, str | None, str]:

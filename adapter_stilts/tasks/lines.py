@@ -15,7 +15,10 @@ from adapter_stilts.errors import DataError
 
 def read_text(path: Path) -> str:
     """The whole file."""
-    raw = _bytes(path)
+    try:
+        raw = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    except OSError as error:
+        raise cannot_be_read(path, error) from None
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -24,22 +27,24 @@ def read_text(path: Path) -> str:
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """(number from 1, line without its end); a last line without an end counts, an empty one does not."""
-    lines = _bytes(path).split(b"\n")
-    if not lines[-1]:
-        lines.pop()
-    for number, raw in enumerate(lines, start=1):
-        try:
-            line = raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise _not_utf8(path, number, raw, error) from None
-        yield number, line.removesuffix("\r")
-
-
-def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        # Binary files are iterated by LF alone; text files would also split at a lone CR.
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                yield number, _line(path, number, raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw)
     except OSError as error:
-        raise DataError(path, None, f"cannot be read: {error.strerror or error}") from None
+        raise cannot_be_read(path, error) from None
+
+
+def cannot_be_read(path: Path, error: OSError) -> DataError:
+    return DataError(path, None, f"cannot be read: {error.strerror or error}")
+
+
+def _line(path: Path, number: int, raw: bytes) -> str:
+    try:
+        return raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path, number, raw, error) from None
 
 
 def _not_utf8(path: Path, line: int, raw: bytes, error: UnicodeDecodeError) -> DataError:

@@ -73,7 +73,7 @@ def gather(
     """
     found: dict[str, list[Example]] = {language: [] for language in languages}
     counts = dict.fromkeys(languages, 0)
-    seen: dict[tuple[str, str], Located] = {}
+    seen: dict[tuple[str, str], tuple[str | Path, int]] = {}
     only = next(iter(languages))
     for located in rows:
         try:
@@ -86,12 +86,12 @@ def gather(
             counts[language] += 1
             parsed = example(located.row)
         except ValueError as error:
-            place = f" ({located.row[LOCATION]})" if LOCATION in located.row else ""
-            raise DataError(located.path, located.line, f"{error}{place}") from None
+            inside = f" ({located.row[LOCATION]})" if LOCATION in located.row else ""
+            raise DataError(located.path, located.line, f"{error}{inside}") from None
         for item in parsed if isinstance(parsed, tuple) else () if parsed is None else (parsed,):
-            first = seen.setdefault((language, item.id), located)
-            if first is not located:
-                where = f"{first.path}:{first.line}"
-                raise DataError(located.path, located.line, f"id {item.id!r} stands already at {where}")
+            place = (located.path, located.line)
+            path, line = seen.setdefault((language, item.id), place)
+            if (path, line) != place:
+                raise DataError(*place, f"id {item.id!r} stands already at {path}:{line}")
             found[language].append(item)
     return found

@@ -23,7 +23,7 @@ from adapter_stilts.tasks.files import FileSource
 from adapter_stilts.tasks.hub import HubSource
 
 COMMIT = "0" * 39 + "1"
-REFUSED = {"gone/gone": 404, "secret/secret": 401, "gated/gated": 403}
+REFUSED = {"gone/gone": 404, "secret/secret": 401, "gated/gated": 403, "busy/busy": 503, "gated/files": 403}
 NLI_NAMES = ["entailment", "neutral", "contradiction"]
 
 # The endpoint is read when huggingface_hub is imported, so each walk is a process of its own.
@@ -208,8 +208,9 @@ class HubHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = self.path.split("?")[0].strip("/").split("/")
         repository = "/".join(parts[2:4] if parts[0] == "api" else parts[1:3])
-        if repository in REFUSED:
-            codes = {404: "RepoNotFound", 401: "RepoNotFound", 403: "GatedRepo"}
+        # A gated data set may be described to anyone and keep its files to itself.
+        if repository in REFUSED and not (repository == "gated/files" and parts[0] == "api"):
+            codes = {404: "RepoNotFound", 401: "RepoNotFound", 403: "GatedRepo", 503: "Busy"}
             self._send(REFUSED[repository], b"{}", {"X-Error-Code": codes[REFUSED[repository]]})
             return
         folder = self.root / repository
@@ -348,7 +349,9 @@ def test_refusals_are_told_quickly_and_with_the_next_steps(endpoint: str, tmp_pa
         assert "HF_HUB_OFFLINE=1" in found["error"]
         assert "\n" not in found["error"]
         assert found["seconds"] < 10
-        if repository in REFUSED:
+        if REFUSED.get(repository) in (401, 403):
+            assert "set HF_TOKEN" in found["error"]
+        elif repository in REFUSED:
             assert f"HTTP {REFUSED[repository]}" in found["error"]
 
 
@@ -358,6 +361,9 @@ def test_no_hub_and_no_cache(tmp_path: Path, offline: str) -> None:
     walk = [("snli", "train", "en", None)]
     (found,) = read(walk, tmp_path, HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE=offline)
     assert "stanfordnlp/snli" in found["error"]
+    assert ("offline" if offline == "1" else "Connection refused") in found["error"].replace(
+        "Offline", "offline"
+    )
     assert "--data DIR" in found["error"]
     assert time.monotonic() - began < 30
 

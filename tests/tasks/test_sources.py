@@ -96,7 +96,7 @@ BROKEN = {
     "null label": (
         "snli",
         "snli_1.0_train.jsonl",
-        '{"gold_label": null}',
+        ONE_NLI.replace('"%s"', "null"),
         1,
         "label None in column 'gold_label'",
     ),
