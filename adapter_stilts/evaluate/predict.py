@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from adapter_stilts.formats.base import Format
 from adapter_stilts.formats.features import Column, Features, Indices, Ragged
@@ -35,7 +36,7 @@ def predict(
     total = sum(int(features.input_ids.lengths[rows].sum()) for rows in own)
     done, results = 0, []
     for rows in own:
-        results.append((rows, format.reduce(model.predict(features, rows), features, rows, settings)))
+        results += _run(model, format, features, rows, settings)
         done += int(features.input_ids.lengths[rows].sum())
         if progress is not None:
             progress(done, total)
@@ -46,6 +47,24 @@ def predict(
     order = np.concatenate([rows for rows, _ in results])
     place = np.argsort(order)
     return {name: _gather([columns[name] for _, columns in results], place) for name in results[0][1]}
+
+
+def _run(
+    model: TaskModel, format: Format, features: Features, rows: Indices, settings: Any
+) -> list[tuple[Indices, dict[str, Column]]]:
+    """One batch, in halves where it does not fit the memory."""
+    try:
+        return [(rows, format.reduce(model.predict(features, rows), features, rows, settings))]
+    except torch.OutOfMemoryError:
+        if len(rows) == 1:
+            raise
+    torch.cuda.empty_cache()
+    half = len(rows) // 2
+    return [
+        result
+        for part in (rows[:half], rows[half:])
+        for result in _run(model, format, features, part, settings)
+    ]
 
 
 def length_batches(lengths: Indices, budget: int) -> list[Indices]:

@@ -6,6 +6,7 @@ offsets count code points of the original (some contexts begin with U+FEFF, and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -69,6 +70,18 @@ class RetrievalExample:
     text: str
     side: Literal["foreign", "english"]
     pair: str | None
+
+
+def first_examples(examples: Sequence[Example], count: int | None) -> list[Example]:
+    """The first `count` examples, all where it is None; of retrieval, the first `count` of each side."""
+    sides: dict[str, int] = {}
+    kept = []
+    for example in examples:
+        side = example.side if isinstance(example, RetrievalExample) else ""
+        sides[side] = sides.get(side, 0) + 1
+        if count is None or sides[side] <= count:
+            kept.append(example)
+    return kept
 
 
 Example: TypeAlias = (

@@ -16,7 +16,7 @@ from typing import Any
 from adapter_stilts.errors import UsageError
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.base import FormatSettings
-from adapter_stilts.formats.examples import Example
+from adapter_stilts.formats.examples import Example, first_examples
 from adapter_stilts.formats.features import Features
 from adapter_stilts.io import digest_of, remove_partials, whole_directory
 from adapter_stilts.tasks.base import Split, Task
@@ -55,7 +55,8 @@ class SplitData:
 
     @cached_property
     def examples(self) -> list[Example]:
-        return self.source.examples(self.task, self.split, self.language, self.options)[: self.limit]
+        found = self.source.examples(self.task, self.split, self.language, self.options)
+        return first_examples(found, self.limit)
 
     @cached_property
     def features(self) -> Features:

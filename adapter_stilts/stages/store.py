@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,10 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
         if not (self.root / "store.json").is_file():
             write_json(self.root / "store.json", {"schema": SCHEMA})
+        for leftover in self.root.glob(".store.json.partial-*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - leftover.stat().st_mtime > 10:  # not one being written at this moment
+                    leftover.unlink()
 
     def find(self, stage: Stage) -> Path | None:
         """The directory of a finished stage, or None."""

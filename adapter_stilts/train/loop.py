@@ -20,6 +20,7 @@ from torch import Tensor
 
 from adapter_stilts.errors import TrainingError
 from adapter_stilts.formats.features import Features, Indices
+from adapter_stilts.io import disk_errors
 from adapter_stilts.model.task_model import MicroBatch, TaskModel
 from adapter_stilts.model.tuning.base import Tuning
 from adapter_stilts.recipe import Optimizer, TrainingSettings
@@ -326,7 +327,8 @@ class _Log:
     """log.jsonl: one line a step; lines of steps that will run again are dropped on resume."""
 
     def __init__(self, path: Path, start: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._pending: list[str] = []
         kept = []
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
@@ -337,8 +339,9 @@ class _Log:
                 if entry["step"] > start:
                     break
                 kept.append(line + "\n")
-        self._file = path.open("w", encoding="utf-8")
-        self._file.writelines(kept)
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(kept), encoding="utf-8")
 
     def write(self, step: Step) -> None:
         entry = {
@@ -349,10 +352,12 @@ class _Log:
             "padded_tokens": step.padded_tokens,
             "tokens_per_second": round(step.tokens / max(step.seconds, 1e-9), 1),
         }
-        self._file.write(json.dumps(entry) + "\n")
+        self._pending.append(json.dumps(entry) + "\n")
 
     def flush(self) -> None:
-        self._file.flush()
+        with disk_errors(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.writelines(self._pending)
+        self._pending.clear()
 
 
 class _Clock:

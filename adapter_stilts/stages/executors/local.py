@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,18 +39,26 @@ def execute(stages: tuple[Stage, ...], context: Context) -> list[Outcome]:
 
 
 def _one(stage: Stage, context: Context) -> Outcome:
-    store, say = context.store, context.watch.say
-    if (found := store.find(stage)) is not None:
-        if context.accelerator.is_main_process:
-            store.tidy(stage, say)
-        return Outcome(stage, "cached", found)
+    store, say, main = context.store, context.watch.say, context.accelerator.is_main_process
     try:
-        if not context.accelerator.is_main_process:
-            # The main process holds the lock; all meet inside the stage.
-            return Outcome(stage, "ran", run_stage(stage, context))
-        with store.lock(stage, say):
-            if (found := store.find(stage)) is not None:  # finished by the process we waited for
+        if (found := _agreed(context, store.find(stage) if main else None)) is not None:
+            if main:
+                store.tidy(stage, say)
+            return Outcome(stage, "cached", found)
+        # The main process of a launch holds the lock and looks again: we may have waited for another run.
+        with store.lock(stage, say) if main else contextlib.nullcontext():
+            if (found := _agreed(context, store.find(stage) if main else None)) is not None:
                 return Outcome(stage, "cached", found)
             return Outcome(stage, "ran", run_stage(stage, context))
     except AdapterStiltsError as error:
         return Outcome(stage, "failed", None, error)
+
+
+def _agreed(context: Context, found: Path | None) -> Path | None:
+    """What the main process found, in every process of a launch: they must take the same way."""
+    if context.accelerator.num_processes == 1:
+        return found
+    from accelerate.utils import broadcast_object_list
+
+    agreed: list[Path | None] = broadcast_object_list([found])
+    return agreed[0]

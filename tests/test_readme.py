@@ -1,0 +1,84 @@
+"""README says what the code does: its commands, keys, tables and sample file are checked against it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from adapter_stilts.cli.main import VERBS, group
+from adapter_stilts.recipe import load_recipe, parse_override
+from adapter_stilts.tasks import all_tasks
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def command(name: str) -> str:
+    script = [sys.executable, ROOT / "scripts" / "readme-command", name]
+    return subprocess.run(script, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("name", ["install", "train", "test"])
+def test_commands_that_ci_runs_are_there(name) -> None:
+    assert command(name).strip()
+
+
+def test_the_train_command_parses() -> None:
+    words = shlex.split(command("train").replace("\\\n", " "))
+    assert words[:2] == ["adapter-stilts", "train"]
+    verb = group.get_command(click.Context(group), "train")
+    assert verb is not None
+    verb.make_context("train", words[2:])
+
+
+def test_every_setting_is_a_recipe_key() -> None:
+    settings = re.findall(r"--set ([\w.]+=[\w.-]+)", TEXT)
+    assert len(settings) >= 4
+    for setting in settings:
+        key, value = parse_override(setting)
+        load_recipe(None, [(key, value)])
+
+
+def test_every_option_and_verb_exists() -> None:
+    options = {
+        option
+        for verb in VERBS
+        for parameter in group.get_command(click.Context(group), verb).params
+        for option in parameter.opts
+    }
+    used = {
+        option
+        for line in TEXT.splitlines()
+        if "adapter-stilts " in line or line.startswith("| ")
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)
+    }
+    assert used
+    assert used <= options
+    assert set(re.findall(r"`adapter-stilts (\w+)", TEXT)) <= set(VERBS)
+
+
+def test_the_table_of_tasks_is_the_registry() -> None:
+    table = TEXT.split("## Tasks")[1].split("### Add a task")[0]
+    rows = {}
+    for line in table.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        for name in re.findall(r"`(\w+)`", cells[0]) if line.startswith("| `") else ():
+            rows[name] = cells
+    assert rows.keys() == {task.name for task in all_tasks()}
+    for task in all_tasks():
+        _, role, format_name, _, languages, _ = rows[task.name]
+        assert (role, format_name) == (task.role, task.format)
+        assert languages in ("en", f"{len(task.languages)} languages")
+        assert (languages == "en") == (task.languages == ("en",))
+
+
+def test_the_sample_task_is_the_file() -> None:
+    source = (ROOT / "adapter_stilts" / "tasks" / "commonsenseqa.py").read_text(encoding="utf-8")
+    body = source[source.index("from __future__") :].strip()
+    assert f"```python\n{body}\n```" in TEXT
