@@ -19,6 +19,8 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+_TERMS = "accept the data set's terms on the hub and set HF_TOKEN"
+
 
 class AdapterStiltsError(Exception):
     """Base of everything this package raises on purpose; `exit_code` is what the CLI leaves with."""
@@ -88,7 +90,31 @@ class TrainingError(AdapterStiltsError):
 
 
 def nearest_name(name: str, choices: Iterable[str]) -> str | None:
-    """The choice most similar to ``name``, or None where nothing is close."""
-    lowered = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.55)
+    """The choice most similar to ``name``, or None where nothing is close.
+
+    Sections that all dotted names share (``target.``) count for nothing.
+    """
+    known = list(choices)
+    section = name[: name.rfind(".") + 1]
+    shared = len(section) if all(choice.startswith(section) for choice in known) else 0
+    lowered = {choice[shared:].lower(): choice for choice in known}
+    found = difflib.get_close_matches(name[shared:].lower(), list(lowered), n=1, cutoff=0.55)
     return lowered[found[0]] if found else None
+
+
+def cause_of(error: BaseException) -> str:
+    """Why a hub call failed, in one line: the HTTP status or the system's error behind it, where there is one, and its first words."""
+    words = (str(error).strip().splitlines() or [""])[0].strip().rstrip(".")
+    cause = f"{type(error).__name__}: {words}"
+    link: BaseException | None = error
+    while link is not None:
+        status = getattr(getattr(link, "response", None), "status_code", None)
+        if status in (401, 403):
+            return f"{cause} (HTTP {status}: {_TERMS})"
+        if status is not None:
+            return f"{cause} (HTTP {status})"
+        if isinstance(link, OSError) and link.errno is not None and link.strerror:
+            # What requests and urllib3 wrap around "Connection refused" is a paragraph.
+            return f"{type(error).__name__}: {link.strerror}"
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return f"{cause} ({_TERMS})" if "gated" in words else cause

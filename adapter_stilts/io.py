@@ -52,11 +52,16 @@ def write_json(path: Path, value: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write aside, flush to disk, rename."""
     aside = path.with_name(f".{path.name}{PARTIAL_MARK}{secrets.token_hex(4)}")
-    with disk_errors(path), aside.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    with disk_errors(path):
+        try:
+            with aside.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
 
 
 @contextlib.contextmanager
@@ -102,6 +107,7 @@ def disk_errors(path: Path) -> Iterator[None]:
             errno.EDQUOT: "the disk quota is used up: free space, or choose another place with --store",
             errno.EROFS: "the file system is read-only: choose another place with --store",
             errno.EACCES: "no permission to write here: choose another place with --store",
+            errno.ENOTDIR: "a part of the path is a file: choose another place with --store",
             errno.EFBIG: "the file would exceed the allowed size: raise the limit, or choose another --store",
         }
         if error.errno not in reasons:

@@ -41,8 +41,8 @@ class Session:
     def plan(self) -> Plan:
         source = self.source  # a missing data folder is told before the base is looked for
         if self.bundle is not None:
-            return plan_evaluation(self.recipe, self.base, source, self.bundle)
-        return plan(self.recipe, self.base, source)
+            return plan_evaluation(self.recipe, lambda: self.base, source, self.bundle)
+        return plan(self.recipe, lambda: self.base, source)
 
     @cached_property
     def base(self) -> ResolvedBase:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapter_stilts.errors import BundleError, SourceUnavailableError, UsageError
+from adapter_stilts.errors import BundleError, SourceUnavailableError, UsageError, cause_of
 from adapter_stilts.io import sha256_directory
 from adapter_stilts.recipe import Base
+
+HUB_SECONDS = 10.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,15 +58,33 @@ def resolve_base(base: Base) -> ResolvedBase:
         return _resolve_folder(base.id, folder)
     if base.id.startswith((".", "/", "~")) or base.id.count("/") != 1:
         raise UsageError(f"--base {base.id}: no such folder, and not a hub id (org/name)")
-    from huggingface_hub import hf_hub_download
+    commit, config_path = _resolve_hub(base)
+    return ResolvedBase(base.id, base.id, commit, commit, json.loads(config_path.read_text(encoding="utf-8")))
+
+
+def _resolve_hub(base: Base) -> tuple[str, Path]:
+    """The commit of a hub model and its config.json: from the hub, else from the cache, which is then said.
+
+    One request without retries comes first: the library's own download retries a refused connection for 23 s.
+    """
+    from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        config_path = Path(hf_hub_download(base.id, "config.json", revision=base.revision))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise _unavailable(base.id, error) from error
-    commit = config_path.parent.name
-    return ResolvedBase(base.id, base.id, commit, commit, json.loads(config_path.read_text(encoding="utf-8")))
+        commit = HfApi().model_info(base.id, revision=base.revision, timeout=HUB_SECONDS).sha
+        assert commit is not None
+        return commit, Path(hf_hub_download(base.id, "config.json", revision=commit))
+    except (HfHubHTTPError, OSError, ValueError) as error:  # requests' errors are OSErrors
+        try:
+            cached = hf_hub_download(base.id, "config.json", revision=base.revision, local_files_only=True)
+        except (LocalEntryNotFoundError, OSError, ValueError):
+            raise _unavailable(base.id, error) from error
+        found = Path(cached)
+        reason = type(error).__name__
+        _log.warning(
+            "the hub does not answer (%s); using the cached %s at %s", reason, base.id, found.parent.name
+        )
+        return found.parent.name, found
 
 
 def _resolve_folder(name: str, folder: Path) -> ResolvedBase:
@@ -152,8 +175,7 @@ class _quiet:
 
 
 def _unavailable(name: str, error: Exception) -> SourceUnavailableError:
-    cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return SourceUnavailableError(
-        f"cannot load the encoder {name!r}: {cause} Give a local folder with --base DIR, or fetch it once online "
+        f"cannot load the encoder {name!r}: {cause_of(error)}. Give a local folder with --base DIR, or fetch it once online "
         "and then work offline from the cache with HF_HUB_OFFLINE=1"
     )

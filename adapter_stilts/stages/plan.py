@@ -6,7 +6,7 @@ train(target's train task) → evaluate(target); retrieval has no target trainin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -55,27 +55,32 @@ class Plan:
         return in_order(tuple(cell.evaluate for cell in self.cells))
 
 
-def plan(recipe: Recipe, base: ResolvedBase, source: Source) -> Plan:
+def plan(recipe: Recipe, resolve: Callable[[], ResolvedBase], source: Source) -> Plan:
     """Resolve everything a result depends on and lay out the stages.
+
+    Args:
+        resolve: finds the base; called last, so that a misspelt task is told before the network is asked.
 
     Raises:
         UsageError: an unknown task, language or option, or tasks that do not fit together.
         DataError, SourceUnavailableError: the data are not there.
     """
-    return _Planner(recipe, base, source).plan()
+    return _Planner(recipe, resolve, source).plan()
 
 
-def plan_evaluation(recipe: Recipe, base: ResolvedBase, source: Source, bundle: Path) -> Plan:
+def plan_evaluation(
+    recipe: Recipe, resolve: Callable[[], ResolvedBase], source: Source, bundle: Path
+) -> Plan:
     """The plan of evaluating a bundle on the recipe's one target.
 
     Args:
-        base: the bundle's own encoder.
+        resolve: finds the bundle's own encoder.
 
     Raises:
         BundleError: the bundle is damaged, or has no head for the target.
     """
     info = read_bundle(bundle)
-    planner = _Planner(recipe, base, source)
+    planner = _Planner(recipe, resolve, source)
     target = planner.target(recipe.target.tasks[0])
     if target.train_task is not None and (info.format, info.labels) != (target.format, target.labels):
         fitting = [task.name for task in all_tasks() if task.role == "target" and task.train_task is None]
@@ -91,9 +96,14 @@ def plan_evaluation(recipe: Recipe, base: ResolvedBase, source: Source, bundle: 
 
 
 class _Planner:
-    def __init__(self, recipe: Recipe, base: ResolvedBase, source: Source) -> None:
-        self.recipe, self.base, self.source = recipe, base, source
+    def __init__(self, recipe: Recipe, resolve: Callable[[], ResolvedBase], source: Source) -> None:
+        self.recipe, self.source = recipe, source
+        self._resolve = resolve
         self.notices: dict[str, None] = {}
+
+    @cached_property
+    def base(self) -> ResolvedBase:
+        return self._resolve()
 
     def plan(self) -> Plan:
         recipe = self.recipe

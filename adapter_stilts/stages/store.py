@@ -23,6 +23,7 @@ from adapter_stilts.io import disk_errors, whole_directory, write_json
 from adapter_stilts.stages.graph import Stage
 
 SCHEMA = 1
+POLL_SECONDS = 0.1
 
 
 class Store:
@@ -37,7 +38,7 @@ class Store:
         marker = root / "store.json"
         if marker.is_file():
             try:
-                schema = json.loads(marker.read_text(encoding="utf-8"))["schema"]
+                schema = int(json.loads(marker.read_text(encoding="utf-8"))["schema"])
             except (ValueError, KeyError, TypeError) as error:
                 raise StoreError(
                     f"{marker}: not a store's marker ({error}); choose another --store"
@@ -65,14 +66,14 @@ class Store:
         """The directory of a finished stage, or None."""
         directory = self.root / stage.name
         try:
-            record = json.loads((directory / "stage.json").read_text(encoding="utf-8"))
+            key = json.loads((directory / "stage.json").read_text(encoding="utf-8"))["key"]
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(
-                f"{directory}/stage.json cannot be read ({error}): remove the directory"
+                f"{directory}/stage.json cannot be read ({error!r}): remove the directory"
             ) from error
-        if record["key"] != stage.key:
+        if key != stage.key:
             raise StoreError(
                 f"{directory} holds another stage with the same short key: remove it or use another --store"
             )
@@ -93,14 +94,19 @@ class Store:
     def lock(self, stage: Stage, say: Callable[[str], None]) -> Iterator[None]:
         """One process works on a stage, others wait here. Leaves no lock file behind a finished stage."""
         path = self._lock_path(stage)
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            say(f"another process works on {stage.name}; waiting for it")
-            lock.acquire()
+        waiting = False
+        while not lock.is_locked:
+            # Each time anew: the process that we wait for removes the folder when it is done.
+            with disk_errors(path), contextlib.suppress(FileNotFoundError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    lock.acquire(timeout=0)
+                except Timeout:
+                    if not waiting:
+                        say(f"another process works on {stage.name}; waiting for it")
+                    waiting = True
+                    time.sleep(POLL_SECONDS)
         try:
             yield
         finally:

@@ -8,14 +8,13 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from adapter_stilts.errors import DataError, SourceUnavailableError, UsageError
+from adapter_stilts.errors import DataError, SourceUnavailableError, UsageError, cause_of
 from adapter_stilts.formats.examples import Example
 from adapter_stilts.tasks.base import Hub, Split, Task
 from adapter_stilts.tasks.rows import Located, gather, template_fields, wanted_languages
 
 _BATCH_ROWS = 1000
 _ANSWER_SECONDS = 10.0
-_TERMS = "accept the data set's terms on the hub and set HF_TOKEN"
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +112,7 @@ def load_split(dataset: str, config: str | None, split: str, cache_dir: str | No
             cached = _load_cached(dataset, config, split, cache_dir)
         except Exception:
             raise _unavailable(dataset, config, split, refusal) from refusal
-        _log.warning("%s: the hub gives no answer (%s); reading the cached copy", dataset, _cause(refusal))
+        _log.warning("%s: the hub gives no answer (%s); reading the cached copy", dataset, cause_of(refusal))
         return cached
     try:
         return datasets.load_dataset(dataset, config, split=split, cache_dir=cache_dir)
@@ -147,27 +146,9 @@ def _load_cached(dataset: str, config: str | None, split: str, cache_dir: str | 
 def _unavailable(dataset: str, config: str | None, split: str, error: Exception) -> SourceUnavailableError:
     where = f"{dataset} (config {config!r}, split {split!r})"
     return SourceUnavailableError(
-        f"cannot read {where} from the hub: {_cause(error)}. Pass --data DIR with the release files, or "
+        f"cannot read {where} from the hub: {cause_of(error)}. Pass --data DIR with the release files, or "
         "run once online to fill the cache and then set HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1."
     )
-
-
-def _cause(error: BaseException) -> str:
-    """One line: the HTTP status or the system's error behind it, where there is one, and its first words."""
-    words = (str(error).strip().splitlines() or [""])[0].strip().rstrip(".")
-    cause = f"{type(error).__name__}: {words}"
-    link: BaseException | None = error
-    while link is not None:
-        status = getattr(getattr(link, "response", None), "status_code", None)
-        if status in (401, 403):
-            return f"{cause} (HTTP {status}: {_TERMS})"
-        if status is not None:
-            return f"{cause} (HTTP {status})"
-        if isinstance(link, OSError) and link.errno is not None and link.strerror:
-            # What requests and urllib3 wrap around "Connection refused" is a paragraph.
-            return f"{type(error).__name__}: {link.strerror}"
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
-    return f"{cause} ({_TERMS})" if "gated" in words else cause
 
 
 def _address(hub: Hub, fields: Mapping[str, str]) -> tuple[str, str | None, str]:
