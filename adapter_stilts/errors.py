@@ -103,7 +103,7 @@ def nearest_name(name: str, choices: Iterable[str]) -> str | None:
 
 
 def cause_of(error: BaseException) -> str:
-    """Why a hub call failed, in one line: the HTTP status or the system's error behind it, where there is one, and its first words."""
+    """Why a hub call failed, in one line: its first words, with the HTTP status or the system's error behind it."""
     words = (str(error).strip().splitlines() or [""])[0].strip().rstrip(".")
     cause = f"{type(error).__name__}: {words}"
     link: BaseException | None = error

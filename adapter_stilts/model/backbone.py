@@ -176,6 +176,6 @@ class _quiet:
 
 def _unavailable(name: str, error: Exception) -> SourceUnavailableError:
     return SourceUnavailableError(
-        f"cannot load the encoder {name!r}: {cause_of(error)}. Give a local folder with --base DIR, or fetch it once online "
-        "and then work offline from the cache with HF_HUB_OFFLINE=1"
+        f"cannot load the encoder {name!r}: {cause_of(error)}. Give a local folder with --base DIR, or fetch it "
+        "once online and then work offline from the cache with HF_HUB_OFFLINE=1"
     )
