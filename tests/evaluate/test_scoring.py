@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from adapter_stilts.evaluate.scoring import score
+from adapter_stilts.formats.examples import (
+    Answer,
+    MultipleChoiceExample,
+    PairClassificationExample,
+    RetrievalExample,
+    SpanQAExample,
+    TaggingExample,
+)
+from adapter_stilts.tasks import get_task
+
+
+def test_accuracy_counts_labelled_examples_only() -> None:
+    examples = [
+        PairClassificationExample(str(i), "a", "b", gold) for i, gold in enumerate(["x", "y", None, "x"])
+    ]
+    scored = score(get_task("xnli"), examples, ["x", "x", "y", "x"])
+    assert scored.metrics == {"accuracy": pytest.approx(200 / 3)}
+    assert [row["accuracy"] for row in scored.rows] == [100, 0, 100]
+    assert scored.submission == ["x", "x", "y", "x"]
+
+
+def test_choices() -> None:
+    examples = [MultipleChoiceExample(str(i), "p", ("a", "b"), gold) for i, gold in enumerate([1, 0])]
+    assert score(get_task("hellaswag"), examples, [1, 1]).metrics == {"accuracy": 50.0}
+
+
+def test_answers_are_scored_by_english_rules_and_submitted_by_id() -> None:
+    examples = [
+        SpanQAExample("one", "?", "The cat sat.", (Answer("The cat", 0), Answer("cat sat", 4))),
+        SpanQAExample("two", "?", "a dog", (Answer("dog", 2),)),
+    ]
+    scored = score(get_task("xquad"), examples, ["cat", "a dog here"])
+    assert scored.metrics == {"exact_match": 50.0, "f1": pytest.approx((100 + 200 / 3) / 2)}
+    assert scored.submission == {"one": "cat", "two": "a dog here"}
+
+
+def test_tags_keep_counts_from_which_the_corpus_score_follows() -> None:
+    # Adjacent equal tags are one span, so the second sentence has two gold spans, not three.
+    examples = [
+        TaggingExample("a", ("x", "y"), ("NOUN", "VERB")),
+        TaggingExample("b", ("x", "y", "z"), ("NOUN", "NOUN", "VERB")),
+    ]
+    scored = score(get_task("udpos"), examples, [("NOUN", "VERB"), ("NOUN", "VERB", "VERB")])
+    gold, predicted, correct = (
+        sum(row[name] for row in scored.rows) for name in ("gold", "predicted", "correct")
+    )
+    assert (gold, predicted, correct) == (4, 4, 2)
+    precision, recall = correct / predicted, correct / gold
+    assert scored.metrics["f1"] == pytest.approx(100 * 2 * precision * recall / (precision + recall))
+
+
+def test_retrieval_asks_for_each_english_sentence_and_reports_the_other_way() -> None:
+    examples = [
+        RetrievalExample("foreign-0", "a", "foreign", "0"),
+        RetrievalExample("english-0", "b", "english", "0"),
+        RetrievalExample("foreign-1", "c", "foreign", "1"),
+        RetrievalExample("english-1", "d", "english", "1"),
+    ]
+    # Predictions stand beside their sentences: foreign 0 → English 1, English 0 → foreign 0, ...
+    scored = score(get_task("tatoeba"), examples, [1, 0, 1, 1])
+    assert scored.metrics == {"accuracy": 100.0}
+    assert scored.beside == {"accuracy_foreign_to_english": 50.0}
+    assert scored.submission == [0, 1]
