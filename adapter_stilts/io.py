@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -101,7 +102,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Turn a full or read-only disk into a StoreError that says where and what to do."""
     try:
         yield
-    except OSError as error:
+    except Exception as error:
         reasons = {
             errno.ENOSPC: "the disk is full: free space, or choose another place with --store",
             errno.EDQUOT: "the disk quota is used up: free space, or choose another place with --store",
@@ -110,9 +111,20 @@ def disk_errors(path: Path) -> Iterator[None]:
             errno.ENOTDIR: "a part of the path is a file: choose another place with --store",
             errno.EFBIG: "the file would exceed the allowed size: raise the limit, or choose another --store",
         }
-        if error.errno not in reasons:
+        number = _system_number(error)
+        if number not in reasons:
             raise
-        raise StoreError(f"cannot write {path}: {reasons[error.errno]}") from error
+        raise StoreError(f"cannot write {path}: {reasons[number]}") from error
+
+
+def _system_number(error: Exception) -> int | None:
+    """errno of a failed system call; safetensors writes from Rust and tells the number in its message."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = (
+        re.search(r"\(os error (\d+)\)", str(error)) if type(error).__name__ == "SafetensorError" else None
+    )
+    return int(found[1]) if found else None
 
 
 def _flush_to_disk(path: Path) -> None:

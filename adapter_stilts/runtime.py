@@ -121,3 +121,12 @@ def hardware(device_type: str) -> dict[str, Any]:
         described["gpu"] = torch.cuda.get_device_name(0)
         described["gpu_memory"] = total_memory("cuda")
     return described
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a GPU or on the machine (whose allocator raises a plain RuntimeError)."""
+    import torch
+
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return "can't allocate memory" in str(error) or "not enough memory" in str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -65,6 +66,9 @@ def run(arguments: list[str], debug: bool = False) -> int:
     """The exit code of a command; every error becomes one message on stderr unless `debug` asks for more."""
     from adapter_stilts.errors import AdapterStiltsError
 
+    if debug:  # a stage that fails keeps its error to itself, but logs the traceback
+        logging.basicConfig()
+        logging.getLogger("adapter_stilts").setLevel(logging.DEBUG)
     try:
         result = group.main(arguments, prog_name="adapter-stilts", standalone_mode=False)
         return result if isinstance(result, int) else 0

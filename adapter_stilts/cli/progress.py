@@ -43,6 +43,7 @@ class Progress(StageWatch):
         self._title = ""
         self._printed = 0.0
         self._began = 0.0
+        self._first = 0
         self._speed: float | None = None
         self._interrupted = False
         self._tracked = 0
@@ -65,7 +66,7 @@ class Progress(StageWatch):
 
     def started(self, stage: Stage, number: int, total: int) -> None:
         self._title = f"[{number}/{total}] {stage.kind} {stage.task}"
-        self._speed, self._printed, self._began = None, 0.0, time.perf_counter()
+        self._speed, self._printed, self._first, self._began = None, 0.0, 0, time.perf_counter()
         self.training = False
 
     def finished(self, stage: Stage, status: str, seconds: float) -> None:
@@ -93,7 +94,7 @@ class Progress(StageWatch):
 
     def predicting(self, done: int, total: int) -> None:
         elapsed = max(time.perf_counter() - self._began, 1e-9)
-        self._show(done, total, f"{done / elapsed:,.0f} tokens/s")
+        self._show(done, total, f"{(done - self._first) / elapsed:,.0f} tokens/s")
 
     def say(self, message: str) -> None:
         if self._quiet:
@@ -115,8 +116,10 @@ class Progress(StageWatch):
         if now - self._printed >= PLAIN_SECONDS:
             # The first line of a stage only starts the clock: its speed would be that of warming up.
             first, self._printed = self._printed == 0.0, now
+            if first:
+                self._first, self._began = done, now  # a resumed stage has not run all it has done
             if not first:
-                left = (now - self._began) / max(done, 1) * (total - done)
+                left = (now - self._began) / max(done - self._first, 1) * (total - done)
                 print(
                     f"{self._title}: {done}/{total}  {numbers}  {_clock(left)} left",
                     file=sys.stderr,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,6 +63,8 @@ class Session:
             for stage in self.plan.stages
         ]
         self._notices()
+        if not _prints():
+            return 0
         if self.as_json:
             click.echo(json.dumps({"stages": stages}, indent=2))
         else:
@@ -101,7 +104,9 @@ class Session:
     def _execute(self, store: Store) -> Any:
         if all(store.find(stage) for stage in self.plan.stages):
             # Nothing to run: the answer is in the store, and torch need not be loaded to read it.
-            return [_Cached(stage) for stage in self.plan.stages]
+            for stage in self.plan.stages:
+                store.tidy(stage, lambda message: click.echo(message, err=True))
+            return [_Cached(stage) for stage in self.plan.stages] if _prints() else None
         from adapter_stilts.cli.execute import execute_plan
 
         return execute_plan(self.plan, self.base, self.runtime, self.source, store)
@@ -118,8 +123,13 @@ class Session:
         return [{"inter": inter, "results": results} for inter, results in cells.items()]
 
     def _notices(self) -> None:
-        for notice in self.plan.notices:
+        for notice in self.plan.notices if _prints() else ():
             click.echo(f"note: {notice}", err=True)
+
+
+def _prints() -> bool:
+    """False in a process that is not the first of its launch (as torchrun and accelerate number them)."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 from adapter_stilts.formats.base import Format
 from adapter_stilts.formats.features import Column, Features, Indices, Ragged
 from adapter_stilts.model.task_model import TaskModel
+from adapter_stilts.runtime import is_out_of_memory
 
 
 def predict(
@@ -55,10 +56,11 @@ def _run(
     """One batch, in halves where it does not fit the memory."""
     try:
         return [(rows, format.reduce(model.predict(features, rows), features, rows, settings))]
-    except torch.OutOfMemoryError:
-        if len(rows) == 1:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error) or len(rows) == 1:
             raise
-    torch.cuda.empty_cache()
+    if model.device.type == "cuda":
+        torch.cuda.empty_cache()
     half = len(rows) // 2
     return [
         result

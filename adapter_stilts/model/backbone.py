@@ -98,7 +98,11 @@ def _resolve_folder(name: str, folder: Path) -> ResolvedBase:
     tokenizer = [n for n in names if n.startswith(("tokenizer", "sentencepiece", "vocab", "special_tokens"))]
     if not tokenizer:
         raise UsageError(f"--base {name}: holds no tokenizer (tokenizer.json)")
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config["model_type"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"--base {name}: config.json is not an encoder's ({error!r})") from error
     fingerprint = sha256_directory(folder, ["config.json", *weights, *tokenizer])
     return ResolvedBase(name, str(folder), None, fingerprint, config)
 
@@ -130,6 +134,7 @@ def load_encoder(
         SourceUnavailableError: the weights cannot be fetched.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel
 
     with _quiet():
@@ -147,7 +152,7 @@ def load_encoder(
             if "add_pooling_layer" in inspect.signature(AutoModel._model_mapping[type(config)]).parameters:
                 arguments["add_pooling_layer"] = False
             encoder, loading = AutoModel.from_pretrained(location, output_loading_info=True, **arguments)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise _unavailable(location, error) from error
     missing = [name for name in loading["missing_keys"] if "pooler" not in name]
     if missing or loading["mismatched_keys"]:

@@ -71,11 +71,9 @@ def read_bundle(directory: Path) -> BundleInfo:
     _verify(directory)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        newer = isinstance(values, dict) and values.get("schema_version", 0) > SCHEMA
-        if newer:
-            raise BundleError(
-                f"{directory}: written by a newer version (schema {values['schema_version']}); upgrade"
-            )
+        schema = values.get("schema_version") if isinstance(values, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise BundleError(f"{directory}: written by a newer version (schema {schema}); upgrade")
         return BundleInfo.model_validate(values)
     except (ValidationError, ValueError) as error:
         raise BundleError(f"{path}: {error}") from error
@@ -96,15 +94,17 @@ def _verify(directory: Path) -> None:
     if not listing.is_file():
         raise BundleError(f"{directory}: {DIGESTS} is missing, so nothing in it can be trusted")
     listed = {}
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(listing.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         digest, separator, name = line.partition("  ")
         if not separator or "/" in name or name.startswith("."):
             raise BundleError(f"{listing}:{number}: not 'DIGEST  NAME' with a plain name: {line!r}")
         listed[name] = digest
     present = {path.name for path in directory.iterdir()} - {DIGESTS}
-    for name in sorted(present - listed.keys()):
-        kind = "a pickle, which is never read" if name.endswith(_PICKLES) else "not listed in " + DIGESTS
-        raise BundleError(f"{directory / name}: {kind}")
+    for name in sorted(present):
+        if name.endswith(_PICKLES):
+            raise BundleError(f"{directory / name}: a pickle, which is never read")
+        if name not in listed:
+            raise BundleError(f"{directory / name}: not listed in {DIGESTS}")
     for name, digest in listed.items():
         if name not in present:
             raise BundleError(f"{directory}: {name} is listed in {DIGESTS} but missing")

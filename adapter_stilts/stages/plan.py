@@ -156,10 +156,8 @@ class _Planner:
         message = f"holds no English train split of {task.name!r}"
         others = [t.name for t in _same_head(target or task) if "en" in self.source.languages(t, "train")]
         if target is not None and others:
-            message += (
-                f", which trains {target.name!r}; it holds {', '.join(others)}: "
-                f"--set target.train_task={others[0]}"
-            )
+            trains = f", which trains {target.name!r}" if target.name != task.name else ""
+            message += f"{trains}; it holds {', '.join(others)}: --set target.train_task={others[0]}"
         else:
             message += f"; get it ({task.dataset}), or leave out --data to read the hub"
         raise DataError(_place(self.source), None, message)

@@ -96,7 +96,8 @@ def _parse_json(content: str, path: Path, line: int | None) -> Any:
         return json.loads(content)
     except json.JSONDecodeError as error:
         at = line if line is not None else error.lineno
-        truncated = "; the file may be truncated" if error.pos >= len(content.rstrip()) else ""
+        ended = error.pos >= len(content.rstrip()) or error.msg.startswith("Unterminated string")
+        truncated = "; the file may be truncated" if ended else ""
         raise DataError(path, at, f"is not JSON: {error.msg} (character {error.colno}){truncated}") from None
     except (ValueError, RecursionError) as error:
         # Numbers of thousands of digits and thousandfold nesting: JSON, but nobody's data.

@@ -65,7 +65,8 @@ def write_checkpoint(
 
 def read_checkpoint(work: Path, say: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint that is whole; damaged ones are removed, and said to be. None where there is none."""
-    for path in reversed(_checkpoints(work)):
+    paths = _checkpoints(work)
+    for path in reversed(paths):
         try:
             _verify(path)
             state = json.loads((path / "state.json").read_text(encoding="utf-8"))
@@ -79,7 +80,8 @@ def read_checkpoint(work: Path, say: Callable[[str], None]) -> Checkpoint | None
                 state["loop"],
             )
         except (CheckpointError, OSError, ValueError, KeyError) as error:
-            say(f"checkpoint {path.name} cannot be used ({error}); falling back to the one before")
+            before = "falling back to the one before" if path != paths[0] else "starting over"
+            say(f"checkpoint {path.name} cannot be used ({error}); {before}")
             shutil.rmtree(path)
     return None
 
@@ -145,12 +147,18 @@ def _pack(state: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def _unpack(tensors: dict[str, Tensor], rest: dict[str, Any]) -> dict[str, Any]:
     state: dict[int, dict[str, Any]] = {}
     for path, value in {**tensors, **rest["scalars"]}.items():
-        parameter, name = path.split("/", 1)
-        state.setdefault(int(parameter), {})[name] = value
+        parameter, *parents, name = path.split("/")
+        place = state.setdefault(int(parameter), {})
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[name] = value
     return {"state": state, "param_groups": rest["groups"]}
 
 
-def _leaves(state: dict[int, dict[str, Any]]) -> Iterator[tuple[str, Any]]:
-    for parameter, values in state.items():
-        for name, value in values.items():
-            yield f"{parameter}/{name}", value
+def _leaves(state: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Values by their path; bitsandbytes keeps its 8-bit tensors one level deeper than torch does."""
+    for name, value in state.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{name}/")
+        else:
+            yield f"{above}{name}", value

@@ -24,6 +24,7 @@ from adapter_stilts.io import disk_errors
 from adapter_stilts.model.task_model import MicroBatch, TaskModel
 from adapter_stilts.model.tuning.base import Tuning
 from adapter_stilts.recipe import Optimizer, TrainingSettings
+from adapter_stilts.runtime import is_out_of_memory
 from adapter_stilts.train.batching import cut_step, item_lengths, sequences_of, share
 from adapter_stilts.train.checkpoint import read_best, read_checkpoint, write_best, write_checkpoint
 from adapter_stilts.train.optim import build_optimizer, build_schedule
@@ -246,7 +247,7 @@ def _step(
                 loss += part.detach()
             break
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             smallest = len(own) == 1 or all(len(cut.items) == 1 for cut in cuts)
             if smallest or accelerator.num_processes > 1:
@@ -307,13 +308,6 @@ def _maybe(held: bool, accelerator: Any, wrapped: torch.nn.Module) -> Any:
     import contextlib
 
     return accelerator.no_sync(wrapped) if held else contextlib.nullcontext()
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    # The CPU allocator raises a plain RuntimeError.
-    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
 
 
 def _out_of_memory(budget: int, items: int) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,8 +25,11 @@ def test_batches_hold_every_sequence_once_and_keep_the_budget(lengths, budget) -
 class Lengths:
     """Stands where a model would: its state is the sequence's own ids, so the right result is known."""
 
-    def __init__(self, room: int | None = None) -> None:
+    device = torch.device("cpu")
+
+    def __init__(self, room: int | None = None, error: type[Exception] = torch.OutOfMemoryError) -> None:
         self.room = room
+        self.error = error
         self.batches: list[int] = []
 
     def eval(self) -> None:
@@ -34,7 +38,7 @@ class Lengths:
     def predict(self, features: Features, rows: np.ndarray) -> torch.Tensor:
         ids = torch.as_tensor(features.input_ids.padded(rows, 0)).float()
         if self.room is not None and ids.numel() > self.room:
-            raise torch.OutOfMemoryError
+            raise self.error("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
         self.batches.append(ids.numel())
         return ids[..., None]
 
@@ -60,8 +64,9 @@ def test_results_come_back_in_the_order_of_the_sequences() -> None:
     assert rows_of(reduced, 2, 4)["vector"][:, 0].tolist() == [2, 3]
 
 
-def test_a_batch_beyond_the_memory_runs_in_halves() -> None:
-    model = Lengths(room=8)
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError])
+def test_a_batch_beyond_the_memory_runs_in_halves(error) -> None:
+    model = Lengths(room=8, error=error)
     reduced = predict(model, retrieval, features([4] * 6), None, 100)
     assert reduced["vector"][:, 0].tolist() == [0, 1, 2, 3, 4, 5]
     assert max(model.batches) <= 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from adapter_stilts.errors import AdapterStiltsError
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.run import Context, run_stage
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def _one(stage: Stage, context: Context) -> Outcome:
                 return Outcome(stage, "cached", found)
             return Outcome(stage, "ran", run_stage(stage, context))
     except AdapterStiltsError as error:
+        _log.debug("%s failed", stage.name, exc_info=True)
         return Outcome(stage, "failed", None, error)
 
 

@@ -1,0 +1,102 @@
+"""The benchmarks run on real data and report what they say; how fast anything is stands in no test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def run(script: str, data: Path, base: Path, out: Path, *options: str) -> dict[str, Any]:
+    """The JSON a benchmark prints; stdout must hold nothing else."""
+    common = ["--data", str(data), "--base", str(base), "--out", str(out), "--threads", "1", "--rounds", "1"]
+    finished = subprocess.run(
+        [sys.executable, str(SCRIPTS / script), *common, *options], capture_output=True, text=True
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    result: dict[str, Any] = json.loads(finished.stdout)
+    assert result == json.loads(out.read_text(encoding="utf-8"))
+    assert result["benchmark"] == Path(script).stem
+    assert result["device"] == "cpu"
+    assert result["threads"] == 1
+    assert {"torch", "transformers", "adapter-stilts"} <= result["versions"].keys()
+    return result
+
+
+@pytest.fixture(scope="module")
+def training(data_dir: Path, base_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("training") / "result.json"
+    options = ("--models", "nano", "--steps", "3", "--batch-size", "2", "--equivalence-steps", "2")
+    return run("train_throughput.py", data_dir, base_dir, out, "--device", "cpu", *options)
+
+
+@pytest.mark.parametrize("name", ["hellaswag/nano", "squad_v1/nano"])
+def test_training_sides_see_the_same_tokens(training: dict[str, Any], name: str) -> None:
+    found = training["throughput"][name]
+    ours, theirs = found["adapter_stilts"], found["trainer"]
+    assert (found["steps"], found["batch_size"], found["items"]) == (3, 2, 6)
+    assert 0 < theirs["real_token_share"] <= ours["real_token_share"] <= 1
+    for side in (ours, theirs):
+        speed = side["real_tokens_per_second"]
+        assert 0 < speed["min"] <= speed["median"] <= speed["max"]
+        # One round: tokens of the timed steps over their seconds.
+        assert speed["median"] == pytest.approx(
+            found["real_tokens_a_run"][0] / side["seconds"]["median"], rel=0.02
+        )
+    assert found["ratio"] == found["ratio_rounds"][0] > 0
+
+
+@pytest.mark.parametrize("name", ["hellaswag/nano", "squad_v1/nano"])
+def test_sub_batches_train_the_same_model(training: dict[str, Any], name: str) -> None:
+    found = training["equivalence"][name]
+    assert found["steps"] == 2
+    assert found["same_bits_when_repeated"] is True
+    assert found["real_token_share"]["padded"] <= found["real_token_share"]["sub_batches"]
+    assert found["max_weight_change_by_training"] > 0
+    apart = found["sub_batches_against_padded"]
+    assert apart["max_loss_difference"] < 1e-5
+    assert apart["relative_weight_difference"] < 1e-2
+
+
+def test_evaluation_in_one_pass_gives_the_same_answers(
+    data_dir: Path, base_dir: Path, tmp_path: Path
+) -> None:
+    found = run(
+        "evaluate_throughput.py",
+        data_dir,
+        base_dir,
+        tmp_path / "result.json",
+        "--device",
+        "cpu",
+        "--limit",
+        "2",
+    )
+    assert found["languages"] == ["en", "ar", "de", "el", "es", "hi", "ru", "th", "tr", "vi", "zh"]
+    assert found["answers"]["compared"] == 22
+    assert found["answers"]["differing"] <= 1  # spans of equal score to the last bits
+    assert found["answers"]["max_score_difference"] < 1e-4
+    assert found["windows"] >= 22
+    assert found["by_language"]["real_token_share"] <= found["one_pass"]["real_token_share"] <= 1
+    assert found["ratio"] > 0
+
+
+def test_startup_reports_every_verb_and_one_tokenisation(
+    data_dir: Path, base_dir: Path, tmp_path: Path
+) -> None:
+    from adapter_stilts.cli.main import VERBS
+
+    found = run("startup.py", data_dir, base_dir, tmp_path / "result.json", "--limit", "20")
+    assert found["help"].keys() == {"(group)", *VERBS}
+    assert found["help_imports_torch"] is False
+    assert all(timing["slow_imports"] == [] for timing in found["help"].values())
+    cache = found["tokenising_cache"]["squad_v1"]
+    assert cache["tokens"] > 0
+    assert cache["tokenizer_calls"]["first"] > 0
+    assert cache["tokenizer_calls"]["second"] == 0
+    assert cache["ratio"] > 0

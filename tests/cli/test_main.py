@@ -1,0 +1,122 @@
+"""The group: light help, exit codes, one message an error."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import adapter_stilts
+from adapter_stilts.cli.main import VERBS, run
+
+Cli = Callable[..., Any]
+HEAVY = {"torch", "transformers", "numpy", "pydantic", "rich", "datasets", "accelerate"}
+
+MODULES = """
+import json, sys
+from adapter_stilts.cli.main import run
+code = run(json.loads(sys.argv[1]))
+print("\\n" + json.dumps([code, sorted({name.split(".")[0] for name in sys.modules})]))
+"""
+
+
+def imported(arguments: list[str]) -> tuple[int, set[str], str]:
+    """Exit code, top-level modules imported, and what was printed."""
+    ran = subprocess.run(
+        [sys.executable, "-c", MODULES, json.dumps(arguments)], capture_output=True, text=True, check=True
+    )
+    printed, _, last = ran.stdout.rstrip().rpartition("\n")
+    code, names = json.loads(last)
+    return code, set(names), printed
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["-h"], ["--version"], *([verb, "--help"] for verb in VERBS)]
+)
+def test_help_is_light(arguments: list[str]) -> None:
+    code, names, printed = imported(arguments)
+    assert code == 0
+    assert not HEAVY & names
+    if arguments == ["--version"]:
+        assert printed.strip() == f"adapter-stilts, version {adapter_stilts.__version__}"
+    else:
+        assert "Usage: adapter-stilts" in printed
+
+
+def test_the_group_lists_every_verb(cli: Cli) -> None:
+    shown = cli("--help").out
+    assert all(f"  {verb} " in shown for verb in VERBS)
+    folder = Path(adapter_stilts.__file__).parent / "cli"
+    assert all((folder / f"{verb}.py").is_file() for verb in VERBS)
+
+
+def test_a_finished_command_answers_without_torch(finished: Any) -> None:
+    code, names, printed = imported(finished.arguments)
+    assert code == 0
+    assert not {"torch", "transformers", "datasets", "accelerate"} & names
+    value = json.loads(printed)
+    assert {stage["status"] for stage in value["stages"]} == {"cached"}
+    assert value["results"] == finished.printed["results"]
+
+
+USAGE: dict[str, tuple[list[str], str]] = {
+    "unknown verb": (["trian"], "unknown command 'trian'; did you mean 'train'?"),
+    "unknown flag": (["train", "--targt", "xquad"], "No such option"),
+    "no value": (["train", "--target"], "requires an argument"),
+    "bad number": (["train", "--seed", "x"], "not a valid integer"),
+    "below the range": (["train", "--limit-train", "0"], "0 is not in the range x>=1"),
+    "stray argument": (["train", "xquad"], "unexpected extra argument"),
+    "missing argument": (["evaluate", "--target", "xquad"], "Missing argument"),
+    "missing option": (["evaluate", "somewhere"], "Missing option '--target'"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), USAGE.values(), ids=USAGE)
+def test_wrong_commands(cli: Cli, arguments: list[str], message: str) -> None:
+    ran = cli(*arguments)
+    assert ran.code == 2
+    assert ran.out == ""
+    assert message in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_no_arguments_show_the_help(cli: Cli) -> None:
+    ran = cli()
+    assert ran.code in (0, 2)
+    assert "Commands:" in ran.out + ran.err
+
+
+def test_debug_shows_the_traceback(process: Cli, tmp_path: Path) -> None:
+    plain = process("train", "--target", "xqad", "--data", tmp_path)
+    assert (plain.code, plain.out, plain.err.count("\n")) == (2, "", 1)
+    assert plain.err.startswith("error: unknown target task 'xqad'; did you mean 'xquad'?")
+    shown = process("train", "--debug", "--target", "xqad", "--data", tmp_path)
+    assert shown.code != 0
+    assert "Traceback (most recent call last)" in shown.err
+    assert "UnknownNameError: unknown target task 'xqad'" in shown.err
+
+
+def test_errors_of_the_system_are_one_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*arguments: Any, **more: Any) -> None:
+        raise PermissionError(13, "Permission denied", "/a/file")
+
+    monkeypatch.setattr("adapter_stilts.tasks.all_tasks", refused)
+    assert run(["tasks"]) == 1
+    assert capsys.readouterr().err == "error: Permission denied: /a/file\n"
+
+
+def test_a_closed_pipe_is_no_traceback() -> None:
+    ran = subprocess.run(
+        f"{sys.executable} -m adapter_stilts tasks --json | head -c 10",
+        shell=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "Traceback" not in ran.stderr

@@ -1,0 +1,57 @@
+"""`adapter-stilts tasks`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from adapter_stilts.tasks import all_tasks
+
+Cli = Callable[..., Any]
+
+
+def test_the_list_names_every_task(cli: Cli) -> None:
+    ran = cli("tasks")
+    assert (ran.code, ran.err) == (0, "")
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in ran.out.splitlines() if "│" in line]
+    assert [row[0] for row in rows if row[0]] == [task.name for task in all_tasks()]
+    xquad = next(row for row in rows if row[0] == "xquad")
+    assert xquad[1:5] == ["target", "span_qa", "11", "squad_v1"]
+
+
+def test_one_task(cli: Cli) -> None:
+    ran = cli("tasks", "udpos")
+    assert ran.code == 0
+    shown = dict(line.split(maxsplit=1) for line in ran.out.splitlines())
+    assert shown["format"] == "tagging"
+    assert shown["metric"] == "f1"
+    assert shown["options"] == "words: syntactic fused"
+    assert shown["languages"].startswith("af ar bg")
+    assert cli("tasks", "tatoeba").out.splitlines()[4].split() == ["train_task", "–"]
+
+
+def test_json(cli: Cli) -> None:
+    rows = cli("tasks", "--json").json
+    assert [row["name"] for row in rows] == [task.name for task in all_tasks()]
+    (row,) = cli("tasks", "hellaswag", "--json").json
+    assert row["role"] == "intermediate"
+    assert row["metric"] == ["accuracy"]
+    assert row["train_task"] == "hellaswag"
+    assert "at_hand" not in row
+
+
+def test_what_a_folder_holds(cli: Cli, tiny_data: Path) -> None:
+    (row,) = cli("tasks", "xquad", "--json", "--data", tiny_data).json
+    assert row["at_hand"] == {"test": ["en", "de"]}
+    shown = cli("tasks", "--data", tiny_data).out
+    assert "train: 1, dev: 1, test: 2" in " ".join(shown.split())
+
+
+def test_unknown(cli: Cli, tmp_path: Path) -> None:
+    ran = cli("tasks", "helaswag")
+    assert (ran.code, ran.out) == (2, "")
+    assert "did you mean 'hellaswag'?" in ran.err
+    ran = cli("tasks", "--data", tmp_path / "nowhere")
+    assert ran.code in (1, 2)
+    assert str(tmp_path / "nowhere") in ran.err

@@ -1,0 +1,88 @@
+"""kill -9 at random moments: the same command goes on, ends with the same bits, and leaves nothing over."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LONGER = [
+    *("--set", "intermediate.max_steps=40", "--set", "target.max_steps=40"),
+    *("--set", "intermediate.eval_every_steps=5", "--set", "target.eval_every_steps=5"),
+]
+
+# One process that has loaded everything and forks the command, so that a kill costs no start-up.
+HARNESS = """
+import json, os, random, signal, sys, time
+from pathlib import Path
+import adapter_stilts.cli.execute
+import transformers.models.xlm_roberta.modeling_xlm_roberta
+from adapter_stilts.cli.main import run
+
+arguments, store, kills = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+choose = random.Random(0)
+
+
+def start(folder):
+    child = os.fork()
+    if child:
+        return child
+    os.setsid()
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1), os.dup2(quiet, 2)
+    os._exit(run([*arguments, "--store", str(folder)]))
+
+
+assert os.waitpid(start(store / "alone"), 0)[1] == 0
+done = []
+while len(done) < kills:
+    child = start(store / "killed")
+    time.sleep(choose.uniform(0.01, 0.6))
+    if os.waitpid(child, os.WNOHANG) != (0, 0):
+        break
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    steps = [path.name for path in sorted((store / "killed").glob("work/*/checkpoint-????????"))]
+    done.append([len(list((store / "killed").glob("*/stage.json"))), steps[-1:]])
+assert os.waitpid(start(store / "killed"), 0)[1] == 0
+print(json.dumps(done))
+"""
+
+
+def test_kills_at_any_moment(
+    tiny: Callable[..., list[str]], listing: Callable[[Path], list[str]], tmp_path: Path
+) -> None:
+    arguments = tiny("--inter", "hellaswag", "--target", "xquad", "--checkpoint-seconds", "0", *LONGER)
+    ran = subprocess.run(
+        [sys.executable, "-c", HARNESS, json.dumps(arguments), str(tmp_path), "12"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    kills = json.loads(ran.stdout)
+    assert len(kills) >= 5
+    assert any(steps for _, steps in kills), "no kill fell between two checkpoints"
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    assert listing(killed) == listing(alone)
+    for path in alone.rglob("*"):
+        if path.is_file() and path.name not in ("stage.json", "log.jsonl"):
+            assert (killed / path.relative_to(alone)).read_bytes() == path.read_bytes(), path
+
+
+def test_the_script_that_does_it_at_full_size(tiny_base: Path, tiny_data: Path, tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "kill_resume.py"), "--data", str(tiny_data), "--base",
+         str(tiny_base), "--inter", "none", "--target", "xquad", "--kills", "3", "--work", str(tmp_path), *LONGER],
+        capture_output=True, text=True, timeout=180,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr + ran.stdout
+    result = json.loads(ran.stdout)
+    assert result["identical"] is True
+    assert (result["stray_files"], result["missing_files"], result["differing_files"]) == ([], [], [])
+    assert 1 <= len(result["kills"]) <= 3
+    assert len(result["weights"]) == 1
+    assert list(tmp_path.iterdir()) == []
