@@ -97,7 +97,11 @@ def run_stage(stage: Stage, context: Context) -> Path:
     """Compute a stage and commit it; returns its directory. The caller holds the stage's lock."""
     began = time.perf_counter()
     run = _run_train if stage.kind == "train" else _run_evaluate
-    return run(stage, context, began)
+    try:
+        return run(stage, context, began)
+    finally:
+        # The accelerator holds on to every model and optimizer it prepared: a plan would keep them all.
+        context.accelerator.free_memory()
 
 
 def _run_train(stage: Stage, context: Context, began: float) -> Path:

@@ -1,0 +1,108 @@
+"""Text to pretrain an encoder on: documents in one language, and parallel sentences.
+
+Nothing of it means what a dev or test example of any task means (`meaning.split_of`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+from adapter_stilts.miniature.constructed import grammar
+from adapter_stilts.miniature.entries import entry, known, need, practice
+from adapter_stilts.miniature.events import tell
+from adapter_stilts.miniature.languages import BY_CODE, CODES, SHARE
+from adapter_stilts.miniature.meaning import Sentence, write
+from adapter_stilts.miniature.questions import Question, questions
+from adapter_stilts.miniature.splits import split_of
+from adapter_stilts.miniature.stories import narrate, story
+from adapter_stilts.miniature.tags import any_sentence, naming_sentence
+from adapter_stilts.tasks.base import Split
+
+TRAIN: Split = "train"
+ENGLISH_DOCUMENTS = 20_000
+ENGLISH_PAIRS = 10_000
+"""How many parallel sentences a high-resource language has."""
+
+_ask = questions(entries=0.4)
+
+
+def share(code: str) -> float:
+    """Text of a language relative to English, by its resource level."""
+    return 1.0 if code == "en" else SHARE[BY_CODE[code].level]
+
+
+def documents(code: str, seed: int = 0, count: int | None = None) -> Iterator[str]:
+    """Monolingual text: stories, entries, single sentences, common knowledge, questions with their answers.
+
+    Args:
+        code: a language of the miniature, ``en`` included. Each has documents of its own.
+        count: how many; as many as its resource level gives it where None.
+    """
+    rng = Random(f"{seed}/documents/{code}")
+    tongue = grammar(code)
+    left = round(ENGLISH_DOCUMENTS * share(code)) if count is None else count
+    while left:
+        sentences = _document(rng)
+        if sentences and _free(sentences):
+            left -= 1
+            yield write([tongue.realise(sentence) for sentence in sentences])
+
+
+def pairs(code: str, seed: int = 0, count: int | None = None) -> Iterator[tuple[str, str]]:
+    """Sentences with their translations, English first."""
+    assert code in CODES
+    rng = Random(f"{seed}/pairs/{code}")
+    english, tongue = grammar("en"), grammar(code)
+    left = round(ENGLISH_PAIRS * share(code)) if count is None else count
+    while left:
+        sentences = _document(rng)
+        if sentences and _free(sentences):
+            sentence = rng.choice(sentences)
+            if sentence.pronoun:
+                continue
+            left -= 1
+            yield write([english.realise(sentence)]), write([tongue.realise(sentence)])
+
+
+def _document(rng: Random) -> Sequence[Sentence]:
+    roll = rng.random()
+    if roll < 0.45:
+        return story(rng, TRAIN).document.sentences
+    if roll < 0.6:
+        return entry(rng, TRAIN).sentences
+    if roll < 0.7:
+        return (any_sentence(rng),)
+    if roll < 0.8:
+        return (naming_sentence(rng),)
+    if roll < 0.9:
+        return _commonplace(rng)
+    return _conversation(rng)
+
+
+def _commonplace(rng: Random) -> Sequence[Sentence]:
+    match rng.randrange(3):
+        case 0:
+            return (tell(rng, known(rng)),)
+        case 1:
+            return narrate(rng, need(rng))
+        case _:
+            return narrate(rng, practice(rng))
+
+
+def _conversation(rng: Random) -> Sequence[Sentence]:
+    """A question about a story or entry and its answer in full; the story itself is not told again."""
+    for candidate in _ask(rng, TRAIN):
+        item = candidate.item
+        assert isinstance(item, Question)
+        clause = item.question.clause
+        return (item.question, tell(rng, clause))
+    return ()
+
+
+def _free(sentences: Sequence[Sentence]) -> bool:
+    """Whether neither the whole nor any sentence of it belongs to dev or test."""
+    clauses = [sentence.said for sentence in sentences]
+    if split_of(clauses) != TRAIN:
+        return False
+    return all(split_of((clause,)) == TRAIN for clause in clauses)
