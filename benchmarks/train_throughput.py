@@ -36,6 +36,7 @@ from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import Features, Indices, Ragged
 from adapter_stilts.model import families
 from adapter_stilts.model.backbone import load_encoder, load_tokenizer, resolve_base
+from adapter_stilts.model.cpu_linear import linear_library, quicken
 from adapter_stilts.model.heads import Head
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning
@@ -78,6 +79,7 @@ class Job:
     steps: int
     device: str
     bf16: bool
+    linear: str
 
     @property
     def kind(self) -> str:
@@ -150,6 +152,8 @@ def our_model(job: Job, dropout: float | None) -> TaskModel:
     head.load_state_dict(tuning.load(job.weights, job.task.format))
     model = TaskModel(encoder, head, format, bf16=job.bf16)
     tuning.attach(model)
+    if job.device == "cpu" and not job.bf16 and job.linear == "auto":
+        quicken(encoder)  # as the stages do; the Trainer's model stays as the library makes it
     return model.to(job.device)
 
 
@@ -399,9 +403,8 @@ def prepare(
     weights = folder / f"{task.name}-{model}"
     if not weights.is_dir():
         write_weights(weights, model, task, base)
-    return Job(
-        task, chosen, weights, tokenizer, options.batch_size, steps, device, options.precision == "bf16"
-    )
+    bf16 = options.precision == "bf16"
+    return Job(task, chosen, weights, tokenizer, options.batch_size, steps, device, bf16, options.linear)
 
 
 def choose(features: Features, kind: str, batch_size: int, steps: int) -> tuple[Features, int]:
@@ -487,6 +490,9 @@ def main() -> None:
         "--equivalence-steps", type=int, default=12, help="steps of the equivalence runs; 0 leaves it out"
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU where there is one")
+    parser.add_argument(
+        "--linear", choices=("auto", "torch"), default="auto", help="our linear layers on a CPU"
+    )
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     options = parser.parse_args()
     measure.use_clock(options.clock)
@@ -499,6 +505,7 @@ def main() -> None:
         **measure.environment(options.threads, device),
         "clock": options.clock,
         "precision": options.precision,
+        "linear": linear_library() if device == "cpu" and options.linear == "auto" else "torch",
         "overhead_tokens": OVERHEAD_TOKENS.get(device, OVERHEAD_TOKENS["cuda"]),
         "throughput": {},
         "equivalence": {},

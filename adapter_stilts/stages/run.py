@@ -21,6 +21,7 @@ from adapter_stilts.formats.features import concatenate
 from adapter_stilts.io import write_json
 from adapter_stilts.model.backbone import ResolvedBase, load_encoder
 from adapter_stilts.model.bundle import BundleInfo, read_bundle, write_bundle
+from adapter_stilts.model.cpu_linear import linear_library, quicken
 from adapter_stilts.model.heads import Head
 from adapter_stilts.model.task_model import TaskModel, states_of_layer
 from adapter_stilts.model.tuning import get_tuning
@@ -290,6 +291,8 @@ def _build(stage: Stage, context: Context, task: Task, dropout: float | None) ->
         if stage.kind == "evaluate":
             assert bundle is not None
             head.load_state_dict(get_tuning(info.tuning).load(bundle, task.format))
+    if context.accelerator.device.type == "cpu" and stage.part["precision"] == "fp32":
+        quicken(encoder)
     return TaskModel(encoder, head, format, bf16=stage.part["precision"] == "bf16")
 
 
@@ -302,7 +305,7 @@ def _record(stage: Stage, context: Context, began: float) -> dict[str, Any]:
         "part": dict(stage.part),
         "parents": [parent.name for parent in stage.parents],
         "versions": versions(),
-        "hardware": hardware(device),
+        "hardware": {**hardware(device), "linear_library": linear_library() if device == "cpu" else "torch"},
         "processes": context.accelerator.num_processes,
         "seconds": round(time.perf_counter() - began, 3),
         "peak_memory": peak_memory(device),
