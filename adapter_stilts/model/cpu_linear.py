@@ -8,6 +8,7 @@ resumed run takes the same one, and `stage.json` records it.
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,9 @@ def _multiply(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def quicken(model: nn.Module) -> None:
     """Let the linear layers of a model on a CPU use the quicker library, in place."""
     if linear_library() == "onednn":
+        # oneDNN keeps a compiled product a shape; sub-batches come in hundreds of shapes, and the default of 1,024
+        # products costs 300 MB and saves no time. Read by oneDNN at its first use.
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
         for module in model.modules():
             if type(module) is nn.Linear:
                 module.__class__ = OneDnnLinear
