@@ -89,6 +89,9 @@ def _table(title: str) -> Table:
 
 
 def _print(table: Table) -> None:
+    # rich would fold a title to the width of a narrow table.
+    title, table.title = table.title, None
+    click.echo(title)
     console = Console(width=None if Console().is_terminal else 120)
     with console.capture() as capture:
         console.print(table)
