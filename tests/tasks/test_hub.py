@@ -34,12 +34,25 @@ from adapter_stilts.errors import SourceUnavailableError
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.hub import HubSource
 
+
+class slept:
+    # Seconds that anything asked to wait: what retries cost, however busy the machine is.
+
+    total = 0.0
+
+
+def sleep(seconds, really=time.sleep):
+    slept.total += seconds
+    really(seconds)
+
+
+time.sleep = sleep
 results = []
 for name, split, language, dataset in json.load(sys.stdin):
     task = get_task(name)
     if dataset:
         task = replace(task, hub={**task.hub, split: replace(task.hub[split], dataset=dataset)})
-    source, began = HubSource(), time.monotonic()
+    source, before = HubSource(), slept.total
     try:
         found = {
             "languages": source.languages(task, split),
@@ -48,7 +61,7 @@ for name, split, language, dataset in json.load(sys.stdin):
         }
     except SourceUnavailableError as error:
         found = {"error": str(error)}
-    results.append({**found, "seconds": time.monotonic() - began})
+    results.append({**found, "slept": slept.total - before})
 print(json.dumps(results))
 """
 
@@ -336,7 +349,7 @@ def test_an_unreachable_hub_falls_back_on_the_cache_quickly(
     (found,) = read([(*SPLITS[0], None)], cache, HF_ENDPOINT="http://127.0.0.1:9")
     assert found["examples"] == online[SPLITS[0]]["examples"]
     assert found["fingerprint"] == online[SPLITS[0]]["fingerprint"]
-    assert found["seconds"] < 10
+    assert found["slept"] < 1  # retries would wait 23 s
 
 
 def test_refusals_are_told_quickly_and_with_the_next_steps(endpoint: str, tmp_path: Path) -> None:
@@ -348,7 +361,7 @@ def test_refusals_are_told_quickly_and_with_the_next_steps(endpoint: str, tmp_pa
         assert "--data DIR" in found["error"]
         assert "HF_HUB_OFFLINE=1" in found["error"]
         assert "\n" not in found["error"]
-        assert found["seconds"] < 10
+        assert found["slept"] < 1  # retries would wait 23 s
         if REFUSED.get(repository) in (401, 403):
             assert "set HF_TOKEN" in found["error"]
         elif repository in REFUSED:
