@@ -80,10 +80,7 @@ def _resolve_hub(base: Base) -> tuple[str, Path]:
         except (LocalEntryNotFoundError, OSError, ValueError):
             raise _unavailable(base.id, error) from error
         found = Path(cached)
-        reason = type(error).__name__
-        _log.warning(
-            "the hub does not answer (%s); using the cached %s at %s", reason, base.id, found.parent.name
-        )
+        _log.warning("%s: the hub gives no answer (%s); reading the cached copy", base.id, cause_of(error))
         return found.parent.name, found
 
 

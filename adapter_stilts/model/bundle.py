@@ -12,7 +12,6 @@ Safetensors only: no pickle is written or read.
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +81,6 @@ def read_bundle(directory: Path) -> BundleInfo:
 def bundle_digest(directory: Path) -> str:
     """What identifies a bundle's content: the digest of its digests."""
     return sha256_file(directory / DIGESTS)
-
-
-def copy_bundle(source: Path, target: Path) -> None:
-    """Copy the listed files of a bundle."""
-    shutil.copytree(source, target)
 
 
 def _verify(directory: Path) -> None:

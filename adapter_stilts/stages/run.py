@@ -291,9 +291,14 @@ def _build(stage: Stage, context: Context, task: Task, dropout: float | None) ->
         if stage.kind == "evaluate":
             assert bundle is not None
             head.load_state_dict(get_tuning(info.tuning).load(bundle, task.format))
-    if context.accelerator.device.type == "cpu" and stage.part["precision"] == "fp32":
+    if _quick_linears(stage, context):
         quicken(encoder)
     return TaskModel(encoder, head, format, bf16=stage.part["precision"] == "bf16")
+
+
+def _quick_linears(stage: Stage, context: Context) -> bool:
+    """Whether linear layers may use the processor's quicker library: it multiplies fp32 on CPUs only."""
+    return bool(context.accelerator.device.type == "cpu" and stage.part["precision"] == "fp32")
 
 
 def _record(stage: Stage, context: Context, began: float) -> dict[str, Any]:
@@ -305,7 +310,10 @@ def _record(stage: Stage, context: Context, began: float) -> dict[str, Any]:
         "part": dict(stage.part),
         "parents": [parent.name for parent in stage.parents],
         "versions": versions(),
-        "hardware": {**hardware(device), "linear_library": linear_library() if device == "cpu" else "torch"},
+        "hardware": {
+            **hardware(device),
+            "linear_library": linear_library() if _quick_linears(stage, context) else "torch",
+        },
         "processes": context.accelerator.num_processes,
         "seconds": round(time.perf_counter() - began, 3),
         "peak_memory": peak_memory(device),

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from adapter_stilts.errors import TrainingError
 from adapter_stilts.formats.features import Features, Indices
@@ -373,14 +372,3 @@ class _Clock:
     def __exit__(self, *_: object) -> None:
         self._last = time.perf_counter()
         self._cost = self._last - self._began
-
-
-def state_digest(state: Mapping[str, Tensor]) -> str:
-    """sha256 over named tensors: tells whether two runs ended with the same bits."""
-    import hashlib
-
-    sha = hashlib.sha256()
-    for name in sorted(state):
-        sha.update(name.encode())
-        sha.update(state[name].detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return sha.hexdigest()

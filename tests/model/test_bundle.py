@@ -15,7 +15,7 @@ import torch
 from adapter_stilts.errors import BundleError
 from adapter_stilts.formats.features import Features, Ragged
 from adapter_stilts.io import sha256_file
-from adapter_stilts.model.bundle import bundle_digest, copy_bundle, read_bundle
+from adapter_stilts.model.bundle import bundle_digest, read_bundle
 from adapter_stilts.model.families import TASK_CLASS, head_names
 from adapter_stilts.model.tuning import full
 
@@ -122,7 +122,7 @@ def test_what_it_is(bundled: Bundled, tiny_base: Path) -> None:
 
 def test_the_digest_is_of_the_content(bundled: Bundled, tiny_base: Path, tmp_path: Path) -> None:
     directory, _ = bundled(tiny_base, "span_qa")
-    copy_bundle(directory, tmp_path / "copy")
+    shutil.copytree(directory, tmp_path / "copy")
     assert bundle_digest(tmp_path / "copy") == bundle_digest(directory)
     assert read_bundle(tmp_path / "copy") == read_bundle(directory)
     reseal(tmp_path / "copy", "README.md", b"another card")

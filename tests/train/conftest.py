@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ def fit(
 
     from adapter_stilts.model.tuning import full
     from adapter_stilts.recipe import TrainingSettings
-    from adapter_stilts.train.loop import Speed, Step, Watch, state_digest, train
+    from adapter_stilts.train.loop import Speed, Step, Watch, train
 
     monkeypatch.setattr("adapter_stilts.train.loop.CHECKPOINT_SHARE", float("inf"))
     numbers = itertools.count()
@@ -184,3 +185,14 @@ class Stopped(Exception):
 @pytest.fixture(scope="session")
 def stopped() -> type[Exception]:
     return Stopped
+
+
+def state_digest(state: Mapping[str, Any]) -> str:
+    """sha256 over named tensors: tells whether two runs ended with the same bits."""
+    import torch
+
+    sha = hashlib.sha256()
+    for name in sorted(state):
+        sha.update(name.encode())
+        sha.update(state[name].detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()
