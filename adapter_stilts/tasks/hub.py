@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from adapter_stilts.errors import DataError, SourceUnavailableError, UsageError, cause_of
@@ -31,6 +32,12 @@ class HubSource:
         self._loaded: dict[tuple[str, str | None, str], Any] = {}
         # Data sets that hold several languages are parsed once, not once a language.
         self._grouped: dict[tuple[str, str, str], dict[str, list[Example]]] = {}
+
+    levels: Mapping[str, str] = MappingProxyType({})
+
+    def wanted(self, task: Task) -> tuple[str, ...]:
+        """The benchmark's."""
+        return task.languages
 
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
         """The languages that the split is used in; the hub holds each, and is not asked."""
