@@ -23,6 +23,8 @@ from adapter_stilts.io import write_json
 from adapter_stilts.model.backbone import ResolvedBase, load_encoder
 from adapter_stilts.model.bundle import BundleInfo, read_bundle, write_bundle
 from adapter_stilts.model.cpu_linear import linear_library, quicken
+from adapter_stilts.model.encoders import dropout_of
+from adapter_stilts.model.families import activation
 from adapter_stilts.model.heads import Head
 from adapter_stilts.model.task_model import TaskModel, states_of_layer
 from adapter_stilts.model.tuning import get_tuning
@@ -298,13 +300,13 @@ def _build(stage: Stage, context: Context, task: Task, dropout: float | None) ->
     head = None
     if shape is not None:
         config = encoder.config
-        rate = dropout if dropout is not None else float(getattr(config, "hidden_dropout_prob", 0.1))
         head = Head(
             shape,
             int(config.hidden_size),
-            rate,
+            dropout_of(config, dropout),
             float(getattr(config, "initializer_range", 0.02)),
             seed=int(stage.part.get("seed", 0)),
+            activation=activation(config),
         )
         if stage.kind == "evaluate":
             assert bundle is not None
