@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from adapter_stilts.errors import BundleError, DataError, UnknownNameError, UsageError
+from adapter_stilts.evaluate.judging import beside
 from adapter_stilts.formats import format_names, get_format
 from adapter_stilts.formats.base import FormatSettings
 from adapter_stilts.model.backbone import ResolvedBase
@@ -230,6 +231,7 @@ class _Planner:
         extra: Mapping[str, Any] = MappingProxyType({}),
     ) -> Stage:
         options = dict(self.recipe.options.get(task.name, {}))
+        others = beside(task, languages, self.source.languages(task, "test"))
         part = {
             **self._common(task, options),
             **extra,
@@ -238,6 +240,11 @@ class _Planner:
                 language: self.source.fingerprint(task, "test", language, options) for language in languages
             },
         }
+        if others:
+            part["beside"] = {
+                f"{split}/{language}": self.source.fingerprint(task, split, language, options)
+                for split, language in others
+            }
         return Stage("evaluate", task.name, part, parents)
 
     def _common(self, task: Task, options: Mapping[str, str]) -> dict[str, Any]:
