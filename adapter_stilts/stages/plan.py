@@ -164,7 +164,7 @@ class _Planner:
 
     def languages(self, targets: list[Task]) -> dict[str, tuple[str, ...]]:
         asked = self.recipe.evaluation.languages
-        known = dict.fromkeys(language for task in targets for language in task.languages)
+        known = dict.fromkeys(language for task in targets for language in task.all_languages)
         for language in asked or ():
             if language not in known:
                 names = ", ".join(task.name for task in targets)
@@ -173,7 +173,10 @@ class _Planner:
 
     def _languages_of(self, task: Task, asked: tuple[str, ...] | None) -> tuple[str, ...]:
         held = self.source.languages(task, "test")
-        wanted = task.languages if asked is None else tuple(lang for lang in task.languages if lang in asked)
+        # What XTREME-R adds counts where it is asked for by name.
+        wanted = (
+            task.languages if asked is None else tuple(lang for lang in task.all_languages if lang in asked)
+        )
         absent = [language for language in wanted if language not in held]
         found = tuple(language for language in wanted if language in held)
         if absent and asked is not None:
