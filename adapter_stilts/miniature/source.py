@@ -45,6 +45,10 @@ class MiniatureSource:
         """English and the constructed languages; retrieval finds English, and is not from it."""
         return self.languages(task, "test")
 
+    def offered(self, task: Task) -> tuple[str, ...]:
+        """The same."""
+        return self.wanted(task)
+
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
         """Those the split is used in: English to train and to choose a checkpoint, all to test.
 

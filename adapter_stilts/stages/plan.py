@@ -168,7 +168,7 @@ class _Planner:
 
     def languages(self, targets: list[Task]) -> dict[str, tuple[str, ...]]:
         asked = self.recipe.evaluation.languages
-        known = dict.fromkeys(language for task in targets for language in self.source.wanted(task))
+        known = dict.fromkeys(language for task in targets for language in self.source.offered(task))
         for language in asked or ():
             if language not in known:
                 names = ", ".join(task.name for task in targets)
@@ -178,8 +178,10 @@ class _Planner:
 
     def _languages_of(self, task: Task, asked: tuple[str, ...] | None) -> tuple[str, ...]:
         held = self.source.languages(task, "test")
-        benchmark = self.source.wanted(task)
-        wanted = benchmark if asked is None else tuple(lang for lang in benchmark if lang in asked)
+        wanted = self.source.wanted(task)
+        if asked is not None:
+            # What XTREME-R adds counts where it is asked for by name.
+            wanted = tuple(language for language in self.source.offered(task) if language in asked)
         absent = [language for language in wanted if language not in held]
         found = tuple(language for language in wanted if language in held)
         if absent and asked is not None:

@@ -42,7 +42,7 @@ from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.store import Store
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Split, Task
-from adapter_stilts.tasks.sources import Source
+from adapter_stilts.tasks.sources import Source, with_labels
 from adapter_stilts.train.loop import Speed, Step, Watch, train
 
 
@@ -109,8 +109,8 @@ def run_stage(stage: Stage, context: Context) -> Path:
 
 
 def _run_train(stage: Stage, context: Context, began: float) -> Path:
-    task = get_task(stage.task)
     part = stage.part
+    task = with_labels(get_task(stage.task), context.source, part["options"])
     settings = TrainingSettings.model_validate(part["training"])
     tuning = get_tuning(part["mode"])
     accelerator, device = context.accelerator, context.accelerator.device.type

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
@@ -21,7 +20,6 @@ from adapter_stilts.miniature import CODES, MiniatureSource
 from adapter_stilts.recipe import load_recipe
 from adapter_stilts.runtime import Runtime
 from adapter_stilts.stages.plan import plan
-from adapter_stilts.stages.run import Context
 from adapter_stilts.stages.store import Store
 from adapter_stilts.tasks.base import Split, Task
 
