@@ -226,7 +226,7 @@ class _Planner:
         extra: Mapping[str, Any] = MappingProxyType({}),
     ) -> Stage:
         options = dict(self.recipe.options.get(task.name, {}))
-        others = beside(task, languages, self.source.languages(task, "test"))
+        others = beside(task, languages)
         part = {
             **self._common(task, options),
             **extra,

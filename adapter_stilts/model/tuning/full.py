@@ -85,7 +85,8 @@ def load(directory: Path, format_name: str) -> dict[str, Tensor]:
     import json
 
     if (directory / HEAD).is_file():
-        return load_file(directory / HEAD)
+        own: dict[str, Tensor] = load_file(directory / HEAD)
+        return own
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     if not families.has_task_class(config["model_type"], format_name):
         raise BundleError(f"{directory}: {HEAD} is missing, the head of {format_name}")
