@@ -6,7 +6,7 @@ Source: the reader, metric and suffix tables of google-research/xtreme `evaluate
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,18 @@ class Family:
         headline: the metrics whose mean is the task's score in the benchmark's averages.
         score: (predictions file, labels file, language, note) -> metric -> percent.
         render: the predictions of one language -> the text of their file.
+        count: predictions file -> how many it holds, read as for scoring; refuses what scoring would refuse.
+        submitted_with: options of the task that its official files were made with.
+        trained: whether a model is trained for the task before it is evaluated.
     """
 
     suffix: str
     headline: tuple[str, ...]
     score: Callable[[Path, Path, str, Note], Scores]
     render: Callable[[Any], str]
+    count: Callable[[Path], int]
+    submitted_with: Mapping[str, str] = field(default_factory=dict)
+    trained: bool = True
 
 
 def family_of(task: str) -> Family:
@@ -150,21 +156,58 @@ def _note_unanswered(predictions: Path, unanswered: int, total: int, note: Note)
         note(f"{predictions}: {unanswered} of {total} have no prediction and score 0")
 
 
-_LABELS = Family("tsv", ("accuracy",), _score_labels, submission.render_labels)
-_CHOICES = Family("jsonl", ("accuracy",), _score_choices, submission.render_choices)
-_TAGS = Family("tsv", ("f1",), _score_tags, submission.render_sentences)
-_PAIRS = Family("tsv", ("f1",), _score_pairs, submission.render_pairs)
-_SQUAD = Family("json", ("exact_match", "f1"), _score_squad, submission.render_object)
-_MLQA = Family("json", ("exact_match", "f1"), _score_mlqa, submission.render_object)
-_MEWSLIX = Family("json", ("map@20",), _score_mewslix, submission.render_object)
-_LAREQA = Family("json", ("map@20",), _score_lareqa, submission.render_object)
+def _count_answers(path: Path) -> int:
+    return len(submission.read_answers(path, submission.read_ids(path)))
+
+
+_LABELS = Family(
+    "tsv",
+    ("accuracy",),
+    _score_labels,
+    submission.render_labels,
+    lambda path: len(submission.read_lines(path)),
+)
+_CHOICES = Family(
+    "jsonl",
+    ("accuracy",),
+    _score_choices,
+    submission.render_choices,
+    lambda path: len(submission.read_choices(path)),
+)
+_TAGS = Family(
+    "tsv",
+    ("f1",),
+    _score_tags,
+    submission.render_sentences,
+    lambda path: len(submission.read_sentences(path)),
+)
+_PAIRS = Family(
+    "tsv",
+    ("f1",),
+    _score_pairs,
+    submission.render_pairs,
+    lambda path: len(submission.read_pairs(path)),
+    trained=False,
+)
+_SQUAD = Family("json", ("exact_match", "f1"), _score_squad, submission.render_object, _count_answers)
+_MLQA = replace(_SQUAD, score=_score_mlqa, submitted_with={"question": "same"})
+_MEWSLIX = Family(
+    "json",
+    ("map@20",),
+    _score_mewslix,
+    submission.render_object,
+    lambda path: len(submission.read_rankings(path)),
+    trained=False,
+)
+_LAREQA = replace(_MEWSLIX, score=_score_lareqa)
 
 FAMILIES: Mapping[str, Family] = {
     "xnli": _LABELS,
     "pawsx": _LABELS,
-    "tatoeba": _LABELS,
+    "tatoeba": replace(_LABELS, trained=False),
     "xcopa": _CHOICES,
-    "udpos": _TAGS,
+    # The parts of a contraction are one word in the official files, with one tag.
+    "udpos": replace(_TAGS, submitted_with={"words": "fused"}),
     "panx": _TAGS,
     "bucc2018": _PAIRS,
     "xquad": _SQUAD,

@@ -110,6 +110,11 @@ def read_answers(path: Path, wanted: Iterable[str]) -> dict[str, str]:
     return answers
 
 
+def read_ids(path: Path) -> list[str]:
+    """All ids of an object by id."""
+    return list(_read_object(path, "id to prediction"))
+
+
 def read_rankings(path: Path, wanted: Iterable[str] | None = None) -> dict[str, list[str]]:
     """Lists of ids by query id, for those of the `wanted` queries that are there (all, where None)."""
     found = _read_object(path, "query id to a list of ids")
