@@ -3,15 +3,14 @@
 Most tasks are judged language by language, on the test split alone. Two kinds of retrieval look beyond it:
 
 - *mining* (metric ``f1``) chooses its threshold on a language's dev pairs and applies it unchanged to test;
-- *ranking* (``map@20``) searches one pool, of all languages, for what each language's split asks: the pool stands in
-  every split, is encoded once, and is never cut by a limit.
+- *ranking* (``map@20``) ranks the candidates of all languages for each query, whichever languages are evaluated.
 
 What is looked at beside the test splits is part of an evaluate stage's key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -27,8 +26,8 @@ from adapter_stilts.evaluate.metrics import (
 )
 from adapter_stilts.evaluate.scoring import Row, Scored, score
 from adapter_stilts.formats import get_format
-from adapter_stilts.formats.examples import RetrievalExample, first_examples
-from adapter_stilts.formats.features import Column, Features, Indices
+from adapter_stilts.formats.examples import RetrievalExample
+from adapter_stilts.formats.features import Column, Features
 from adapter_stilts.tasks.base import Split, Task
 
 Part: TypeAlias = tuple[Split, str]
@@ -52,60 +51,40 @@ class _Way:
     """How a kind of task is judged.
 
     Args:
-        beside: languages evaluated -> the parts that are looked at beside their test splits.
-        passes: languages evaluated -> the parts that have to be judged together, group by group.
-        judge: (task, the parts of one group, the format's settings, device) -> language -> result.
-        pooled: whether the searched side of all splits is one pool.
+        beside: (languages evaluated, languages at hand) -> the parts that are looked at beside the test splits.
+        passes: (languages evaluated, parts beside) -> the parts that have to be judged together.
+        judge: (task, those parts, languages evaluated, the format's settings, device) -> language -> result.
     """
 
-    beside: Callable[[Sequence[str]], tuple[Part, ...]]
-    passes: Callable[[Sequence[str]], list[list[Part]]]
-    judge: Callable[[Task, Parts, Any, str], dict[str, Scored]]
-    pooled: bool = False
+    beside: Callable[[Sequence[str], Sequence[str]], tuple[Part, ...]]
+    passes: Callable[[Sequence[str], Sequence[Part]], list[list[Part]]]
+    judge: Callable[[Task, Parts, Sequence[str], Any, str], dict[str, Scored]]
 
 
-def beside(task: Task, languages: Sequence[str]) -> tuple[Part, ...]:
-    """What an evaluation in these languages looks at beside their test splits."""
-    return _way(task).beside(languages)
+def beside(task: Task, languages: Sequence[str], held: Sequence[str]) -> tuple[Part, ...]:
+    """What an evaluation in `languages` looks at beside their test splits, where the data hold `held`."""
+    return _way(task).beside(languages, held)
 
 
-def passes(task: Task, languages: Sequence[str]) -> list[list[Part]]:
+def passes(task: Task, languages: Sequence[str], others: Sequence[Part]) -> list[list[Part]]:
     """All parts, in groups that `judge` wants together; mining frees each language's vectors before the next."""
-    return _way(task).passes(languages)
+    return _way(task).passes(languages, others)
 
 
-def limited(task: Task, examples: Sequence[Any], limit: int | None) -> list[Any]:
-    """The first examples of a split (of each side); a pool stays whole, as a smaller one would be another task."""
-    if not _way(task).pooled:
-        return first_examples(examples, limit)
-    return [e for e in examples if e.side == "english"] + first_examples(
-        [e for e in examples if e.side == "foreign"], limit
-    )
-
-
-def fresh(task: Task, splits: Sequence[Sequence[Any]]) -> list[Indices]:
-    """Of the examples of each split, those that are to be encoded: a pool that comes again is left out."""
-    seen: set[str] = set()
-    chosen = []
-    for examples in splits:
-        again = seen if _way(task).pooled else set()
-        rows = [row for row, e in enumerate(examples) if e.id not in again or e.side != "english"]
-        chosen.append(np.asarray(rows, dtype=np.int64))
-        if _way(task).pooled:
-            seen |= {example.id for example in examples if example.side == "english"}
-    return chosen
-
-
-def judge(task: Task, parts: Parts, settings: Any, device: str = "cpu") -> dict[str, Scored]:
+def judge(
+    task: Task, parts: Parts, languages: Sequence[str], settings: Any, device: str = "cpu"
+) -> dict[str, Scored]:
     """The results of one group of `passes`, by language.
 
     Raises:
         DataError: the dev pairs of a mining task hold no gold pair, so that no threshold can be chosen.
     """
-    return _way(task).judge(task, parts, settings, device)
+    return _way(task).judge(task, parts, languages, settings, device)
 
 
-def _each(task: Task, parts: Parts, settings: Any, device: str) -> dict[str, Scored]:
+def _each(
+    task: Task, parts: Parts, languages: Sequence[str], settings: Any, device: str
+) -> dict[str, Scored]:
     format = get_format(task.format)
     results = {}
     for (_, language), part in parts.items():
@@ -114,7 +93,9 @@ def _each(task: Task, parts: Parts, settings: Any, device: str) -> dict[str, Sco
     return results
 
 
-def _mined(task: Task, parts: Parts, settings: Any, device: str) -> dict[str, Scored]:
+def _mined(
+    task: Task, parts: Parts, languages: Sequence[str], settings: Any, device: str
+) -> dict[str, Scored]:
     results = {}
     for language in (language for split, language in parts if split == "test"):
         dev = _candidates(parts["dev", language], settings, device)
@@ -170,8 +151,15 @@ def _candidates(part: Predicted, settings: Any, device: str) -> _Candidates:
 
 
 def gold_pairs(examples: Sequence[RetrievalExample]) -> set[IdPair]:
-    """The (foreign, English) ids that stand for translations, as far as both sides are there."""
-    english = _by_name(examples)
+    """The (foreign, English) ids that stand for translations, as far as both sides are there.
+
+    A sentence with several counterparts names each pair it is in, separated by blanks.
+    """
+    english: dict[str, list[str]] = {}
+    for example in examples:
+        if example.side == "english":
+            for name in _names(example):
+                english.setdefault(name, []).append(example.id)
     return {
         (example.id, other)
         for example in examples
@@ -179,16 +167,6 @@ def gold_pairs(examples: Sequence[RetrievalExample]) -> set[IdPair]:
         for name in _names(example)
         for other in english.get(name, ())
     }
-
-
-def _by_name(examples: Iterable[RetrievalExample]) -> dict[str, list[str]]:
-    """Name of a pair -> ids of the searched side that carry it."""
-    found: dict[str, list[str]] = {}
-    for example in examples:
-        if example.side == "english":
-            for name in _names(example):
-                found.setdefault(name, []).append(example.id)
-    return found
 
 
 def _names(example: RetrievalExample) -> list[str]:
@@ -215,32 +193,38 @@ def _scored_pairs(gold: set[IdPair], found: list[IdPair], threshold: mining.Thre
     )
 
 
-def _ranked(task: Task, parts: Parts, settings: Any, device: str) -> dict[str, Scored]:
-    searched = {
-        example.id: (example, vector)
-        for part in parts.values()
-        for example, vector in zip(part.examples, np.asarray(part.reduced["vector"]), strict=True)
-        if example.side == "english"
-    }
-    if not searched:
-        raise DataError(task.name, None, "holds nothing to search, only what is asked")
-    names, pool = list(searched), np.stack([vector for _, vector in searched.values()])
-    relevant = _by_name(example for example, _ in searched.values())
+def _ranked(
+    task: Task, parts: Parts, languages: Sequence[str], settings: Any, device: str
+) -> dict[str, Scored]:
+    ids: dict[str, None] = {}
+    topics: dict[str, list[str]] = {}
+    blocks = []
+    for part in parts.values():
+        new = []
+        for row, example in enumerate(part.examples):
+            if example.side == "candidate" and example.id not in ids:
+                ids[example.id] = None
+                new.append(row)
+                for topic in example.topics:
+                    topics.setdefault(topic, []).append(example.id)
+        blocks.append(np.asarray(part.reduced["vector"])[new])
+    pool, names = np.concatenate(blocks), list(ids)
+    if not names:
+        raise DataError(task.name, None, "no candidate to rank: the data hold queries only")
     results = {}
-    for (_, language), part in parts.items():
-        rows = [row for row, example in enumerate(part.examples) if example.side == "foreign"]
+    for language in languages:
+        part = parts["test", language]
+        rows = [row for row, example in enumerate(part.examples) if example.side == "query"]
         found = mining.nearest(np.asarray(part.reduced["vector"])[rows], pool, RANKED_DEPTH, device)
         ranked = {
             part.examples[row].id: [names[index] for index in best]
             for row, best in zip(rows, found.indices.tolist(), strict=True)
         }
         gold = {
-            part.examples[row].id: [
-                id for name in _names(part.examples[row]) for id in relevant.get(name, ())
-            ]
-            for row in rows
+            query.id: sorted({name for topic in query.topics for name in topics.get(topic, ())})
+            for query in (part.examples[row] for row in rows)
         }
-        results[language] = _scored_rankings({key: ids for key, ids in gold.items() if ids}, ranked)
+        results[language] = _scored_rankings({key: found for key, found in gold.items() if found}, ranked)
     return results
 
 
@@ -256,13 +240,17 @@ def _tests(languages: Sequence[str]) -> list[Part]:
     return [("test", language) for language in languages]
 
 
-_EACH = _Way(lambda languages: (), lambda languages: [_tests(languages)], _each)
+_EACH = _Way(lambda languages, held: (), lambda languages, others: [_tests(languages)], _each)
 _MINED = _Way(
-    lambda languages: tuple(("dev", language) for language in languages),
-    lambda languages: [[("dev", language), ("test", language)] for language in languages],
+    lambda languages, held: tuple(("dev", language) for language in languages),
+    lambda languages, others: [[("dev", language), ("test", language)] for language in languages],
     _mined,
 )
-_RANKED = _Way(lambda languages: (), lambda languages: [_tests(languages)], _ranked, pooled=True)
+_RANKED = _Way(
+    lambda languages, held: tuple(part for part in _tests(held) if part[1] not in languages),
+    lambda languages, others: [[*_tests(languages), *others]],
+    _ranked,
+)
 
 # By format and first metric; all others are judged language by language.
 _WAYS: Mapping[tuple[str, str], _Way] = {("retrieval", "f1"): _MINED, ("retrieval", "map@20"): _RANKED}

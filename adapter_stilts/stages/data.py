@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import UsageError
-from adapter_stilts.evaluate.judging import limited
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.base import FormatSettings
-from adapter_stilts.formats.examples import Example
+from adapter_stilts.formats.examples import Example, first_examples
 from adapter_stilts.formats.features import Features
 from adapter_stilts.io import digest_of, remove_partials, whole_directory
 from adapter_stilts.tasks.base import Split, Task
@@ -57,7 +56,7 @@ class SplitData:
     @cached_property
     def examples(self) -> list[Example]:
         found = self.source.examples(self.task, self.split, self.language, self.options)
-        return limited(self.task, found, self.limit)
+        return first_examples(found, self.limit)
 
     @cached_property
     def features(self) -> Features:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from adapter_stilts.errors import AdapterStiltsError
-from adapter_stilts.evaluate.judging import Predicted, fresh, judge, passes
+from adapter_stilts.evaluate.judging import Predicted, judge, passes
 from adapter_stilts.evaluate.predict import predict, rows_of
 from adapter_stilts.evaluate.scoring import Scored, score
 from adapter_stilts.evaluate.xtreme import write_predictions
@@ -233,23 +233,18 @@ def evaluate_splits(
     """
     task, settings, device = splits[0].task, splits[0].settings, str(model.device)
     known = {(split.split, split.language): split for split in (*splits, *beside)}
+    languages = [split.language for split in splits]
     results: dict[str, Scored] = {}
-    for group in passes(task, [split.language for split in splits]):
+    for group in passes(task, languages, [(split.split, split.language) for split in beside]):
         parts = dict(zip(group, _predicted(model, [known[part] for part in group], context), strict=True))
-        results |= judge(task, parts, settings, device)
-    return results
+        results |= judge(task, parts, languages, settings, device)
+    return {language: results[language] for language in languages}
 
 
 def _predicted(model: TaskModel, splits: list[SplitData], context: Context) -> list[Predicted]:
     """What the format keeps of the model's outputs for some splits, which run in one pass."""
-    task, settings = splits[0].task, splits[0].settings
-    format = get_format(task.format)
-    chosen = fresh(task, [split.examples for split in splits])
-    parts = [
-        split.features if len(rows) == len(split.examples) else split.features.select(rows)
-        for split, rows in zip(splits, chosen, strict=True)
-    ]
-    features = concatenate(parts)
+    settings, format = splits[0].settings, get_format(splits[0].task.format)
+    features = concatenate([split.features for split in splits])
     arguments = (model, format, features, settings, context.evaluation_tokens, context.accelerator)
     if model.head is None:
         from adapter_stilts.formats.retrieval import layer_for
@@ -259,10 +254,10 @@ def _predicted(model: TaskModel, splits: list[SplitData], context: Context) -> l
             reduced = predict(*arguments, progress=context.watch.predicting)
     else:
         reduced = predict(*arguments, progress=context.watch.predicting)
-    stops = np.cumsum([0] + [part.num_sequences for part in parts])
+    stops = np.cumsum([0] + [split.features.num_sequences for split in splits])
     return [
-        Predicted([split.examples[row] for row in rows], part, rows_of(reduced, int(start), int(stop)))
-        for split, part, rows, start, stop in zip(splits, parts, chosen, stops, stops[1:], strict=False)
+        Predicted(split.examples, split.features, rows_of(reduced, int(start), int(stop)))
+        for split, start, stop in zip(splits, stops, stops[1:], strict=False)
     ]
 
 

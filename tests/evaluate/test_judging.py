@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from adapter_stilts.errors import DataError
-from adapter_stilts.evaluate.judging import Predicted, beside, fresh, gold_pairs, judge, limited, passes
+from adapter_stilts.evaluate.judging import Predicted, beside, gold_pairs, judge, passes
 from adapter_stilts.formats import retrieval
-from adapter_stilts.formats.examples import RetrievalExample
+from adapter_stilts.formats.examples import RetrievalExample, first_examples
 from adapter_stilts.formats.features import Features, Ragged
 from adapter_stilts.tasks import get_task
 
@@ -43,26 +43,33 @@ def corpus(noise: float, seed: int, pairs: int = 30, others: int = 40, width: in
 
 
 def test_what_is_looked_at_beside_the_test_splits() -> None:
-    assert beside(TATOEBA, ("de",)) == beside(RANKING, ("de",)) == ()
-    assert beside(MINING, ("de", "fr")) == (("dev", "de"), ("dev", "fr"))
-    assert passes(get_task("xquad"), ("de", "sw")) == [[("test", "de"), ("test", "sw")]]
+    held = ("de", "fr", "sw")
+    assert beside(TATOEBA, ("de",), held) == ()
+    assert beside(MINING, ("de", "fr"), held) == (("dev", "de"), ("dev", "fr"))
+    assert beside(RANKING, ("sw",), held) == (("test", "de"), ("test", "fr"))
+    assert passes(get_task("xquad"), ("de", "sw"), ()) == [[("test", "de"), ("test", "sw")]]
     # A language's vectors are done with before the next one's are made.
-    assert passes(MINING, ("de", "fr")) == [[("dev", "de"), ("test", "de")], [("dev", "fr"), ("test", "fr")]]
-    assert passes(RANKING, ("de", "sw")) == [[("test", "de"), ("test", "sw")]]
+    assert passes(MINING, ("de", "fr"), beside(MINING, ("de", "fr"), held)) == [
+        [("dev", "de"), ("test", "de")],
+        [("dev", "fr"), ("test", "fr")],
+    ]
+    assert passes(RANKING, ("sw",), beside(RANKING, ("sw",), held)) == [
+        [("test", "sw"), ("test", "de"), ("test", "fr")]
+    ]
 
 
 def test_mining_applies_the_threshold_of_dev_to_test() -> None:
     parts = {("dev", "de"): corpus(0.2, 1), ("test", "de"): corpus(0.2, 2)}
-    result = judge(MINING, parts, SETTINGS)["de"]
+    result = judge(MINING, parts, ("de",), SETTINGS)["de"]
     assert result.metrics["f1"] > 90
     assert result.beside["dev_f1"] > 90
     assert all(pair[0][:2] == "fo" and pair[1][:2] == "en" for pair in result.submission)
     # The same test split under another dev split: its threshold alone is different.
-    noisy = judge(MINING, {**parts, ("dev", "de"): corpus(1.2, 1)}, SETTINGS)["de"]
+    noisy = judge(MINING, {**parts, ("dev", "de"): corpus(1.2, 1)}, ("de",), SETTINGS)["de"]
     assert noisy.beside["threshold"] < result.beside["threshold"]
     assert set(result.submission) < set(noisy.submission)
     # And another test split leaves the threshold alone.
-    other = judge(MINING, {**parts, ("test", "de"): corpus(0.9, 5)}, SETTINGS)["de"]
+    other = judge(MINING, {**parts, ("test", "de"): corpus(0.9, 5)}, ("de",), SETTINGS)["de"]
     assert other.beside["threshold"] == result.beside["threshold"]
     counts = {name: sum(row[name] for row in result.rows) for name in ("gold", "predicted", "correct")}
     assert counts["gold"] == 30
@@ -78,7 +85,7 @@ def test_sentences_that_read_the_same_stand_for_all_their_ids() -> None:
     double = dataclasses.replace(test.examples[0], id="fo-again", text=" foreign text 0 ", pair=None)
     again = part([*test.examples, double], [*test.reduced["vector"], test.reduced["vector"][0]])
     results = [
-        judge(MINING, {("dev", "de"): corpus(0.1, 1), ("test", "de"): split}, SETTINGS)["de"]
+        judge(MINING, {("dev", "de"): corpus(0.1, 1), ("test", "de"): split}, ("de",), SETTINGS)["de"]
         for split in (test, again)
     ]
     assert set(results[1].submission) - set(results[0].submission) == {("fo-again", "en-0")}
@@ -108,39 +115,37 @@ def test_mining_without_gold_pairs() -> None:
     unknown = corpus(0.2, 2)
     bare = [dataclasses.replace(example, pair=None) for example in unknown.examples]
     blind = part(bare, list(unknown.reduced["vector"]))
-    result = judge(MINING, {("dev", "de"): corpus(0.2, 1), ("test", "de"): blind}, SETTINGS)["de"]
+    result = judge(MINING, {("dev", "de"): corpus(0.2, 1), ("test", "de"): blind}, ("de",), SETTINGS)["de"]
     # A test set whose pairs are not published is mined for a submission, without a score.
     assert (result.metrics, result.rows) == ({}, [])
     assert len(result.submission) > 20
     with pytest.raises(DataError, match=r"bucc2018 dev \(de\): no gold pair .* raise or drop it"):
-        judge(MINING, {("dev", "de"): blind, ("test", "de"): unknown}, SETTINGS)
-
-
-EYE = np.eye(5)
-# The German text answers both questions in one sentence, the Swahili one in two.
-POOL = [
-    RetrievalExample("de-0", "both", "english", "q1 q2"),
-    RetrievalExample("de-1", "none", "english", None),
-    RetrievalExample("sw-0", "first", "english", "q1"),
-    RetrievalExample("sw-1", "second", "english", "q2"),
-]
-QUESTIONS = [RetrievalExample(id, "?", "foreign", id) for id in ("q1", "q2")]
-# q1 lies at de-0, then sw-0; q2 at de-1, then sw-1, and away from de-0.
-VECTORS = [EYE[0], EYE[2], EYE[1], EYE[3]]
-ASKED = [3 * EYE[0] + EYE[1], 3 * EYE[2] + EYE[3] - EYE[0]]
+        judge(MINING, {("dev", "de"): blind, ("test", "de"): unknown}, ("de",), SETTINGS)
 
 
 def ranking_parts() -> dict[Any, Predicted]:
-    """The pool stands in every language's split, and is encoded in the first."""
+    """Two questions in each of two languages; the German text answers both in one sentence."""
+    eye = np.eye(5)
+    german = [
+        RetrievalExample("q1", "?", "query", None, ("q1",)),
+        RetrievalExample("q2", "?", "query", None, ("q2",)),
+        RetrievalExample("de-0", "both", "candidate", None, ("q1", "q2")),
+        RetrievalExample("de-1", "none", "candidate", None),
+    ]
+    swahili = [
+        RetrievalExample("q1", "?", "query", None, ("q1",)),
+        RetrievalExample("sw-0", "first", "candidate", None, ("q1",)),
+        RetrievalExample("sw-1", "second", "candidate", None, ("q2",)),
+    ]
     return {
-        ("test", "de"): part([*QUESTIONS, *POOL], [*ASKED, *VECTORS]),
-        ("test", "sw"): part(QUESTIONS[:1], [EYE[3]]),
+        # q1 lies at de-0, then sw-0; q2 at de-1, then sw-1, and de-0 last of all.
+        ("test", "de"): part(german, [3 * eye[0] + eye[1], 3 * eye[2] + eye[3] - eye[0], eye[0], eye[2]]),
+        ("test", "sw"): part(swahili, [eye[2], eye[1], eye[3]]),
     }
 
 
-def test_one_pool_is_ranked_for_the_questions_of_every_language() -> None:
-    results = judge(RANKING, ranking_parts(), SETTINGS)
-    assert list(results) == ["de", "sw"]
+def test_candidates_of_all_languages_are_ranked() -> None:
+    results = judge(RANKING, ranking_parts(), ("de", "sw"), SETTINGS)
     german = results["de"]
     assert german.submission["q1"][:2] == ["de-0", "sw-0"]
     assert german.submission["q2"][:2] == ["de-1", "sw-1"]
@@ -148,31 +153,24 @@ def test_one_pool_is_ranked_for_the_questions_of_every_language() -> None:
     # q1: both relevant ones first. q2: relevant at ranks 2 and 4.
     assert [row["map@20"] for row in german.rows] == pytest.approx([100.0, 100 * (1 / 2 + 2 / 4) / 2])
     assert german.metrics["map@20"] == pytest.approx(75.0)
-    assert results["sw"].submission["q1"][0] == "sw-1"
-    alone = {("test", "de"): ranking_parts()["test", "de"]}
-    assert judge(RANKING, alone, SETTINGS)["de"].submission == german.submission
+    # Evaluating one language alone ranks the same pool.
+    alone = judge(RANKING, ranking_parts(), ("de",), SETTINGS)
+    assert list(alone) == ["de"]
+    assert alone["de"].submission == german.submission
 
 
-def test_what_nothing_answers_is_submitted_and_not_scored() -> None:
+def test_a_query_without_a_relevant_candidate_is_submitted_and_not_scored() -> None:
     parts = ranking_parts()
-    lost = RetrievalExample("q9", "?", "foreign", "q9")
-    parts["test", "sw"] = part([*QUESTIONS[:1], lost], [EYE[3], EYE[0]])
-    result = judge(RANKING, parts, SETTINGS)["sw"]
+    lost = RetrievalExample("q9", "?", "query", None, ("q9",))
+    vectors = [*parts["test", "sw"].reduced["vector"], np.ones(5)]
+    parts["test", "sw"] = part([*parts["test", "sw"].examples, lost], vectors)
+    result = judge(RANKING, parts, ("sw",), SETTINGS)["sw"]
     assert [row["id"] for row in result.rows] == ["q1"]
     assert set(result.submission) == {"q1", "q9"}
-    with pytest.raises(DataError, match="holds nothing to search"):
-        judge(RANKING, {("test", "sw"): part([lost], [EYE[0]])}, SETTINGS)
+    with pytest.raises(DataError, match="no candidate to rank"):
+        judge(RANKING, {("test", "sw"): part([lost], [np.ones(5)])}, ("sw",), SETTINGS)
 
 
-def test_a_limit_leaves_the_pool_whole_and_cuts_both_sides_of_a_corpus() -> None:
-    examples = [*QUESTIONS, *POOL]
-    assert [example.id for example in limited(RANKING, examples, 1)] == ["de-0", "de-1", "sw-0", "sw-1", "q1"]
-    assert [example.id for example in limited(TATOEBA, examples, 1)] == ["q1", "de-0"]
-    assert limited(RANKING, examples, None) == [*POOL, *QUESTIONS]
-
-
-def test_a_pool_is_encoded_once() -> None:
-    splits = [[*QUESTIONS, *POOL], [QUESTIONS[0], *POOL]]
-    assert [rows.tolist() for rows in fresh(RANKING, splits)] == [[0, 1, 2, 3, 4, 5], [0]]
-    assert [len(rows) for rows in fresh(MINING, splits)] == [6, 5]
-    assert [len(rows) for rows in fresh(get_task("xquad"), splits)] == [6, 5]
+def test_a_limit_leaves_the_pool_whole() -> None:
+    examples = ranking_parts()["test", "de"].examples
+    assert [example.id for example in first_examples(examples, 1)] == ["q1", "de-0", "de-1"]
