@@ -129,7 +129,7 @@ class _Candidates:
 def _candidates(part: Predicted, settings: Any, device: str) -> _Candidates:
     """Sentences that read the same are mined once; a pair of texts stands for all pairs of their ids."""
     vectors = np.asarray(part.reduced["vector"])
-    sides: list[tuple[Any, list[list[str]]]] = []
+    sides: list[tuple[mining.Vectors, list[list[str]]]] = []
     for side in ("foreign", "english"):
         rows = [row for row, example in enumerate(part.examples) if example.side == side]
         ids: dict[str, list[str]] = {}
@@ -139,7 +139,8 @@ def _candidates(part: Predicted, settings: Any, device: str) -> _Candidates:
             if text not in ids:
                 first.append(row)
             ids.setdefault(text, []).append(part.examples[row].id)
-        sides.append((vectors[first], list(ids.values())))
+        chosen = mining.Chosen(vectors, np.asarray(first, dtype=np.int64))
+        sides.append((chosen, list(ids.values())))
     (foreign, foreign_ids), (english, english_ids) = sides
     scores: dict[IdPair, float] = {}
     if foreign_ids and english_ids:

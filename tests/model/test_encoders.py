@@ -189,6 +189,25 @@ def test_padding_and_the_way_in_do_not_count(base_of: Bases, family: str, featur
     assert any("embed" in name or "shared" in name for name in grads)
 
 
+def test_gradient_checkpointing_changes_no_gradient(base_of: Bases, features: Features) -> None:
+    for family in [*TABLE, *OTHERS]:
+        if family in ("xlm-roberta-xl", "albert", "mpnet"):  # have none
+            continue
+        grads = []
+        head = model_of(base_of(family), "pair_classification").head
+        for checkpointing in (False, True):
+            encoder = load_encoder(str(base_of(family)), None, 0.0, checkpointing)
+            model = TaskModel(encoder, head, get_format("pair_classification")).train()
+            rows = [np.asarray([2, 3]), np.asarray([1, 0])]
+            model(MicroBatch(features, np.arange(4), rows, 1.0)).backward()
+            grads.append({name: p.grad for name, p in model.encoder.named_parameters() if p.grad is not None})
+        plain, again = grads
+        assert plain.keys() == again.keys()
+        assert len(plain) > 10, family
+        apart = {n: float((plain[n] - again[n]).abs().max() / (plain[n].abs().max() + 1e-9)) for n in plain}
+        assert max(apart.values()) < 1e-4, (family, apart)
+
+
 @pytest.mark.parametrize("family", [*TABLE, *OTHERS])
 def test_states_of_every_layer(base_of: Bases, family: str, features: Features) -> None:
     model = model_of(base_of(family), None)
