@@ -13,7 +13,7 @@ from typing import Any
 from adapter_stilts.errors import DataError, UnknownNameError
 from adapter_stilts.evaluate import metrics, submission
 
-Note = Callable[[str], None]
+Note = submission.Note
 Scores = dict[str, float]
 
 
@@ -52,7 +52,7 @@ def family_of(task: str) -> Family:
 
 
 def _score_labels(predictions: Path, labels: Path, language: str, note: Note) -> Scores:
-    predicted, gold = submission.read_lines(predictions), submission.read_lines(labels)
+    predicted, gold = (submission.read_lines(path, note) for path in (predictions, labels))
     _check_lengths(predictions, len(predicted), labels, len(gold))
     return {"accuracy": metrics.accuracy(predicted, gold)}
 
@@ -64,7 +64,7 @@ def _score_choices(predictions: Path, labels: Path, language: str, note: Note) -
 
 
 def _score_tags(predictions: Path, labels: Path, language: str, note: Note) -> Scores:
-    predicted, gold = submission.read_sentences(predictions), submission.read_sentences(labels)
+    predicted, gold = (submission.read_sentences(path, note) for path in (predictions, labels))
     for ours, theirs in zip(predicted, gold, strict=False):
         if len(ours.tags) != len(theirs.tags):
             raise DataError(
@@ -87,11 +87,10 @@ def _score_tags(predictions: Path, labels: Path, language: str, note: Note) -> S
 
 
 def _score_pairs(predictions: Path, labels: Path, language: str, note: Note) -> Scores:
-    predicted, gold = submission.read_pairs(predictions), submission.read_pairs(labels)
-    if not gold:
-        raise DataError(labels, None, "no gold pair: there is nothing to score against")
-    if not predicted:
-        note(f"{predictions} holds no pair and scores 0")
+    predicted, gold = (submission.read_pairs(path, note) for path in (predictions, labels))
+    for path, pairs in ((predictions, predicted), (labels, gold)):
+        if not pairs:
+            note(f"{path} holds no pair, so that the score is 0")
     return metrics.bucc_scores(gold, predicted)
 
 
