@@ -69,6 +69,13 @@ TABLE: dict[str, tuple[str, dict[str, Any], str]] = {
          "type_vocab_size": 0},
         "DebertaV2Model",
     ),
+    "deberta": (
+        "DebertaConfig",
+        {**LIKE_BERT, "relative_attention": True, "pos_att_type": ["p2c", "c2p"],
+         "position_biased_input": False, "type_vocab_size": 0},
+        "DebertaModel",
+    ),
+    "umt5": ("UMT5Config", LIKE_T5, "UMT5ForConditionalGeneration"),
     "t5": ("T5Config", LIKE_T5, "T5ForConditionalGeneration"),
     "mt5": ("MT5Config", {**LIKE_T5, "feed_forward_proj": "gated-gelu"}, "MT5ForConditionalGeneration"),
 }  # fmt: skip
@@ -293,7 +300,7 @@ def test_transformers_gives_the_same_logits(
 
 
 def test_t5_heads_read_the_mean_of_the_real_tokens(base_of: Bases, features: Features) -> None:
-    for family in ("t5", "mt5"):
+    for family in ("t5", "mt5", "umt5"):
         model = model_of(base_of(family), "multiple_choice")
         assert "decoder" not in dict(model.encoder.named_children())
         inputs = collate(features, np.arange(4), model.padding_id, "cpu")
@@ -314,7 +321,7 @@ def test_positions(base_of: Bases) -> None:
     assert limits == {
         **dict.fromkeys(("bert", "electra", "distilbert", "albert", "rembert", "modernbert"), 64),
         **dict.fromkeys(("xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet"), 62),
-        **dict.fromkeys(("t5", "mt5", "deberta-v2"), None),
+        **dict.fromkeys(("t5", "mt5", "umt5", "deberta", "deberta-v2"), None),
     }
 
 
