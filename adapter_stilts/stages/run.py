@@ -42,7 +42,7 @@ from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.store import Store
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Split, Task
-from adapter_stilts.tasks.sources import Source
+from adapter_stilts.tasks.sources import Source, with_labels
 from adapter_stilts.train.loop import Speed, Step, Watch, train
 
 
@@ -109,8 +109,8 @@ def run_stage(stage: Stage, context: Context) -> Path:
 
 
 def _run_train(stage: Stage, context: Context, began: float) -> Path:
-    task = get_task(stage.task)
     part = stage.part
+    task = with_labels(get_task(stage.task), context.source, part["options"])
     settings = TrainingSettings.model_validate(part["training"])
     tuning = get_tuning(part["mode"])
     accelerator, device = context.accelerator, context.accelerator.device.type
@@ -219,7 +219,7 @@ def _run_evaluate(stage: Stage, context: Context, began: float) -> Path:
     directory = context.store.root / stage.name
     if context.accelerator.is_main_process:
         with context.store.commit(stage, record) as aside:
-            _write_results(aside, task, results)
+            _write_results(aside, task, results, context.source)
     context.accelerator.wait_for_everyone()
     return directory
 
@@ -263,7 +263,7 @@ def _predicted(model: TaskModel, splits: list[SplitData], context: Context) -> l
     ]
 
 
-def summarise(task: Task, results: Mapping[str, Scored]) -> dict[str, Any]:
+def summarise(task: Task, results: Mapping[str, Scored], source: Source) -> dict[str, Any]:
     """metrics.json: per language, averages over languages, counts."""
     languages = {language: scored.metrics for language, scored in results.items()}
     scored = [metrics for metrics in languages.values() if metrics]
@@ -274,13 +274,14 @@ def summarise(task: Task, results: Mapping[str, Scored]) -> dict[str, Any]:
         "languages": languages,
         "average": {name: sum(metrics[name] for metrics in scored) / len(scored) for name in names},
         "counts": {language: len(result.rows) for language, result in results.items()},
-        "missing": [language for language in task.languages if language not in results],
+        "missing": [language for language in source.wanted(task) if language not in results],
         "beside": {language: result.beside for language, result in results.items() if result.beside},
+        "levels": {language: source.levels[language] for language in results if language in source.levels},
     }
 
 
-def _write_results(directory: Path, task: Task, results: Mapping[str, Scored]) -> None:
-    write_json(directory / "metrics.json", summarise(task, results))
+def _write_results(directory: Path, task: Task, results: Mapping[str, Scored], source: Source) -> None:
+    write_json(directory / "metrics.json", summarise(task, results, source))
     (directory / "scores").mkdir()
     for language, scored in results.items():
         write_predictions(directory / "predictions", task.name, language, scored.submission)

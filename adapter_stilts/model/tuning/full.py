@@ -85,8 +85,7 @@ def load(directory: Path, format_name: str) -> dict[str, Tensor]:
     import json
 
     if (directory / HEAD).is_file():
-        own: dict[str, Tensor] = load_file(directory / HEAD)
-        return own
+        return dict(load_file(directory / HEAD))
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     if not families.has_task_class(config["model_type"], format_name):
         raise BundleError(f"{directory}: {HEAD} is missing, the head of {format_name}")
