@@ -36,7 +36,11 @@ def pairs(
 
 def unlabelled(row: Row) -> PairClassificationExample:
     """A row of sentence pairs without their relation."""
-    return PairClassificationExample(str(row[INDEX]), text(row, "sentence1"), text(row, "sentence2"), None)
+    return hub_unlabelled({**row, "premise": value(row, "sentence1"), "hypothesis": value(row, "sentence2")})
+
+
+def hub_unlabelled(row: Row) -> PairClassificationExample:
+    return PairClassificationExample(str(row[INDEX]), text(row, "premise"), text(row, "hypothesis"), None)
 
 
 def xtreme_files(*patterns: str, labelled: bool = True) -> Files:
