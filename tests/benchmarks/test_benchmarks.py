@@ -100,3 +100,15 @@ def test_startup_reports_every_verb_and_one_tokenisation(
     assert cache["tokenizer_calls"]["first"] > 0
     assert cache["tokenizer_calls"]["second"] == 0
     assert cache["ratio"] > 0
+
+
+def test_every_gold_answer_comes_back(data_dir: Path, base_dir: Path, tmp_path: Path) -> None:
+    found = run("answer_spans.py", data_dir, base_dir, tmp_path / "result.json")
+    answers = found["answers"]
+    assert answers["fit"] == answers["answers"] > 10_000
+    assert found["unexplained"] == []
+    assert len(found["inexact"]) == answers["fit"] - answers["exact"]
+    # The rest begins or ends inside a piece; the official scorers forgive nearly all of it.
+    assert found["share_exact"] > 0.96
+    assert found["share_exact_by_scorer"] > 0.999
+    assert len({name.split("/")[2] for name in found["slices"]}) == 15

@@ -94,7 +94,6 @@ NAMES += [
     "correct",
     "side",
     "pair",
-    "topics",
     "text",
     "tokens",
     "ner_tags",
