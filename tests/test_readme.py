@@ -25,13 +25,14 @@ def command(name: str) -> str:
     return subprocess.run(script, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("name", ["install", "train", "test"])
+@pytest.mark.parametrize("name", ["install", "first", "train", "test"])
 def test_commands_that_ci_runs_are_there(name) -> None:
     assert command(name).strip()
 
 
-def test_the_train_command_parses() -> None:
-    words = shlex.split(command("train").replace("\\\n", " "))
+@pytest.mark.parametrize("name", ["first", "train"])
+def test_the_train_commands_parse(name) -> None:
+    words = shlex.split(command(name).replace("\\\n", " "))
     assert words[:2] == ["adapter-stilts", "train"]
     verb = group.get_command(click.Context(group), "train")
     assert verb is not None

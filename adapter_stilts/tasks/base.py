@@ -22,9 +22,6 @@ Parsed: TypeAlias = Example | tuple[Example, ...] | None
 INDEX = "#"
 """Column that a source adds to each row: its number, from 0, among the rows of its language."""
 
-EVERY = "*"
-"""The language of a row that belongs to every language which has rows of its own: the pool that all search."""
-
 LOCATION = "@"
 """Column in which a reader says where in a nested file the row stands; shown in errors."""
 
@@ -43,8 +40,7 @@ class Files:
             and line.
         options: passed to the reader; strings are templates.
         language: the language of a row, for files that hold several; rows of other languages are skipped,
-            but are an error in a file whose pattern names the language; rows of `EVERY` belong to all. Raises
-            ValueError(why).
+            but are an error in a file whose pattern names the language. Raises ValueError(why).
         beside: templates of file names read together with the match, from the same folder, as further
             arguments of the reader (the English side of a parallel corpus).
         only: the values of an option that these files can serve, where they cannot serve all.

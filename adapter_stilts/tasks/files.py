@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from adapter_stilts.errors import DataError
 from adapter_stilts.formats.examples import Example
@@ -56,6 +57,16 @@ class FileSource:
         # Files that hold several languages are parsed once, not once a language.
         self._grouped: dict[str, dict[str, list[Example]]] = {}
         self._digests: dict[tuple[str, int, int], str] = {}
+
+    levels: Mapping[str, str] = MappingProxyType({})
+
+    def wanted(self, task: Task) -> tuple[str, ...]:
+        """XTREME's."""
+        return task.languages
+
+    def offered(self, task: Task) -> tuple[str, ...]:
+        """What XTREME-R adds as well."""
+        return task.all_languages
 
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
         """Of the languages that the split is used in, those found here under any options, in the task's order.

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from adapter_stilts.errors import DataError, SourceUnavailableError, UsageError, cause_of
@@ -41,6 +42,16 @@ class HubSource:
         self._loaded: dict[_Address, Any] = {}
         # Data sets that hold several languages are parsed once, not once a language.
         self._grouped: dict[tuple[str, str, str], dict[str, list[Example]]] = {}
+
+    levels: Mapping[str, str] = MappingProxyType({})
+
+    def wanted(self, task: Task) -> tuple[str, ...]:
+        """XTREME's."""
+        return task.languages
+
+    def offered(self, task: Task) -> tuple[str, ...]:
+        """What XTREME-R adds as well."""
+        return task.all_languages
 
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
         """The languages that the split is used in; the hub holds each, and is not asked.

@@ -1,20 +1,21 @@
 """Pools of texts to search: mining (BUCC), questions with their answers (XQuAD-R), mentions of entities (Mewsli-X).
 
-Rows of all three have the columns of a `RetrievalExample`. A pool stands in the examples of every language that asks.
+Rows of all three have the columns of a `RetrievalExample`. What is ranked is one pool of all languages, of which each
+language's examples hold a share.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import DataError
 from adapter_stilts.formats.examples import RetrievalExample
-from adapter_stilts.tasks.base import EVERY, Row
-from adapter_stilts.tasks.columns import text, value
+from adapter_stilts.tasks.base import Row
+from adapter_stilts.tasks.columns import text, texts, value
 from adapter_stilts.tasks.json_layouts import located_members, parse_json, read_jsonl
 from adapter_stilts.tasks.lines import read_lines, read_text
 
@@ -23,7 +24,9 @@ Rows = Iterator[tuple[int, dict[str, Any]]]
 
 def pool_row(row: Row) -> RetrievalExample:
     """A row of this module's readers as it is."""
-    return RetrievalExample(text(row, "id"), text(row, "text"), value(row, "side"), value(row, "pair"))
+    return RetrievalExample(
+        text(row, "id"), text(row, "text"), value(row, "side"), value(row, "pair"), texts(row, "topics")
+    )
 
 
 def read_mining(path: Path, english: Path, gold: Path | None = None) -> Rows:
@@ -36,7 +39,7 @@ def read_mining(path: Path, english: Path, gold: Path | None = None) -> Rows:
     pairs = _gold_names(gold, path, english, sides) if gold is not None else {}
     for side, sentences in sides.items():
         for id_, (number, sentence) in sentences.items():
-            yield number, _row(id_, sentence, side, " ".join(pairs.get((side, id_), ())) or None)
+            yield number, _row(id_, sentence, side, pair=" ".join(pairs.get((side, id_), ())) or None)
 
 
 def _sentences(path: Path) -> dict[str, tuple[int, str]]:
@@ -70,36 +73,25 @@ def _columns(path: Path) -> Iterator[tuple[int, tuple[str, str]]]:
         yield number, (fields[0], fields[1])
 
 
-def read_answer_sentences(path: Path, *pool: Path) -> Rows:
-    """XQuAD-R: the questions of ``path``, and the sentences of every file of ``pool``.
+def read_answer_sentences(path: Path) -> Rows:
+    """XQuAD-R: the questions and the sentences of the paragraphs, which share as topics the questions' ids.
 
-    The `pair` of a sentence is the ids of the questions it answers, separated by blanks; translations of a question
-    have one id. The number counts questions and sentences from 1.
+    Translations of a question have one id. The number counts questions and sentences from 1.
     """
     numbers = itertools.count(1)
-    for paragraph, at in _paragraphs(path):
+    for count, (paragraph, at) in enumerate(_paragraphs(path)):
+        bounds = _bounds(paragraph, at, path)
+        answered: list[list[str]] = [[] for _ in bounds]
         for question, place in located_members(paragraph, "qas", at, path):
-            id_, asked = _question_id(question, place, path), question.get("question")
-            if not isinstance(asked, str):
-                raise DataError(path, None, f"{place} has no 'question'")
-            yield next(numbers), _row(id_, asked, "foreign", id_)
-    for file in pool:
-        for count, (paragraph, at) in enumerate(_paragraphs(file)):
-            bounds = _bounds(paragraph, at, file)
-            answered: list[list[str]] = [[] for _ in bounds]
-            for question, place in located_members(paragraph, "qas", at, file):
-                id_ = _question_id(question, place, file)
-                answered[_sentence_of(question, bounds, place, file)].append(id_)
-            for index, (start, end) in enumerate(bounds):
-                sentence, names = paragraph["context"][start:end], " ".join(answered[index]) or None
-                yield next(numbers), _row(f"{file.stem}-{count}-{index}", sentence, "english", names)
-
-
-def _question_id(question: dict[str, Any], at: str, path: Path) -> str:
-    id_ = question.get("id")
-    if not isinstance(id_, str) or len(id_.split()) != 1:
-        raise DataError(path, None, f"{at} should have an 'id' without blanks")
-    return id_
+            id_, asked = question.get("id"), question.get("question")
+            if not isinstance(id_, str) or not isinstance(asked, str):
+                raise DataError(path, None, f"{place} should have an 'id' and a 'question'")
+            answered[_sentence_of(question, bounds, place, path)].append(id_)
+            yield next(numbers), _row(id_, asked, "query", topics=[id_])
+        for index, (start, end) in enumerate(bounds):
+            sentence = paragraph["context"][start:end]
+            name = f"{path.stem}-{count}-{index}"
+            yield next(numbers), _row(name, sentence, "candidate", topics=answered[index])
 
 
 def _paragraphs(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
@@ -132,25 +124,25 @@ def _sentence_of(question: dict[str, Any], bounds: list[tuple[int, int]], at: st
     raise DataError(path, None, f"{at} has no answer")
 
 
-def read_mentions(path: Path, entities: Path) -> Rows:
+def read_mentions(path: Path, entities: Path, *, languages: Sequence[str]) -> Rows:
     """Mewsli-X: mentions, each as the sentence it stands in, and candidate entities; with a column ``language``.
 
-    The `pair` of both is the entity's id. Candidates belong to every language.
+    A candidate belongs to the language of its description where that is one of ``languages``, to English otherwise.
     """
     for number, row in read_jsonl(path):
         with _located(path, number):
             context = _object(row, "context")
             language = text(context, "language")
             for mention in _objects(row, "mentions"):
-                id_, entity = text(mention, "example_id"), text(mention, "entity_id")
-                yield (
-                    number,
-                    {**_row(id_, _around(context, mention), "foreign", entity), "language": language},
-                )
+                topic, asked = text(mention, "entity_id"), _around(context, mention)
+                query = _row(text(mention, "example_id"), asked, "query", topics=[topic])
+                yield number, {**query, "language": language}
     for number, row in read_jsonl(entities):
         with _located(entities, number):
             id_, description = text(row, "entity_id"), text(row, "description")
-        yield number, {**_row(id_, description, "english", id_), "language": EVERY}
+            language = text(row, "description_language")
+        candidate = _row(id_, description, "candidate", topics=[id_])
+        yield number, {**candidate, "language": language if language in languages else "en"}
 
 
 @contextmanager
@@ -161,8 +153,10 @@ def _located(path: Path, number: int) -> Iterator[None]:
         raise DataError(path, number, str(error)) from None
 
 
-def _row(id_: str, content: str, side: str, pair: str | None) -> dict[str, Any]:
-    return {"id": id_, "text": content, "side": side, "pair": pair}
+def _row(
+    id_: str, content: str, side: str, *, pair: str | None = None, topics: Sequence[str] = ()
+) -> dict[str, Any]:
+    return {"id": id_, "text": content, "side": side, "pair": pair, "topics": topics}
 
 
 def _around(context: Row, mention: Row) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
 from adapter_stilts.formats.examples import Example
-from adapter_stilts.tasks.base import EVERY, INDEX, LOCATION, Files, Hub, Parsed, Row, Split, Task
+from adapter_stilts.tasks.base import INDEX, LOCATION, Files, Hub, Parsed, Row, Split, Task
 
 SpecT = TypeVar("SpecT", Files, Hub)
 
@@ -85,14 +85,13 @@ def gather(
         DataError: a row is malformed, or an id stands twice in a language.
     """
     found: dict[str, list[Example]] = {language: [] for language in languages}
-    counts = dict.fromkeys((*languages, EVERY), 0)
-    shared: list[Example] = []
+    counts = dict.fromkeys(languages, 0)
     seen: dict[tuple[str, str], tuple[str | Path, int]] = {}
     only = next(iter(languages))
     for located in rows:
         try:
             language = language_of(located.row) if language_of else only
-            if language not in found and language != EVERY:
+            if language not in found:
                 if skip_others:
                     continue
                 raise ValueError(f"is in {language!r}, the file's name says {only!r}")
@@ -107,7 +106,5 @@ def gather(
             path, line = seen.setdefault((language, item.id), place)
             if (path, line) != place:
                 raise DataError(*place, f"id {item.id!r} stands already at {path}:{line}")
-            (shared if language == EVERY else found[language]).append(item)
-    for own in found.values():
-        own += shared if own else []
+            found[language].append(item)
     return found

@@ -24,6 +24,15 @@ __all__ = ["READERS", "FileSource", "HubSource", "Source", "open_source", "with_
 class Source(Protocol):
     """Reads tasks. ``options`` are the task's options that a recipe chose; the others take their default."""
 
+    levels: Mapping[str, str]
+    """How much text of a language the encoder saw (high, middle, low), where that is known."""
+
+    def wanted(self, task: Task) -> tuple[str, ...]:
+        """The languages the task is to be evaluated in, held or not."""
+
+    def offered(self, task: Task) -> tuple[str, ...]:
+        """The languages that may be asked for."""
+
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
         """Of the languages the split is used in (English for train and dev), those this source holds."""
 

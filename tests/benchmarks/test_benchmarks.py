@@ -128,3 +128,28 @@ def test_encoding_makes_what_one_example_at_a_time_makes(
         assert made["same"] == made["one_by_one"] or name == "squad_v1"
         assert side["ratio"] > 0
         assert found["cache"][name]["ratio"] > 0
+
+
+def test_mining_finds_what_was_planted(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    options = (
+        "--vectors",
+        "3000",
+        "--dimensions",
+        "128",
+        "--rounds",
+        "1",
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+    )
+    script = [sys.executable, str(SCRIPTS / "mining.py"), *options, "--out", str(out)]
+    finished = subprocess.run(script, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    found = json.loads(finished.stdout)
+    assert found == json.loads(out.read_text(encoding="utf-8"))
+    assert (found["benchmark"], found["planted"], found["planted_found"]) == ("mining", 600, 600)
+    assert found["scores_of_the_best"]["f1"] == 100.0
+    assert found["ratio"] > 0
+    assert found["peak_bytes"]["resident"] >= found["peak_bytes_before_mining"]["resident"] > 0

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from adapter_stilts.evaluate.scoring import score
@@ -77,3 +79,12 @@ def test_categories_are_counted_word_by_word() -> None:
     scored = score(get_task("ccg"), examples, [("NP", "NP"), ("S[b]",), ("N",)])
     assert scored.metrics == {"accuracy": pytest.approx(200 / 3)}
     assert [row["correct"] for row in scored.rows] == [1, 1]
+
+
+def test_mlqa_has_rules_of_its_own_for_each_language() -> None:
+    examples = [SpanQAExample("one", "?", "der Hund", (Answer("der Hund", 0),))]
+    mlqa = dataclasses.replace(get_task("xquad"), name="mlqa")
+    assert score(mlqa, examples, ["Hund"], "de").metrics == {"exact_match": 100.0, "f1": 100.0}
+    assert score(mlqa, examples, ["Hund"], "es").metrics["exact_match"] == 0.0
+    # XQuAD knows English articles only, whatever the language.
+    assert score(get_task("xquad"), examples, ["Hund"], "de").metrics["exact_match"] == 0.0

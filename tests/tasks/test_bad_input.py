@@ -146,7 +146,7 @@ TWICE = {
     "bucc2018": 3,
     "squad_v1": 3,
     "squad_v2": 3,
-    "lareqa": 3,
+    "lareqa": 5,
     "mewslix": 3,
     "mlqa": 2,
     "tydiqa": 3,

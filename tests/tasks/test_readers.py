@@ -140,9 +140,10 @@ PIECES = [
 CONTENT = st.binary(max_size=200) | st.lists(st.sampled_from(PIECES) | st.binary(max_size=3)).map(b"".join)
 
 
-BESIDE = {"parallel", "labelled_jsonl", "mining", "answer_sentences", "mentions"}
+BESIDE = {"parallel", "labelled_jsonl", "mining", "mentions"}
 OPTIONS: dict[str, dict[str, Any]] = {
     "conllu": {"words": "fused"},
+    "mentions": {"languages": ["de"]},
 }
 
 
