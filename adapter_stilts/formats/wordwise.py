@@ -19,6 +19,10 @@ from adapter_stilts.formats.features import Array, Ragged, slice_indices
 
 # Bounds the Python objects that exist between the tokenizer and the arrays, not the result.
 TEXTS_A_CALL = 8192
+WORDS_A_TEXT = 64
+
+MARK = "\u2581"
+"""SentencePiece's sign for the blank before a word."""
 
 # What the parts of a tokenizer do to one character or word whatever stands beside it.
 _LOCAL_NORMALIZERS = {
@@ -44,16 +48,21 @@ def token_ids(tokenizer: Any, *lists: Sequence[str]) -> list[Ragged]:
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
-    words, rows = _Numbers(), _Numbers()
+    words, doubtful, rows = _Numbers(), _Numbers(), _Numbers()
     wanted = [np.asarray([rows[text] for text in texts], dtype=np.int64) for texts in lists]
     cut = _cut_of(backend)
     numbers: list[int] = []
     counts = []
     for text in rows:
         parts = cut(text)
-        numbers.extend(map(words.__getitem__, parts))
-        counts.append(len(parts))
-    table, order = _encode(backend, list(words)), np.asarray(numbers, dtype=np.int64)
+        if parts is None:
+            numbers.append(-1 - doubtful[text])
+        else:
+            numbers.extend(map(words.__getitem__, parts))
+        counts.append(1 if parts is None else len(parts))
+    table = _joined(_encode_words(backend, list(words)), _encode(backend, list(doubtful)))
+    order = np.asarray(numbers, dtype=np.int64)
+    order = np.where(order < 0, len(words) - 1 - order, order)
     lengths = table.lengths[order]
     pieces = table.values[slice_indices(table.offsets[:-1][order], lengths)]
     bounds = np.concatenate([[0], np.cumsum(lengths)])[
@@ -63,15 +72,15 @@ def token_ids(tokenizer: Any, *lists: Sequence[str]) -> list[Ragged]:
     return [distinct.take(each) for each in wanted]
 
 
-def _cut_of(backend: Any) -> Callable[[str], Sequence[str]]:
-    """A function from a text to the parts that can be tokenised by themselves; the text itself where in doubt."""
+def _cut_of(backend: Any) -> Callable[[str], list[str] | None]:
+    """A function from a text to its words, where they can be tokenised by themselves; None where that is in doubt."""
     if not cuts_at_blanks(backend):
-        return lambda text: (text,)
+        return lambda text: None
     # Special tokens written out in a text are found before it is cut, blanks beside them included.
     marks = {token.content[:1] for token in backend.get_added_tokens_decoder().values()}
     alone = _Alone()
 
-    def cut(text: str) -> Sequence[str]:
+    def cut(text: str) -> list[str] | None:
         words = text.split(" ")
         certain = (
             text.isprintable()
@@ -79,7 +88,7 @@ def _cut_of(backend: Any) -> Callable[[str], Sequence[str]]:
             and not any(mark in text for mark in marks)
             and (text.isascii() or all(map(alone.__getitem__, words)))
         )
-        return words if certain else (text,)
+        return words if certain else None
 
     return cut
 
@@ -132,6 +141,36 @@ def _local(part: dict[str, Any]) -> bool:
     if part["type"] == "Replace":  # blanks in a row are told by an empty word
         return bool(part["pattern"] == {"Regex": " {2,}"})
     return part["type"] in _LOCAL_NORMALIZERS or _cuts(part)
+
+
+def _encode_words(backend: Any, words: list[str]) -> Ragged:
+    """The ids of each word. Many go through the tokenizer as one text where the pieces tell where words begin."""
+    if not _marks_words(backend) or any(MARK in word for word in words):
+        return _encode(backend, words)
+    chunks = [words[start : start + WORDS_A_TEXT] for start in range(0, len(words), WORDS_A_TEXT)]
+    encoded = _encode(backend, [" ".join(chunk) for chunk in chunks])
+    used = np.unique(encoded.values)
+    begins = np.zeros(int(used.max(initial=0)) + 1, dtype=bool)
+    begins[used] = [backend.id_to_token(int(piece)).startswith(MARK) for piece in used]
+    first = begins[encoded.values]
+    found = np.concatenate([[0], np.cumsum(first)])[encoded.offsets]
+    if (np.diff(found) != [len(chunk) for chunk in chunks]).any():
+        # A word that begins with the unknown piece does not show; there is none that shows twice.
+        return _encode(backend, words)
+    starts = np.flatnonzero(first)
+    return Ragged(encoded.values, np.append(starts, len(encoded.values)).astype(np.int64))
+
+
+def _marks_words(backend: Any) -> bool:
+    """Whether every word begins with SentencePiece's mark, and nothing else has one."""
+    last = _parts(backend.pre_tokenizer)[-1:]
+    return bool(last) and last[0]["type"] == "Metaspace" and last[0]["replacement"] == MARK
+
+
+def _joined(one: Ragged, two: Ragged) -> Ragged:
+    return Ragged.from_lengths(
+        np.concatenate([one.values, two.values]), np.concatenate([one.lengths, two.lengths])
+    )
 
 
 def _encode(backend: Any, texts: list[str]) -> Ragged:
