@@ -6,7 +6,8 @@ Licence    by genre: OANC licence, CC BY 3.0, CC BY-SA 3.0
 Languages  English
 
 One row of multinli_1.0_train.jsonl (the .txt, and GLUE's MNLI/train.tsv, name the columns alike; rows with
-gold label "-" are skipped). Dev is the matched one; the labels of GLUE's test sets are not published.
+gold label "-" are skipped). Dev is the one of train's genres, or of others with the option `genres`; the labels of
+GLUE's test sets are not published.
 
     {"gold_label": "entailment", "sentence1": "The ferry leaves at noon, rain or shine.",
      "sentence2": "Rain does not stop the ferry.", "genre": "travel", "pairID": "1e", "promptID": "1", ...}
@@ -14,10 +15,23 @@ gold label "-" are skipped). Dev is the matched one; the labels of GLUE's test s
 
 from __future__ import annotations
 
-from adapter_stilts.tasks.base import Files, Hub, Task
-from adapter_stilts.tasks.nli import LABELS, hub_row, release_row, xtreme_files
+from collections.abc import Callable
+
+from adapter_stilts.formats.examples import PairClassificationExample
+from adapter_stilts.tasks.base import Files, Hub, Row, Task
+from adapter_stilts.tasks.nli import (
+    LABELS,
+    hub_row,
+    hub_unlabelled,
+    release_row,
+    unlabelled,
+    xtreme_files,
+)
 
 ANNOTATORS = ("label1", "label2", "label3", "label4", "label5")
+
+
+GENRES = ("matched", "mismatched")
 
 
 def release(split: str) -> tuple[Files, ...]:
@@ -28,6 +42,13 @@ def release(split: str) -> tuple[Files, ...]:
         Files(tuple(f"{name}.txt" for name in names), "tsv", release_row, options={"optional": ANNOTATORS}),
         Files((f"glue/MNLI/{split}.tsv", f"MNLI/{split}.tsv"), "tsv", release_row),
         xtreme_files("xnli/train-en.tsv" if split == "train" else "xnli/dev-en.tsv"),
+    )
+
+
+def hub(split: str, example: Callable[[Row], PairClassificationExample | None]) -> tuple[Hub, ...]:
+    return tuple(
+        Hub("nyu-mll/glue", "mnli", f"{split}_{genres}", example, only={"genres": (genres,)})
+        for genres in GENRES
     )
 
 
@@ -42,9 +63,15 @@ TASK = Task(
     paper="https://arxiv.org/abs/1704.05426",
     licence="OANC licence, CC BY 3.0 or CC BY-SA 3.0, by genre",
     labels=LABELS,
-    files={"train": release("train"), "dev": release("dev_matched")},
+    options={"genres": GENRES},
+    files={
+        "train": release("train"),
+        "dev": release("dev_{genres}"),
+        "test": Files(("glue/MNLI/test_{genres}.tsv", "MNLI/test_{genres}.tsv"), "tsv", unlabelled),
+    },
     hub={
         "train": Hub("nyu-mll/glue", "mnli", "train", hub_row),
-        "dev": Hub("nyu-mll/glue", "mnli", "validation_matched", hub_row),
+        "dev": hub("validation", hub_row),
+        "test": hub("test", hub_unlabelled),
     },
 )
