@@ -42,6 +42,8 @@ class Files:
             but are an error in a file whose pattern names the language. Raises ValueError(why).
         beside: templates of file names read together with the match, from the same folder, as further
             arguments of the reader (the English side of a parallel corpus).
+        languages: of a train split, the languages these files hold (a translated train set's, or several at
+            once); English alone where empty.
     """
 
     patterns: tuple[str, ...]
@@ -50,6 +52,7 @@ class Files:
     options: Mapping[str, Any] = field(default_factory=dict)
     language: Callable[[Row], str] | None = None
     beside: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Hub:
         dataset: repository id, e.g. ``"Rowan/hellaswag"``.
         config: configuration name, a template.
         split: the hub's own split name.
-        example, language: as in `Files`. Class labels arrive as names, not numbers; -1 as None.
+        example, language, languages: as in `Files`. Class labels arrive as names, not numbers; -1 as None.
         only: the value of an option that the hub's copy can serve, where it cannot serve all.
     """
 
@@ -70,6 +73,7 @@ class Hub:
     example: Callable[[Row], Parsed]
     language: Callable[[Row], str] | None = None
     only: Mapping[str, str] = field(default_factory=dict)
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from adapter_stilts.tasks.lines import cannot_be_read
 from adapter_stilts.tasks.readers import READERS
 from adapter_stilts.tasks.rows import Located, gather, template_fields, wanted_languages
 
+TRANSLATED = "translated"
+"""Folder of translated train sets, one folder a language."""
+
 
 @dataclass(frozen=True)
 class _Match:
@@ -40,7 +43,8 @@ class FileSource:
     """Reads tasks from release files under ``root``; each task's file says which ones.
 
     A data set is looked for in its own folder (``root/hellaswag``) and then in ``root`` itself, so ``root``
-    may be a folder of data sets or that of one.
+    may be a folder of data sets or that of one. A train set that someone translated is found in ``translated/de/``
+    beside the original, under the original's file names and in its format.
     """
 
     def __init__(self, root: Path) -> None:
@@ -59,6 +63,14 @@ class FileSource:
             return ()
         wanted = wanted_languages(task, split)
         return tuple(language for language in wanted if self._holds(task, split, language))
+
+    def training_languages(self, task: Task) -> tuple[str, ...]:
+        """English where its train split is here, then the languages of translated train splits, sorted."""
+        if "train" not in task.files:
+            return ()
+        english = ("en",) if self._holds(task, "train", "en") else ()
+        others = sorted(set(self._translated(task)) - {"en"})
+        return (*english, *(language for language in others if self._holds(task, "train", language)))
 
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """sha256 over the bytes of the files read, in order, and over what is taken from them."""
@@ -91,13 +103,14 @@ class FileSource:
         return list(found[language])
 
     def _holds(self, task: Task, split: Split, language: str) -> bool:
-        match = self._match(task, split, template_fields(task, split, language, {}, task.files))
+        fields = template_fields(task, split, language, {}, task.files, self._translated(task))
+        match = self._match(task, split, fields)
         if match is None:
             return False
         return match.one_language or bool(self._read(task, split, match)[language])
 
     def _find(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> _Match:
-        fields = template_fields(task, split, language, options, task.files)
+        fields = template_fields(task, split, language, options, task.files, self._translated(task))
         match = self._match(task, split, fields)
         if match is None:
             tried = ", ".join(name for _, _, name in _candidates(task, split, _with_code(task, fields)))
@@ -108,6 +121,17 @@ class FileSource:
             raise DataError(self.root, None, f"{why} {advice}")
         return match
 
+    def _translated(self, task: Task) -> list[str]:
+        """Languages that a translated train split is said or seen to be in."""
+        said = [language for spec in _specs(task, "train") for language in spec.languages]
+        seen = [
+            path.name
+            for folder in (f"{task.folder or task.name}/", "")
+            for path in sorted((self.root / folder / TRANSLATED).glob("*"))
+            if path.is_dir()
+        ]
+        return list(dict.fromkeys([*said, *seen]))
+
     def _match(self, task: Task, split: Split, fields: dict[str, str]) -> _Match | None:
         fields = _with_code(task, fields)
         for spec, pattern, name in _candidates(task, split, fields):
@@ -116,7 +140,7 @@ class FileSource:
             beside = [other.format_map(fields) for other in spec.beside]
             paths = tuple((path, *map(path.with_name, beside)) for path in found if path.is_file())
             if paths:
-                named = "{language}" in pattern or "{code}" in pattern
+                named = "{language}" in pattern or "{code}" in pattern or f"{TRANSLATED}/" in name
                 return _Match(spec, fields, paths, one_language=named or spec.language is None)
         return None
 
@@ -128,7 +152,7 @@ class FileSource:
         states = [_state(path) for path in match.flat()]
         key = json.dumps([task.name, split, {**match.fields, "language": "", "code": ""}, states])
         if key not in self._grouped:
-            languages = wanted_languages(task, split)
+            languages = spec.languages or wanted_languages(task, split)
             self._grouped[key] = gather(
                 _rows(match), spec.example, spec.language, languages, skip_others=True
             )
@@ -151,11 +175,20 @@ def _with_code(task: Task, fields: dict[str, str]) -> dict[str, str]:
 
 def _candidates(task: Task, split: Split, fields: Mapping[str, str]) -> Iterator[tuple[Files, str, str]]:
     """(description, its pattern, the path or wildcard to try), in order of preference."""
-    specs = task.files[split]
-    for spec in (specs,) if isinstance(specs, Files) else specs:
+    language = fields["language"]
+    for spec in _specs(task, split):
+        other = split == "train" and language not in (spec.languages or ("en",))
+        if other and spec.languages:
+            continue
+        place = f"{TRANSLATED}/{language}/" if other else ""
         for pattern in spec.patterns:
             for folder in (f"{task.folder or task.name}/", ""):
-                yield spec, pattern, folder + pattern.format_map(fields)
+                yield spec, pattern, folder + place + pattern.format_map(fields)
+
+
+def _specs(task: Task, split: Split) -> tuple[Files, ...]:
+    specs = task.files.get(split, ())
+    return (specs,) if isinstance(specs, Files) else specs
 
 
 def _rows(match: _Match) -> Iterator[Located]:

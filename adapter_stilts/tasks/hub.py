@@ -36,6 +36,10 @@ class HubSource:
         """The languages that the split is used in; the hub holds each, and is not asked."""
         return wanted_languages(task, split) if split in task.hub else ()
 
+    def training_languages(self, task: Task) -> tuple[str, ...]:
+        """English, and what the task's file says of translations on the hub."""
+        return tuple(dict.fromkeys([*self.languages(task, "train"), *_translated(task)]))
+
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """sha256 over data set, config, split, the cached data's fingerprint and what is taken from it.
 
@@ -65,7 +69,7 @@ class HubSource:
             key = (task.name, split, json.dumps({**fields, "language": "", "code": ""}))
             if key not in self._grouped:
                 rows = _rows(self._load(dataset, config, hub_split), name)
-                languages = wanted_languages(task, split)
+                languages = hub.languages or wanted_languages(task, split)
                 self._grouped[key] = gather(rows, hub.example, hub.language, languages, skip_others=True)
             found = self._grouped[key]
         if not found[language]:
@@ -75,7 +79,7 @@ class HubSource:
     def _find(
         self, task: Task, split: Split, language: str, options: Mapping[str, str]
     ) -> tuple[Hub, dict[str, str]]:
-        fields = template_fields(task, split, language, options, task.hub)
+        fields = template_fields(task, split, language, options, task.hub, _translated(task))
         hub = task.hub[split]
         for option, served in hub.only.items():
             if fields[option] != served:
@@ -91,6 +95,10 @@ class HubSource:
         if key not in self._loaded:
             self._loaded[key] = load_split(dataset, config, split, self.cache_dir)
         return self._loaded[key]
+
+
+def _translated(task: Task) -> tuple[str, ...]:
+    return task.hub["train"].languages if "train" in task.hub else ()
 
 
 def load_split(dataset: str, config: str | None, split: str, cache_dir: str | None = None) -> Any:

@@ -66,12 +66,14 @@ TASK = Task(
     paper="https://arxiv.org/abs/2003.05002",
     licence="Apache-2.0",
     files={
-        "train": Files(TRAIN_FILES, "squad_json", train, language=language),
+        "train": Files(TRAIN_FILES, "squad_json", train, language=language, languages=tuple(CODES.values())),
         "dev": Files(TRAIN_FILES, "squad_json", dev, language=language),
         "test": Files((*TEST_FILES, "tydiqa-goldp-v1.1-dev.json"), "squad_json", question, language=language),
     },
     hub={
-        "train": Hub("google/xtreme", "tydiqa", "train", train, language=language),
+        "train": Hub(
+            "google/xtreme", "tydiqa", "train", train, language=language, languages=tuple(CODES.values())
+        ),
         "dev": Hub("google/xtreme", "tydiqa", "train", dev, language=language),
         "test": Hub("google/xtreme", "tydiqa", "validation", question, language=language),
     },
