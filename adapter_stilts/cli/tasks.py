@@ -50,6 +50,8 @@ def _row(task: Task, source: Source | None) -> dict[str, Any]:
     }
     if source is not None:
         row["at_hand"] = {split: list(source.languages(task, split)) for split in task.files}
+        if "train" in task.files:
+            row["at_hand"]["train"] = list(source.training_languages(task))
     return row
 
 
