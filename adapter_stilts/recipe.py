@@ -126,8 +126,8 @@ class Robust(_Frozen):
     """Robust training of pair classification: the input embeddings of each step are perturbed.
 
     Huang et al. 2021 (arXiv 2104.08645) train against the worst perturbation in a ball (adversarial) or against
-    random ones (smoothing). Their radii are absolute and of one encoder; ours are shares of each embedding's
-    own norm, so that encoders compare. The numbers are ours, chosen on the miniature.
+    random ones (smoothing). Lengths here are shares of each embedding's own norm, so that one setting serves
+    encoders whose embeddings differ in scale; the defaults are ours, not the paper's.
     """
 
     kind: Literal["none", "adversarial", "smoothing"] = "none"
