@@ -103,7 +103,9 @@ class Text(_Frozen):
     weight: float = Field(default=0.0, ge=0)
     """Steps on text for each step on the tasks; 0 has none. The tasks' own steps stay as many."""
     text: str | None = None
-    """Folder of the text, or ``miniature``. Its content is hashed, not its place."""
+    """Folder of the text, ``hub:ORG/NAME``, or ``miniature``. Its content is hashed, not its place."""
+    config: str = "{language}"
+    """Of text from the hub: the name of a language's configuration, e.g. ``20231101.{language}``."""
     when: Literal["interleaved", "before"] = "interleaved"
     """Drawn like a task of the stage, or a stage of its own before it."""
     steps: int | None = Field(default=None, ge=1)

@@ -19,6 +19,7 @@ from adapter_stilts.stages.graph import Stage
 from adapter_stilts.tasks import all_tasks, get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.groups import ALL, STUDY, TEXTS, UNIONS
+from adapter_stilts.tasks.hub_text import PREFIX, HubText
 from adapter_stilts.tasks.text import TextFolder, TextSource
 
 if TYPE_CHECKING:
@@ -245,6 +246,14 @@ def _open(planner: _Planner, name: str, text: Text) -> TextSource:
     if text.text is None:
         files = "<pair>.tsv, two texts a line" if parallel else "<code>.txt, a sentence or document a line"
         raise UsageError(f"{name} needs text: --set intermediate.{name}.text=DIR, a folder of files {files}")
+    if text.text.startswith(PREFIX):
+        if not text.languages:
+            kind = "pairs" if parallel else "languages"
+            raise UsageError(
+                f"intermediate.{name}.text = {text.text!r}: name the {kind} to take, e.g. --set "
+                f"intermediate.{name}.languages=['{'de-en' if parallel else 'de'}']"
+            )
+        return HubText(text.text.removeprefix(PREFIX), text.config, text.languages, parallel)
     return TextFolder(Path(text.text).expanduser(), parallel)
 
 

@@ -43,7 +43,7 @@ class Files:
         beside: templates of file names read together with the match, from the same folder, as further
             arguments of the reader (the English side of a parallel corpus).
         languages: of a train split, the languages these files hold (a translated train set's, or several at
-            once); English alone where empty.
+            once). Where empty, English alone, or the task's where a pattern names the language.
     """
 
     patterns: tuple[str, ...]

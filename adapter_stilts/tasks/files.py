@@ -13,7 +13,7 @@ from adapter_stilts.formats.examples import Example
 from adapter_stilts.tasks.base import Files, Split, Task
 from adapter_stilts.tasks.lines import cannot_be_read
 from adapter_stilts.tasks.readers import READERS
-from adapter_stilts.tasks.rows import Located, gather, template_fields, wanted_languages
+from adapter_stilts.tasks.rows import Located, gather, template_fields, train_languages, wanted_languages
 
 TRANSLATED = "translated"
 """Folder of translated train sets, one folder a language."""
@@ -123,7 +123,11 @@ class FileSource:
 
     def _translated(self, task: Task) -> list[str]:
         """Languages that a translated train split is said or seen to be in."""
-        said = [language for spec in _specs(task, "train") for language in spec.languages]
+        said = [
+            language
+            for spec in _specs(task, "train")
+            for language in train_languages(task, spec.languages, spec.patterns)
+        ]
         seen = [
             path.name
             for folder in (f"{task.folder or task.name}/", "")
@@ -177,8 +181,9 @@ def _candidates(task: Task, split: Split, fields: Mapping[str, str]) -> Iterator
     """(description, its pattern, the path or wildcard to try), in order of preference."""
     language = fields["language"]
     for spec in _specs(task, split):
-        other = split == "train" and language not in (spec.languages or ("en",))
-        if other and spec.languages:
+        served = train_languages(task, spec.languages, spec.patterns)
+        other = split == "train" and language not in served
+        if other and served != ("en",):
             continue
         place = f"{TRANSLATED}/{language}/" if other else ""
         for pattern in spec.patterns:

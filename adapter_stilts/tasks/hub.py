@@ -11,7 +11,7 @@ from typing import Any
 from adapter_stilts.errors import DataError, SourceUnavailableError, UsageError, cause_of
 from adapter_stilts.formats.examples import Example
 from adapter_stilts.tasks.base import Hub, Split, Task
-from adapter_stilts.tasks.rows import Located, gather, template_fields, wanted_languages
+from adapter_stilts.tasks.rows import Located, gather, template_fields, train_languages, wanted_languages
 
 _BATCH_ROWS = 1000
 _ANSWER_SECONDS = 10.0
@@ -98,7 +98,10 @@ class HubSource:
 
 
 def _translated(task: Task) -> tuple[str, ...]:
-    return task.hub["train"].languages if "train" in task.hub else ()
+    if "train" not in task.hub:
+        return ()
+    hub = task.hub["train"]
+    return train_languages(task, hub.languages, (hub.config or "",))
 
 
 def load_split(dataset: str, config: str | None, split: str, cache_dir: str | None = None) -> Any:

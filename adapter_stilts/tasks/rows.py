@@ -20,6 +20,12 @@ def wanted_languages(task: Task, split: Split) -> tuple[str, ...]:
     return task.languages if split == "test" else ("en",)
 
 
+def train_languages(task: Task, given: tuple[str, ...], templates: Collection[str]) -> tuple[str, ...]:
+    """The languages that a description of a train split serves: those given, or as its templates say."""
+    named = any("{language}" in template or "{code}" in template for template in templates)
+    return given or (task.languages if named else ("en",))
+
+
 def template_fields(
     task: Task,
     split: Split,

@@ -274,6 +274,12 @@ REFUSED: dict[str, tuple[tuple[str, ...], dict[str, Any], type[Exception], str]]
         UsageError,
         r"intermediate\.tlm\.text=DIR, a folder of files <pair>\.tsv",
     ),
+    "hub without languages": (
+        ("mlm",),
+        {"intermediate__mlm__text": "hub:wikimedia/wikipedia"},
+        UsageError,
+        r"name the languages to take, e\.g\. --set intermediate\.mlm\.languages=\['de'\]",
+    ),
     "no folder": (("mlm",), {"intermediate__mlm__text": "/nowhere"}, DataError, "no such folder of text"),
     "steps without a stage": (
         ("snli",),

@@ -79,6 +79,18 @@ def test_a_file_of_several_languages(own: Path) -> None:
         assert names != {"english"}
 
 
+def test_files_whose_names_tell_the_language(own: Path) -> None:
+    task = get_task("udpos")
+    assert FileSource(own).training_languages(task) == ("en",)
+    for test in list((own / "ud").glob("UD_German-*/*-ud-test.conllu")):
+        shutil.copy(test, test.with_name(test.name.replace("-test", "-train")))
+    source = FileSource(own)
+    assert source.training_languages(task) == ("en", "de")
+    german = source.examples(task, "train", "de", {})
+    assert german == source.examples(task, "test", "de", {})
+    assert HubSource().training_languages(task)[:2] == ("en", "af")
+
+
 def test_the_hub_says_what_the_task_says() -> None:
     assert HubSource().training_languages(get_task("mnli")) == ("en",)
     assert set(HubSource().training_languages(get_task("tydiqa"))) == set(get_task("tydiqa").languages)

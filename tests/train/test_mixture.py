@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from adapter_stilts.formats import get_format, masked_lm
 from adapter_stilts.formats.examples import TextExample
 from adapter_stilts.recipe import Mixture as MixtureSettings
+from adapter_stilts.recipe import TrainingSettings
 from adapter_stilts.train.batching import item_lengths
 from adapter_stilts.train.mixture import Mixture, Portion, mix, task_shares
 from adapter_stilts.train.order import Order, SmoothedOrder
@@ -236,3 +238,43 @@ def test_the_task_of_a_lost_step_is_told(fit: Fit, several: Callable[..., Any]) 
         parameter.data.fill_(float("nan"))
     with pytest.raises(TrainingError, match=rf"the loss of {mixture.step(0).task} is nan at step 1 of"):
         fit(model=model, features=mixture)
+
+
+def test_a_mixture_learns_each_of_its_tasks(fit: Fit, several: Callable[..., Any]) -> None:
+    model, mixture = several(dropout=0.0)
+    few = tuple(
+        replace(p, features=(features := p.features.select(np.arange(3))), order=shortened(p, features))
+        if p.name != "mlm"
+        else p
+        for p in mixture.portions
+    )
+    mixture = replace(mixture, portions=few)
+    run = fit(model=model, features=mixture, max_steps=160, learning_rate=3e-3, warmup_ratio=0.1)
+    log = [json.loads(line) for line in (run.work / "log.jsonl").read_text().splitlines()]
+    for portion in few:
+        losses = [row["loss"] for row in log if row["task"] == portion.name]
+        assert np.mean(losses[-4:]) < (0.8 if portion.name == "mlm" else 0.2) * np.mean(losses[:4]), (
+            portion.name
+        )
+
+
+def shortened(portion: Portion, features: Any) -> Order:
+    return Order(item_lengths(features, portion.format.ITEMS), 4, "shuffled", 0)
+
+
+def test_gradient_checkpointing_goes_with_robust_steps(
+    fit: Fit, build: Callable[..., Any], encoded: Any
+) -> None:
+    from adapter_stilts.model.robust import Adversarial
+    from adapter_stilts.train.mixture import alone
+
+    def run(checkpointing: bool, bf16: bool = False) -> list[float]:
+        model = build("snli", 0.1, bf16, checkpointing)
+        settings = TrainingSettings(batch_size=4)
+        mixture = alone(encoded("snli"), model.format, settings, 0, perturb=Adversarial(0.3, 0.2, 2))
+        losses: list[float] = fit("snli", model=model, features=mixture).losses
+        return losses
+
+    plain = run(checkpointing=False)
+    assert run(checkpointing=True) == pytest.approx(plain, rel=1e-5)
+    assert run(checkpointing=False, bf16=True) == pytest.approx(plain, rel=0.1)
