@@ -23,6 +23,7 @@ else:
 Mode = Literal["full"]
 Precision = Literal["fp32", "bf16", "8bit", "4bit"]
 Optimizer = Literal["adamw", "adamw8bit"]
+Data = Literal["real", "miniature"]
 StepOrder = Literal["shuffled", "length_grouped"]
 Sampling = Literal["proportional", "temperature", "uniform"]
 Scalar = str | int | float | bool
@@ -49,7 +50,7 @@ class Base(_Frozen):
     """The pretrained encoder."""
 
     id: str = "FacebookAI/xlm-roberta-large"
-    """A hub id or a local folder."""
+    """A hub id, a local folder, or ``miniature`` for the small encoder that ships."""
     revision: str = "main"
     """Branch, tag or commit on the hub; resolved to a commit and hashed as such. No meaning for a folder."""
 
@@ -148,6 +149,8 @@ class Intermediate(TrainingSettings):
 
     tasks: tuple[str, ...] = ("none",)
     """Cells: each entry is an intermediate task, several with commas between (one stage), or ``none``."""
+    baseline: bool = False
+    """Run every target without an intermediate task as well, so that the gain is shown."""
     languages: tuple[str, ...] | None = None
     """Languages to train in, where the data hold translated train sets; None is English alone."""
     mixture: Mixture = Mixture()
@@ -191,6 +194,8 @@ class Recipe(_Frozen):
     """Recompute activations in the backward pass: less memory, more time, same result."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Of new heads, dropout, the order of examples and the dev subset."""
+    data: Data = "real"
+    """Whose examples: real ones (release files with ``--data``, else the hub), or the miniature's, generated."""
     base: Base = Base()
     intermediate: Intermediate = Intermediate()
     target: Target = Target()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from adapter_stilts.errors import UsageError
@@ -22,13 +23,57 @@ _ROBERTA = {
 }
 _BERT = _ROBERTA | {"pair_classification": {"dense": "{encoder}.pooler.dense", "output": "classifier"}}
 
-# model_type -> (prefix of the encoder's weights in a task class, names of the head's layers by format).
-_FAMILIES = {
+_SEPARATE_POOLER = {"dense": "pooler.dense", "output": "classifier"}
+_DEBERTA = {name: _ROBERTA[name] for name in ("span_qa", "tagging")} | {
+    "pair_classification": _SEPARATE_POOLER
+}
+_BEFORE_CLASSIFIER = {"dense": "pre_classifier", "output": "classifier"}
+_DISTILBERT = _ROBERTA | {
+    "pair_classification": _BEFORE_CLASSIFIER,
+    "multiple_choice": _BEFORE_CLASSIFIER,
+}
+_ELECTRA = _ROBERTA | {"multiple_choice": {"dense": "sequence_summary.summary", "output": "classifier"}}
+
+# model_type -> (prefix of the encoder's weights in a task class, names of the head's layers by format). A format
+# without names has no task class on the bare encoder: T5's other classes read the decoder.
+_FAMILIES: Mapping[str, tuple[str, Mapping[str, Mapping[str, str]]]] = {
     "xlm-roberta": ("roberta", _ROBERTA),
+    "xlm-roberta-xl": ("roberta", _ROBERTA),
     "roberta": ("roberta", _ROBERTA),
     "camembert": ("roberta", _ROBERTA),
     "bert": ("bert", _BERT),
+    "distilbert": ("distilbert", _DISTILBERT),
+    "electra": ("electra", _ELECTRA),
+    "deberta": ("deberta", _DEBERTA),
+    "deberta-v2": ("deberta", _DEBERTA | {"multiple_choice": _SEPARATE_POOLER}),
+    "t5": ("transformer", {"tagging": {"output": "classifier"}}),
+    "mt5": ("transformer", {"tagging": {"output": "classifier"}}),
+    "umt5": ("transformer", {"tagging": {"output": "classifier"}}),
 }
+
+# Between the dense and the output layer of a head; where the config has a name of its own for it, that counts.
+_ACTIVATIONS = {
+    "distilbert": "relu",
+    "electra": "gelu",
+    "deberta": "pooler_hidden_act",
+    "deberta-v2": "pooler_hidden_act",
+}
+
+
+def is_known(model_type: str) -> bool:
+    """Whether the table has a row for the type; others are probed, and exported in our own layout."""
+    return model_type in _FAMILIES
+
+
+def has_task_class(model_type: str, format_name: str) -> bool:
+    """Whether Transformers has a task class whose parts are the bare encoder and our head."""
+    return is_known(model_type) and format_name in _FAMILIES[model_type][1]
+
+
+def activation(config: Any) -> str:
+    """The activation of a dense head, as the encoder's task classes have it."""
+    name = _ACTIVATIONS.get(config.model_type, "tanh")
+    return str(getattr(config, name, name))
 
 
 def encoder_prefix(model_type: str) -> str:
@@ -50,7 +95,7 @@ def task_class(config: Any, format_name: str) -> str:
     return str(mapping[type(config)].__name__)
 
 
-def _family(model_type: str) -> tuple[str, dict[str, dict[str, str]]]:
+def _family(model_type: str) -> tuple[str, Mapping[str, Mapping[str, str]]]:
     if model_type not in _FAMILIES:
         raise UsageError(
             f"the encoder's type {model_type!r} has no table of head names yet; choices: {', '.join(_FAMILIES)}. "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from adapter_stilts.formats import masked_lm
 from adapter_stilts.formats.base import Format
 from adapter_stilts.formats.features import Features, Indices
+from adapter_stilts.model.encoders import has_first_token, layers_of, mean_state
 from adapter_stilts.model.heads import Head
 from adapter_stilts.model.language_head import LanguageHead
 from adapter_stilts.model.multitask import Heads
@@ -88,6 +90,7 @@ class TaskModel(nn.Module):
         self.encoder, self.head = encoder, head
         self.format, self.bf16 = format, bf16
         config: Any = encoder.config
+        self.has_first_token = has_first_token(config.model_type)
         self.padding_id = int(config.pad_token_id if config.pad_token_id is not None else 0)
 
     @property
@@ -120,7 +123,7 @@ class TaskModel(nn.Module):
             outputs = []
             for part, words, rows in zip(inputs, embedded, micro.parts, strict=True):
                 states = self._states(part, inputs_embeds=words.view(*part.input_ids.shape, -1))
-                outputs.append(self._answers(head, states, micro.features, rows))
+                outputs.append(self._answers(head, states, part, micro.features, rows))
         return format.loss_sum(outputs, micro.parts, micro.features, micro.items) * micro.scale
 
     def _answering(self, name: str | None) -> tuple[Head | LanguageHead, Format]:
@@ -132,25 +135,25 @@ class TaskModel(nn.Module):
         return self.head, self.format
 
     def _answers(
-        self, head: Head | LanguageHead, states: Tensor, features: Features, rows: Indices
+        self, head: Head | LanguageHead, states: Tensor, inputs: Inputs, features: Features, rows: Indices
     ) -> Tensor:
-        if not isinstance(head, LanguageHead):
-            return head(states)  # type: ignore[no-any-return]
-        # Only hidden pieces are told: the product with the vocabulary is the dearest of all.
-        chosen = torch.as_tensor(masked_lm.hidden(features, rows), device=states.device)
-        table: Any = self.encoder.get_input_embeddings()  # type: ignore[operator]
-        return head(states[chosen], table.weight)  # type: ignore[no-any-return]
+        if isinstance(head, LanguageHead):
+            # Only hidden pieces are told: the product with the vocabulary is the dearest of all.
+            chosen = torch.as_tensor(masked_lm.hidden(features, rows), device=states.device)
+            table: Any = self.encoder.get_input_embeddings()  # type: ignore[operator]
+            return head(states[chosen], table.weight)  # type: ignore[no-any-return]
+        if head.first_token and not self.has_first_token:
+            states = mean_state(states, inputs.attention_mask)
+        return head(states)  # type: ignore[no-any-return]
 
     def predict(self, features: Features, rows: Indices) -> Tensor:
         """The head's outputs for some sequences, or the encoder's last states where there is no head."""
         inputs = collate(features, rows, self.padding_id, self.device)
         with torch.inference_mode(), self._precision():
             states = self._states(inputs, input_ids=inputs.input_ids)
-            return (
-                states
-                if self.head is None
-                else self._answers(self._answering(None)[0], states, features, rows)
-            )
+            if self.head is None:
+                return states
+            return self._answers(self._answering(None)[0], states, inputs, features, rows)
 
     def _states(self, inputs: Inputs, **ids: Tensor) -> Tensor:
         if inputs.token_type_ids is not None:
@@ -161,13 +164,47 @@ class TaskModel(nn.Module):
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
 
 
+class _Reached(Exception):
+    """Carries the states that enter a layer out of the encoder that computed them."""
+
+    def __init__(self, states: Tensor) -> None:
+        self.states = states
+
+
 @contextlib.contextmanager
 def states_of_layer(model: TaskModel, layer: int) -> Iterator[None]:
-    """Make `predict` return ``hidden_states[layer]``, computing no layer above it."""
-    stack = model.encoder.encoder
-    layers: Any = stack.layer  # type: ignore[union-attr]
-    stack.layer = layers[:layer]  # type: ignore[union-attr]
+    """Make `predict` return ``hidden_states[layer]``, computing no layer above it where the layers form one list.
+
+    The states that enter a layer are taken, which is what Transformers calls its hidden state: families that
+    normalise the last layer's output do not normalise those before.
+    """
+    encoder: Any = model.encoder
+    layers = layers_of(encoder)
+    own = vars(encoder).get("forward")  # a wrapper's, which must come back
+    whole = encoder.forward
+    handle = None
+
+    def stopped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return whole(*args, **kwargs)
+        except _Reached as reached:
+            return SimpleNamespace(last_hidden_state=reached.states)
+
+    def picked(*args: Any, **kwargs: Any) -> Any:
+        outputs = whole(*args, output_hidden_states=True, **kwargs)
+        return SimpleNamespace(last_hidden_state=outputs.hidden_states[layer])
+
+    def stop(module: nn.Module, args: Any, kwargs: Any) -> None:
+        raise _Reached(args[0] if args else kwargs["hidden_states"])
+
+    if layers is not None and layer < len(layers):
+        handle = layers[layer].register_forward_pre_hook(stop, with_kwargs=True)
+    encoder.forward = picked if layers is None else stopped
     try:
         yield
     finally:
-        stack.layer = layers  # type: ignore[union-attr]
+        del encoder.forward
+        if own is not None:
+            encoder.forward = own
+        if handle is not None:
+            handle.remove()

@@ -176,11 +176,13 @@ def _mixed_stage(
     planner: _Planner, members: Sequence[Member], texts: Mapping[str, Text], parents: tuple[Stage, ...]
 ) -> Stage:
     settings = planner.recipe.intermediate
-    heads: dict[tuple[str, tuple[str, ...]], str] = {}
+    heads: dict[tuple[str, ...], str] = {}
     mixture: dict[str, Any] = {"tasks": [], "texts": []}
     for member in members:
         first = member.tasks[0]
-        head = heads.setdefault((first.format, first.labels), member.name)
+        # Labels left to the data are a set of their own.
+        labels = (member.name,) if first.open_labels else first.labels
+        head = heads.setdefault((first.format, *labels), member.name)
         parts = [_task_part(planner, task) for task in member.tasks]
         mixture["tasks"].append({"name": member.name, "head": head, "parts": parts})
     for name, text in sorted(texts.items()):

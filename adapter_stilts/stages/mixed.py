@@ -18,6 +18,8 @@ from adapter_stilts.formats.features import Features, concatenate
 from adapter_stilts.model import multitask
 from adapter_stilts.model.backbone import load_encoder
 from adapter_stilts.model.bundle import HeadInfo, read_bundle
+from adapter_stilts.model.encoders import dropout_of
+from adapter_stilts.model.families import activation
 from adapter_stilts.model.heads import Head
 from adapter_stilts.model.language_head import LanguageHead, pretrained_weights
 from adapter_stilts.model.multitask import Heads
@@ -31,6 +33,7 @@ from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.intermediate import ROBUST_FORMAT
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Split, Task
+from adapter_stilts.tasks.sources import with_labels
 from adapter_stilts.train.batching import item_lengths
 from adapter_stilts.train.mixture import Mixture, Portion, mix
 from adapter_stilts.train.order import Order, SmoothedOrder
@@ -73,12 +76,12 @@ def course(stage: Stage, context: Context, build: Build) -> Course:
     """
     part, settings = stage.part, TrainingSettings.model_validate(stage.part["training"])
     members, texts = part["mixture"]["tasks"], part["mixture"]["texts"]
-    heads = _heads(members, texts)
+    heads = _heads(members, texts, context)
     several = len(heads) > 1 or bool(texts)
     model = (
         _with_heads(stage, context, heads, settings)
         if several
-        else build(stage, context, get_task(members[0]["parts"][0]["task"]), settings.dropout)
+        else build(stage, context, _task(context, members[0]["parts"][0]), settings.dropout)
     )
     perturb = perturbation(part)
     tasks = [_task_portion(m, stage, context, settings, several, perturb) for m in members]
@@ -158,10 +161,16 @@ def _together(parts: Sequence[Features]) -> Features:
     return parts[0] if len(parts) == 1 else concatenate(parts)
 
 
-def _heads(members: Sequence[Mapping[str, Any]], texts: Sequence[Any]) -> dict[str, HeadInfo]:
+def _task(context: Context, part: Mapping[str, Any]) -> Task:
+    return with_labels(get_task(part["task"]), context.source, part["options"])
+
+
+def _heads(
+    members: Sequence[Mapping[str, Any]], texts: Sequence[Any], context: Context
+) -> dict[str, HeadInfo]:
     found: dict[str, HeadInfo] = {}
     for member in members:
-        task = get_task(member["parts"][0]["task"])
+        task = _task(context, member["parts"][0])
         before = found.get(member["head"])
         trained = (*(before.tasks if before else ()), member["name"])
         found[member["head"]] = HeadInfo(format=task.format, labels=task.labels, tasks=trained)
@@ -188,10 +197,14 @@ def _with_heads(
             continue
         shape = get_format(head.format).head_shape(head.labels)
         assert shape is not None
-        rate = settings.dropout
-        rate = float(getattr(config, "hidden_dropout_prob", 0.1)) if rate is None else rate
-        spread = float(getattr(config, "initializer_range", 0.02))
-        built[name] = Head(shape, int(config.hidden_size), rate, spread, seed=stage.part["seed"])
+        built[name] = Head(
+            shape,
+            int(config.hidden_size),
+            dropout_of(config, settings.dropout),
+            float(getattr(config, "initializer_range", 0.02)),
+            seed=int(stage.part["seed"]),
+            activation=activation(config),
+        )
     formats = {name: get_format(head.format) for name, head in heads.items()}
     context.quicken(stage, encoder)
     return TaskModel(encoder, Heads(built, formats), None, bf16=stage.part["precision"] == "bf16")
@@ -220,7 +233,7 @@ def _save(model: TaskModel, mode: str, format_name: str, labels: tuple[str, ...]
 def _split(
     context: Context, part: Mapping[str, Any], split: Split, language: str, limit: int | None
 ) -> SplitData:
-    task = get_task(part["task"])
+    task = _task(context, part)
     settings = get_format(task.format).Settings.model_validate(part["format"])
     return SplitData(task, split, language, context.source, part["options"], settings, context.encoder, limit)
 
