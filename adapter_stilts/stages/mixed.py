@@ -72,7 +72,7 @@ def course(stage: Stage, context: Context, build: Build) -> Course:
     """The course of a stage whose part holds `mixture`.
 
     Args:
-        build: the encoder that the stage starts from, with a new head for a task.
+        build: the encoder that the stage starts from, with a new head for a task, made ready to train.
     """
     part, settings = stage.part, TrainingSettings.model_validate(stage.part["training"])
     members, texts = part["mixture"]["tasks"], part["mixture"]["texts"]
@@ -207,7 +207,9 @@ def _with_heads(
         )
     formats = {name: get_format(head.format) for name, head in heads.items()}
     context.quicken(stage, encoder)
-    return TaskModel(encoder, Heads(built, formats), None, bf16=stage.part["precision"] == "bf16")
+    model = TaskModel(encoder, Heads(built, formats), None, bf16=stage.part["precision"] == "bf16")
+    get_tuning(stage.part["mode"]).attach(model)
+    return model
 
 
 def _language_head(config: Any, bundle: Path | None, stage: Stage, context: Context) -> LanguageHead:

@@ -125,7 +125,6 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
     accelerator, device = context.accelerator, context.accelerator.device.type
     chosen = course(stage, context, _build) if "mixture" in part else _one_task(stage, context, settings)
     model = chosen.model
-    tuning.attach(model)
     model.to(accelerator.device)
     config = model.encoder.config.to_dict()  # type: ignore[operator, union-attr]
     speed = Speed(
@@ -321,7 +320,10 @@ def _build(stage: Stage, context: Context, task: Task, dropout: float | None) ->
                 get_tuning(info.tuning).load(bundle, task.format) if name is None else load_head(bundle, name)
             )
     context.quicken(stage, encoder)
-    return TaskModel(encoder, head, format, bf16=stage.part["precision"] == "bf16")
+    model = TaskModel(encoder, head, format, bf16=stage.part["precision"] == "bf16")
+    if stage.kind == "train":
+        get_tuning(stage.part["mode"]).attach(model)
+    return model
 
 
 def _quick_linears(stage: Stage, context: Context) -> bool:

@@ -103,3 +103,8 @@ def test_real_translations(data_dir: Path) -> None:
     assert len([language for language in held if language != "en"]) == 14
     for language in held:
         assert source.examples(task, "train", language, {})
+    pawsx = get_task("pawsx")
+    assert set(source.training_languages(pawsx)) == set(pawsx.languages)
+    assert (
+        len({source.examples(pawsx, "train", language, {})[0].premise for language in pawsx.languages}) == 7
+    )  # type: ignore[union-attr]
