@@ -6,6 +6,7 @@ between runs: another seed, learning rate or encoder of the same tokenizer does 
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -128,6 +129,11 @@ def _cached(cache: Path, key: str, encode: Callable[[], Features]) -> Features:
             shutil.rmtree(directory, ignore_errors=True)
     features = encode()
     remove_partials(directory)
-    with whole_directory(directory) as aside:
-        features.save(aside)
+    try:
+        if not (directory / "manifest.json").is_file():  # else another process of the launch was quicker
+            with whole_directory(directory) as aside:
+                features.save(aside)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # it was so while we wrote
+            raise
     return features
