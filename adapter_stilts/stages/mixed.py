@@ -93,7 +93,11 @@ def course(stage: Stage, context: Context, build: Build) -> Course:
         "task": stage.task,
         "format": MULTITASK if several else format_name,
         "labels": () if several else labels,
-        "settings": {name: part[name] for name in ("training", "mixture", "precision", "seed")},
+        "settings": {
+            name: part[name]
+            for name in ("training", "mixture", "precision", "seed", "robust")
+            if name in part
+        },
         "heads": heads if several else {},
     }
     steps = mixture.total_steps(settings.epochs, settings.max_steps)
