@@ -15,7 +15,7 @@ import numpy as np
 from adapter_stilts.errors import AdapterStiltsError
 from adapter_stilts.evaluate.judging import Predicted, judge, passes
 from adapter_stilts.evaluate.predict import predict, rows_of
-from adapter_stilts.evaluate.scoring import Scored, score
+from adapter_stilts.evaluate.scoring import Scored
 from adapter_stilts.evaluate.xtreme import write_predictions
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import concatenate
@@ -26,6 +26,7 @@ from adapter_stilts.model.cpu_linear import linear_library, quicken
 from adapter_stilts.model.encoders import dropout_of
 from adapter_stilts.model.families import activation
 from adapter_stilts.model.heads import Head
+from adapter_stilts.model.multitask import load_head
 from adapter_stilts.model.task_model import TaskModel, states_of_layer
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.recipe import TrainingSettings
@@ -39,11 +40,14 @@ from adapter_stilts.runtime import (
 )
 from adapter_stilts.stages.data import Encoder, SplitData
 from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.mixed import Course, course, dev_judge, perturbation
 from adapter_stilts.stages.store import Store
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import Source, with_labels
+from adapter_stilts.tasks.text import TextSource
 from adapter_stilts.train.loop import Speed, Step, Watch, train
+from adapter_stilts.train.mixture import alone
 
 
 class StageWatch(Watch):
@@ -71,6 +75,7 @@ class Context:
     accelerator: Any
     watch: StageWatch
     bundles: Mapping[str, Path] = field(default_factory=dict)
+    texts: Mapping[str, TextSource] = field(default_factory=dict)
 
     def bundle_of(self, stage: Stage) -> Path | None:
         """The bundle a stage starts from: its parent's, or one given by digest; None is the base."""
@@ -88,6 +93,11 @@ class Context:
         return SplitData(
             task, split, language, self.source, stage.part["options"], settings, self.encoder, limit
         )
+
+    def quicken(self, stage: Stage, encoder: Any) -> None:
+        """Let the encoder's linear layers use the processor's quicker library, where it may."""
+        if _quick_linears(stage, self):
+            quicken(encoder)
 
     @property
     def evaluation_tokens(self) -> int:
@@ -110,13 +120,11 @@ def run_stage(stage: Stage, context: Context) -> Path:
 
 def _run_train(stage: Stage, context: Context, began: float) -> Path:
     part = stage.part
-    task = with_labels(get_task(stage.task), context.source, part["options"])
     settings = TrainingSettings.model_validate(part["training"])
     tuning = get_tuning(part["mode"])
     accelerator, device = context.accelerator, context.accelerator.device.type
-    train_split = context.split(stage, task, "train", "en", settings.limit_train)
-    model = _build(stage, context, task, settings.dropout)
-    tuning.attach(model)
+    chosen = course(stage, context, _build) if "mixture" in part else _one_task(stage, context, settings)
+    model = chosen.model
     model.to(accelerator.device)
     # By attribute: families name their sizes otherwise in the file (T5's num_layers, DistilBERT's dim).
     config: Any = model.encoder.config
@@ -131,8 +139,8 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
     trained = train(
         model,
         tuning,
-        train_split.features,
-        _dev_evaluation(stage, context, task, settings) if "dev" in part["data"] else None,
+        chosen.data,
+        chosen.evaluate,
         settings,
         part["optimizer"],
         part["seed"],
@@ -145,8 +153,7 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
         "steps": trained.steps,
         "best_step": trained.best_step,
         "dev": trained.metrics,
-        "examples": train_split.features.num_examples,
-        "sequences": train_split.features.num_sequences,
+        **chosen.record,
         "micro_batch_tokens": trained.micro_batch_tokens,
         **counter.summary(),
     }
@@ -157,10 +164,7 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
             base=context.base.id,
             base_revision=context.base.commit,
             base_fingerprint=context.base.fingerprint,
-            task=task.name,
-            format=task.format,
-            labels=task.labels,
-            settings={name: part[name] for name in ("training", "format", "options", "precision", "seed")},
+            **chosen.described,
             parents=tuple(parent.key for parent in stage.parents),
             metrics=trained.metrics,
             versions=versions(),
@@ -168,40 +172,40 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
         with context.store.commit(stage, record) as aside:
             bundle = aside / "bundle"
             bundle.mkdir()
-            tuning.save(model, bundle, task.format, task.labels)
+            chosen.save(bundle)
             write_bundle(bundle, info, context.encoder.tokenizer)
             shutil.copyfile(context.store.work(stage) / "log.jsonl", aside / "log.jsonl")
     accelerator.wait_for_everyone()
     return directory
 
 
-def _dev_evaluation(stage: Stage, context: Context, task: Task, settings: TrainingSettings) -> Any:
-    """A function from the model to its English dev metrics, on a subset chosen by the seed."""
-    dev = context.split(stage, task, "dev", "en", None)
+def _one_task(stage: Stage, context: Context, settings: TrainingSettings) -> Course:
+    """The course of a stage of one task, in English."""
+    part = stage.part
+    task = with_labels(get_task(stage.task), context.source, part["options"])
     format = get_format(task.format)
-    chosen: Any = None
-
-    def evaluate(model: TaskModel) -> dict[str, float]:
-        nonlocal chosen
-        if chosen is None:
-            count = len(dev.examples)
-            if settings.dev_examples is None or settings.dev_examples >= count:
-                rows = np.arange(count)
-            else:
-                rows = np.sort(
-                    np.random.default_rng([stage.part["seed"], 1]).choice(
-                        count, settings.dev_examples, replace=False
-                    )
-                )
-            chosen = [dev.examples[row] for row in rows], dev.features.select(rows)
-        examples, features = chosen
-        reduced = predict(
-            model, format, features, dev.settings, context.evaluation_tokens, context.accelerator
-        )
-        predictions = format.decode(examples, features, reduced, dev.settings, task.labels)
-        return score(task, examples, predictions).metrics
-
-    return evaluate
+    features = context.split(stage, task, "train", "en", settings.limit_train).features
+    model = _build(stage, context, task, settings.dropout)
+    evaluate = None
+    if "dev" in part["data"]:
+        evaluate = dev_judge([context.split(stage, task, "dev", "en", None)], context, settings, part["seed"])
+    return Course(
+        model,
+        alone(features, format, settings, part["seed"], perturb=perturbation(part)),
+        evaluate,
+        {
+            "task": task.name,
+            "format": task.format,
+            "labels": task.labels,
+            "settings": {
+                name: part[name]
+                for name in ("training", "format", "options", "precision", "seed", "robust")
+                if name in part
+            },
+        },
+        lambda bundle: get_tuning(part["mode"]).save(model, bundle, task.format, task.labels),
+        {"examples": features.num_examples, "sequences": features.num_sequences},
+    )
 
 
 def _run_evaluate(stage: Stage, context: Context, began: float) -> Path:
@@ -313,10 +317,15 @@ def _build(stage: Stage, context: Context, task: Task, dropout: float | None) ->
         )
         if stage.kind == "evaluate":
             assert bundle is not None
-            head.load_state_dict(get_tuning(info.tuning).load(bundle, task.format))
-    if _quick_linears(stage, context):
-        quicken(encoder)
-    return TaskModel(encoder, head, format, bf16=stage.part["precision"] == "bf16")
+            name = info.head(task.format, task.labels)
+            head.load_state_dict(
+                get_tuning(info.tuning).load(bundle, task.format) if name is None else load_head(bundle, name)
+            )
+    context.quicken(stage, encoder)
+    model = TaskModel(encoder, head, format, bf16=stage.part["precision"] == "bf16")
+    if stage.kind == "train":
+        get_tuning(stage.part["mode"]).attach(model)
+    return model
 
 
 def _quick_linears(stage: Stage, context: Context) -> bool:

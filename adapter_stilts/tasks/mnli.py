@@ -3,7 +3,7 @@
 Data set   MultiNLI 1.0, https://cims.nyu.edu/~sbowman/multinli (hub: nyu-mll/glue, config mnli)
 Paper      Williams et al. 2018, https://arxiv.org/abs/1704.05426
 Licence    by genre: OANC licence, CC BY 3.0, CC BY-SA 3.0
-Languages  English
+Languages  English; its train set machine-translated into XNLI's languages (XNLI-MT-1.0, CC BY-NC 4.0)
 
 One row of multinli_1.0_train.jsonl (the .txt, and GLUE's MNLI/train.tsv, name the columns alike; rows with
 gold label "-" are skipped). Dev is the one of train's genres, or of others with the option `genres`; the labels of
@@ -11,6 +11,11 @@ GLUE's test sets are not published.
 
     {"gold_label": "entailment", "sentence1": "The ferry leaves at noon, rain or shine.",
      "sentence2": "Rain does not stop the ferry.", "genre": "travel", "pairID": "1e", "promptID": "1", ...}
+
+One row of XNLI-MT-1.0/multinli/multinli.train.de.tsv (its English file is the original, tokenised, and not read):
+
+    premise                    hypo                  label
+    Die Fähre fährt mittags .  Es regnet nie .       contradictory
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from adapter_stilts.tasks.nli import (
     hub_row,
     hub_unlabelled,
     release_row,
+    translated_row,
     unlabelled,
     xtreme_files,
 )
@@ -52,6 +58,17 @@ def hub(split: str, example: Callable[[Row], PairClassificationExample | None]) 
     )
 
 
+TRANSLATED = Files(
+    tuple(
+        f"{folder}multinli.train.{{language}}.tsv"
+        for folder in ("xnli/XNLI-MT-1.0/multinli/", "XNLI-MT-1.0/multinli/", "multinli/", "")
+    ),
+    "tsv",
+    translated_row,
+    languages=("ar", "bg", "de", "el", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"),
+)
+
+
 TASK = Task(
     name="mnli",
     role="intermediate",
@@ -65,7 +82,7 @@ TASK = Task(
     labels=LABELS,
     options={"genres": GENRES},
     files={
-        "train": release("train"),
+        "train": (*release("train"), TRANSLATED),
         "dev": release("dev_{genres}"),
         "test": Files(("glue/MNLI/test_{genres}.tsv", "MNLI/test_{genres}.tsv"), "tsv", unlabelled),
     },
