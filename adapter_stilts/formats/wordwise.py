@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -51,8 +52,7 @@ def token_ids(tokenizer: Any, *lists: Sequence[str]) -> list[Ragged]:
     words, doubtful, rows = _Numbers(), _Numbers(), _Numbers()
     wanted = [np.asarray([rows[text] for text in texts], dtype=np.int64) for texts in lists]
     cut = _cut_of(backend)
-    numbers: list[int] = []
-    counts = []
+    numbers, counts = array("q"), array("q")  # a split may hold tens of millions of words
     for text in rows:
         parts = cut(text)
         if parts is None:
@@ -61,12 +61,12 @@ def token_ids(tokenizer: Any, *lists: Sequence[str]) -> list[Ragged]:
             numbers.extend(map(words.__getitem__, parts))
         counts.append(1 if parts is None else len(parts))
     table = _joined(_encode_words(backend, list(words)), _encode(backend, list(doubtful)))
-    order = np.asarray(numbers, dtype=np.int64)
+    order = np.array(numbers, dtype=np.int64)
     order = np.where(order < 0, len(words) - 1 - order, order)
     lengths = table.lengths[order]
     pieces = table.values[slice_indices(table.offsets[:-1][order], lengths)]
     bounds = np.concatenate([[0], np.cumsum(lengths)])[
-        np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        np.concatenate([[0], np.cumsum(np.array(counts, dtype=np.int64))])
     ]
     distinct = Ragged(pieces, bounds.astype(np.int64))
     return [distinct.take(each) for each in wanted]
