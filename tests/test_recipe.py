@@ -126,6 +126,8 @@ def test_later_overrides_win_and_none_stands_for_null() -> None:
     ).model_dump() == {
         "max_length": 512,
         "layer": None,
+        "neighbours": 4,
+        "pairs": "max",
     }
 
 
