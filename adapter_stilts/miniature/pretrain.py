@@ -1,6 +1,6 @@
 """Pretrains the miniature's encoder: `python -m adapter_stilts.miniature.pretrain [FOLDER]`.
 
-A small XLM-R: its architecture (Conneau et al. 2020, arXiv 1911.02116), a Unigram tokenizer over the world's text in
+A small XLM-R: its architecture (Conneau et al. 2020, arXiv 1911.02116), a tokenizer over the world's text in
 all languages, masked language modelling (Devlin et al. 2019) on documents and translation language modelling
 (Conneau and Lample 2019, arXiv 1901.07291) on parallel sentences. Languages are sampled with exponential smoothing,
 so that a language of which there is little is read more often than its share, as XLM-R's were.
@@ -56,13 +56,13 @@ class Settings:
 
     seed: int = 0
     text: float = 1.0
-    vocabulary: int = 3000
+    vocabulary: int = 4000
     hidden_size: int = 128
     layers: int = 4
     heads: int = 4
     positions: int = 258
     dropout: float = 0.0
-    steps: int = 8000
+    steps: int = 6500
     batch_tokens: int = 4096
     chunk: int = 8192
     learning_rate: float = 1.5e-3
