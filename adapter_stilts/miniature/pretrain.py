@@ -2,7 +2,9 @@
 
 A small XLM-R: its architecture (Conneau et al. 2020, arXiv 1911.02116), a tokenizer over the world's text in
 all languages, masked language modelling (Devlin et al. 2019) on documents and translation language modelling
-(Conneau and Lample 2019, arXiv 1901.07291) on parallel sentences. Languages are sampled with exponential smoothing,
+(Conneau and Lample 2019, arXiv 1901.07291) on parallel sentences. In the same pass each word left visible is told to
+be the original or not (replaced token detection: Clark et al. 2020, arXiv 2003.10555; over many languages Chi et al.
+2022, arXiv 2106.16138): an encoder this small learns to compare two sentences from that and hardly without. Languages are sampled with exponential smoothing,
 so that a language of which there is little is read more often than its share, as XLM-R's were.
 """
 
@@ -47,9 +49,10 @@ class Settings:
         translation_share: share of the sequences that are parallel sentences.
         smoothing: languages are drawn in proportion to their number of sequences to this power.
         masked_replies: the same of the words that confirm, deny or add to what was said: few, and most telling.
-        masked: share of the tokens to be predicted; of these 60 % show the mask, 25 % a word of the same sequence
-            and 15 % themselves. Words of the same sequence (BERT: random ones), because those are seen to be wrong
+        masked: share of the tokens to be predicted; of these 55 % show the mask, 35 % a word of the same sequence
+            and 10 % themselves. Words of the same sequence (BERT: random ones), because those are seen to be wrong
             only by who did what to whom, which is what sentence pairs are about.
+        detection: weight of telling replaced words from originals, beside that of predicting.
         batch_tokens: tokens of an optimizer step, padding included.
         chunk: sequences drawn at a time; within a chunk, batches are of like length.
     """
@@ -62,14 +65,15 @@ class Settings:
     heads: int = 4
     positions: int = 258
     dropout: float = 0.0
-    steps: int = 6500
+    steps: int = 6000
     batch_tokens: int = 4096
     chunk: int = 8192
     learning_rate: float = 1.5e-3
     warmup: float = 0.05
     weight_decay: float = 0.01
-    masked: float = 0.2
+    masked: float = 0.25
     masked_replies: float = 0.7
+    detection: float = 10.0
     translation_share: float = 0.45
     smoothing: float = 0.5
 
@@ -164,6 +168,9 @@ class _Corpus:
         replies = [word for code in texts for word in reply_words(code)]
         pieces = tokenizer(replies, add_special_tokens=False)["input_ids"]
         self._replies = [piece for each in pieces if len(each) == 1 for piece in each]
+        self._kinds = np.array(
+            [_kind(piece) for piece in tokenizer.convert_ids_to_tokens(range(len(tokenizer)))]
+        )
         longest = settings.positions - 2
         self._pools: list[list[np.ndarray[Any, Any]]] = []
         weights: list[float] = []
@@ -205,8 +212,9 @@ class _Corpus:
             for a, b, text in zip(one, two, seconds, strict=True)
         ]
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Endless: ids, mask (sequences, tokens), and labels with IGNORED where nothing is predicted."""
+    def batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Endless: ids, mask, labels with IGNORED where nothing is predicted, replaced (-1 where not told), each
+        (sequences, tokens)."""
         while True:
             kinds = self._random.choice(len(self._pools), self._settings.chunk, p=self._weights)
             chunk = sorted((self._next(kind) for kind in kinds), key=len)
@@ -225,7 +233,7 @@ class _Corpus:
             order.extend(self._random.permutation(len(self._pools[kind])).tolist())
         return self._pools[kind][order.pop()]
 
-    def _masked(self, sequences: Sequence[np.ndarray[Any, Any]]) -> tuple[Tensor, Tensor, Tensor]:
+    def _masked(self, sequences: Sequence[np.ndarray[Any, Any]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         width = max(map(len, sequences))
         ids = np.full((len(sequences), width), self._tokenizer.pad_token_id)
         for row, sequence in enumerate(sequences):
@@ -235,24 +243,40 @@ class _Corpus:
         chosen = (self._random.random(ids.shape) < rates) & (ids >= self._first_word)
         labels, labelled = np.where(chosen, ids, IGNORED), ids
         roll = self._random.random(ids.shape)
-        ids = np.where(chosen & (roll < 0.6), self._tokenizer.mask_token_id, ids)
-        ids = np.where(chosen & (roll >= 0.6) & (roll < 0.85), self._others(labelled), ids)
-        return torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64)), torch.from_numpy(labels)
+        ids = np.where(chosen & (roll < 0.55), self._tokenizer.mask_token_id, ids)
+        ids = np.where(chosen & (roll >= 0.55) & (roll < 0.9), self._others(labelled), ids)
+        replaced = np.where(
+            (labelled >= self._first_word) & (ids != self._tokenizer.mask_token_id), ids != labelled, -1
+        )
+        arrays = (ids, mask.astype(np.int64), labels, replaced)
+        return tuple(map(torch.from_numpy, arrays))  # type: ignore[return-value]
 
     def _others(self, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """For each position a word of the same sequence (itself, at times)."""
-        drawn = self._random.random(ids.shape) * (ids >= self._first_word)
-        # Rows in random order, their words first: position i takes the word that stands i-th, modulo their number.
-        order = np.argsort(-drawn, axis=1)
-        counts = np.maximum((drawn > 0).sum(axis=1, keepdims=True), 1)
-        places = np.arange(ids.shape[1])[None, :] % counts
-        return np.take_along_axis(ids, np.take_along_axis(order, places, axis=1), axis=1)
+        """For each position a word of the same sequence and kind (itself, at times): a name for a name."""
+        found = ids.copy()
+        for kind in range(3):
+            own = self._kinds[ids] == kind
+            drawn = self._random.random(ids.shape) * own
+            # Rows in random order, words of the kind first: place i takes the i-th of them, modulo their number.
+            order = np.argsort(-drawn, axis=1)
+            counts = np.maximum(own.sum(axis=1, keepdims=True), 1)
+            places = np.arange(ids.shape[1])[None, :] % counts
+            others = np.take_along_axis(ids, np.take_along_axis(order, places, axis=1), axis=1)
+            found = np.where(own, others, found)
+        return found
+
+
+def _kind(piece: str) -> int:
+    """0 for a word, 1 for a name, 2 for a number, -1 for special and punctuation marks."""
+    start = piece.lstrip("▁")[:1]
+    return 2 if start.isdigit() else 1 if start.isupper() else 0 if start.isalpha() else -1
 
 
 def _train(model: Any, corpus: _Corpus, settings: Settings, began: float) -> Iterator[dict[str, float]]:
     """Train in place; yields a line of the log every hundred steps."""
-    decayed = [p for name, p in model.named_parameters() if p.ndim > 1]
-    plain = [p for name, p in model.named_parameters() if p.ndim <= 1]
+    detector = nn.Linear(settings.hidden_size, 1)
+    trained = [*model.parameters(), *detector.parameters()]
+    decayed, plain = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}],
         lr=settings.learning_rate,
@@ -266,14 +290,17 @@ def _train(model: Any, corpus: _Corpus, settings: Settings, began: float) -> Ite
         lambda step: min((step + 1) / warmup, (settings.steps - step) / max(1, settings.steps - warmup)),
     )
     model.train()
-    sums = {"loss": 0.0, "right": 0.0, "predicted": 0.0, "tokens": 0.0}
-    for step, (ids, mask, labels) in enumerate(corpus.batches(), start=1):
+    sums = dict.fromkeys(("loss", "right", "predicted", "tokens", "found", "replaced", "detection"), 0.0)
+    for step, (ids, mask, labels, replaced) in enumerate(corpus.batches(), start=1):
         states = model.roberta(input_ids=ids, attention_mask=mask).last_hidden_state
         where = labels != IGNORED
         logits = model.lm_head(states[where])
         loss = nn.functional.cross_entropy(logits, labels[where])
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        told = replaced >= 0
+        verdicts, truth = detector(states[told]).squeeze(-1), replaced[told]
+        detection = nn.functional.binary_cross_entropy_with_logits(verdicts, truth.float())
+        (loss + settings.detection * detection).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
@@ -282,11 +309,16 @@ def _train(model: Any, corpus: _Corpus, settings: Settings, began: float) -> Ite
         sums["right"] += float((logits.detach().argmax(-1) == labels[where]).sum())
         sums["predicted"] += count
         sums["tokens"] += float(mask.sum())
+        sums["found"] += float((verdicts.detach()[truth == 1] > 0).sum())
+        sums["replaced"] += float(truth.sum())
+        sums["detection"] += float(detection.detach())
         if step % 100 == 0 or step == settings.steps:
             line = {
                 "step": step,
                 "loss": round(sums["loss"] / sums["predicted"], 4),
                 "accuracy": round(sums["right"] / sums["predicted"], 4),
+                "detection": round(sums["detection"] / 100, 4),
+                "replaced_found": round(sums["found"] / sums["replaced"], 4),
                 "tokens": round(sums["tokens"]),
                 "seconds": round(time.perf_counter() - began, 1),
             }
