@@ -20,9 +20,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Mode = Literal["full"]
+Mode = Literal["full", "adapter", "lora", "dora", "rslora", "ia3"]
 Precision = Literal["fp32", "bf16", "8bit", "4bit"]
-Optimizer = Literal["adamw", "adamw8bit"]
+Optimizer = Literal["adamw", "adamw8bit", "paged_adamw8bit"]
 StepOrder = Literal["shuffled", "length_grouped"]
 Scalar = str | int | float | bool
 
@@ -118,7 +118,8 @@ class Recipe(_Frozen):
     precision: Precision = "fp32"
     """Of weights and activations."""
     optimizer: Optimizer = "adamw"
-    """adamw, or adamw8bit: AdamW with its state in 8 bits (bitsandbytes)."""
+    """adamw; adamw8bit: AdamW with its state in 8 bits (bitsandbytes); paged_adamw8bit: that, with its state moved to
+    the machine's memory while a GPU's is full (on GPUs alone)."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, more time, same result."""
     seed: int = Field(default=0, ge=0, lt=2**31)
@@ -129,6 +130,8 @@ class Recipe(_Frozen):
     evaluation: Evaluation = Evaluation()
     formats: Mapping[str, Mapping[str, Scalar | None]] = Field(default_factory=dict)
     """Settings of a format, e.g. ``[formats.span_qa] max_length = 384``; see each module in `formats/`."""
+    tuning: Mapping[str, Mapping[str, Scalar | tuple[Scalar, ...] | None]] = Field(default_factory=dict)
+    """Settings of a mode, e.g. ``[tuning.lora] r = 8``; see each module in `model/tuning/`."""
     options: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     """Choices of reading of a task, e.g. ``[options.udpos] words = "fused"``."""
 
@@ -138,7 +141,7 @@ class Recipe(_Frozen):
             raise ValueError(
                 f"--mode full cannot train {self.precision} weights: integers have no gradient. Use "
                 "--precision bf16 with --set optimizer=adamw8bit (the optimizer's state in 8 bits), or "
-                "--mode lora on the quantised weights where your version lists it"
+                "--mode lora or adapter, which train modules on the quantised weights"
             )
         return self
 

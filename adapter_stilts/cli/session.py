@@ -14,7 +14,7 @@ import click
 
 from adapter_stilts.cli import show
 from adapter_stilts.model.backbone import ResolvedBase, resolve_base
-from adapter_stilts.recipe import Base, Recipe
+from adapter_stilts.recipe import Recipe
 from adapter_stilts.runtime import Runtime
 from adapter_stilts.stages.plan import Plan, plan, plan_evaluation
 from adapter_stilts.stages.store import Store
@@ -47,7 +47,7 @@ class Session:
 
     @cached_property
     def base(self) -> ResolvedBase:
-        return resolve_base(self.recipe.base if self.bundle is None else Base(id=str(self.bundle)))
+        return resolve_base(self.recipe.base)
 
     def show_plan(self) -> int:
         """Print the stages, and which of them the store holds."""

@@ -13,10 +13,10 @@ import click
     help="Intermediate task, or `none` for the baseline. Repeat to compare several.",
 )
 @click.option("--target", metavar="TASK[,TASK...]", help="Target task or tasks.")
-@click.option("--mode", metavar="MODE", help="What is trained: full.")
+@click.option("--mode", metavar="MODE", help="What is trained: full, adapter, lora, dora, rslora or ia3.")
 @click.option("--recipe", metavar="NAME|PATH", help="A shipped recipe or a TOML file.  [default: study]")
 @click.option("--base", metavar="ID|DIR", help="The encoder: a hub id or a folder.  [default: the recipe's]")
-@click.option("--precision", metavar="P", help="fp32 or bf16.")
+@click.option("--precision", metavar="P", help="fp32 or bf16; 8bit or 4bit under a frozen encoder.")
 @click.option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
 @click.option("--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live.")
 @click.option("--seed", type=int, metavar="N", help="Of new heads, dropout and the order of examples.")

@@ -119,12 +119,19 @@ def load_tokenizer(base: ResolvedBase) -> Any:
 
 
 def load_encoder(
-    location: str, commit: str | None, dropout: float | None, gradient_checkpointing: bool
+    location: str,
+    commit: str | None,
+    dropout: float | None,
+    gradient_checkpointing: bool,
+    weights: str = "fp32",
+    device: str = "cpu",
 ) -> Any:
-    """The encoder in fp32, without pooler or heads, from a base or from a full bundle.
+    """The encoder, without pooler or heads, from a base or from a full bundle.
 
     Args:
         dropout: replaces the encoder's own rates; None keeps them.
+        weights: fp32; bf16; or 8bit or 4bit for its linear layers, the rest in bf16. Layer norms are always in fp32.
+        device: where integers are made; other weights are moved later.
 
     Raises:
         BundleError: a weight of the encoder is missing (it would be random without a word).
@@ -143,9 +150,11 @@ def load_encoder(
                         setattr(config, name, dropout)
             arguments: dict[str, Any] = {
                 "config": config,
-                "dtype": torch.float32,
+                "dtype": torch.float32 if weights == "fp32" else torch.bfloat16,
                 "revision": commit or "main",
             }
+            if weights in ("8bit", "4bit"):
+                arguments |= _quantised(weights, device)
             if "add_pooling_layer" in inspect.signature(AutoModel._model_mapping[type(config)]).parameters:
                 arguments["add_pooling_layer"] = False
             encoder, loading = AutoModel.from_pretrained(location, output_loading_info=True, **arguments)
@@ -155,9 +164,36 @@ def load_encoder(
     if missing or loading["mismatched_keys"]:
         shown = [*missing, *(str(key) for key in loading["mismatched_keys"])][:3]
         raise BundleError(f"{location}: weights missing or of another shape for {', '.join(shown)} ...")
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.LayerNorm):
+            module.float()
     if gradient_checkpointing:
         encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return encoder
+
+
+def _quantised(weights: str, device: str) -> dict[str, Any]:
+    """Arguments that turn linear layers into integers while they are loaded. Raises UsageError."""
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise UsageError(f"--precision {weights} needs bitsandbytes, which is not installed here") from error
+    # bitsandbytes says at every product that it casts its input to float16, which is how it quantises.
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+    config = (
+        BitsAndBytesConfig(load_in_8bit=True)
+        if weights == "8bit"
+        else BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+    )
+    return {"quantization_config": config, "device_map": {"": device}}
 
 
 class _quiet:

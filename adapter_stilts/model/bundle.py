@@ -1,7 +1,9 @@
 """Bundles: the files of one trained thing, loadable by its own library, with our account of it beside them.
 
     config.json, model.safetensors     Transformers' own task class (full)
-    tokenizer.json ...                 the tokenizer it was trained with
+    tokenizer.json ...                 the tokenizer it was trained with (full)
+    adapter_config.json, adapter_model.safetensors                          PEFT's (lora, dora, rslora, ia3)
+    adapter_config.json, adapter.safetensors, head_config.json, model_head.safetensors    AdapterHub's (adapter)
     bundle.json                        what it is: base, task, labels, parents, metrics, versions
     README.md                          a model card
     SHA256SUMS                         digests of all of the above
@@ -19,6 +21,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.io import sha256_file, write_json, write_text
+from adapter_stilts.model.tuning import get_tuning
+from adapter_stilts.recipe import Base
 
 SCHEMA = 1
 DIGESTS = "SHA256SUMS"
@@ -48,8 +52,13 @@ class BundleInfo(BaseModel):
 
 
 def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any) -> None:
-    """Complete a directory that already holds the weights."""
-    tokenizer.save_pretrained(directory)
+    """Complete a directory that already holds the weights.
+
+    Args:
+        tokenizer: saved with a whole encoder; what is added to a base leaves the tokenizer to the base.
+    """
+    if get_tuning(info.tuning).WHOLE:
+        tokenizer.save_pretrained(directory)
     write_json(directory / "bundle.json", info.model_dump())
     write_text(directory / "README.md", model_card(info))
     names = sorted(path.name for path in directory.iterdir() if path.name != DIGESTS)
@@ -76,6 +85,22 @@ def read_bundle(directory: Path) -> BundleInfo:
         return BundleInfo.model_validate(values)
     except (ValidationError, ValueError) as error:
         raise BundleError(f"{path}: {error}") from error
+
+
+def base_of(directory: Path, info: BundleInfo) -> Base:
+    """Where the encoder of a bundle is: in it, or at the base it was trained on."""
+    if get_tuning(info.tuning).WHOLE:
+        return Base(id=str(directory))
+    return Base(id=info.base, revision=info.base_revision or "main")
+
+
+def check_base(directory: Path, info: BundleInfo, base: str, fingerprint: str) -> None:
+    """Raises BundleError where a bundle that is added to a base meets another than its own."""
+    if not get_tuning(info.tuning).WHOLE and info.base_fingerprint != fingerprint:
+        raise BundleError(
+            f"{directory} was trained on the base {info.base!r} (fingerprint {info.base_fingerprint[:12]}), this is "
+            f"{base!r} ({fingerprint[:12]}): on another base its numbers mean nothing. Give --base with its own"
+        )
 
 
 def bundle_digest(directory: Path) -> str:
@@ -110,7 +135,7 @@ def model_card(info: BundleInfo) -> str:
     """A short card with hub front matter."""
     metrics = ", ".join(f"{name} {value:.1f}" for name, value in sorted(info.metrics.items())) or "none"
     return f"""---
-library_name: {"transformers" if info.tuning == "full" else "peft"}
+library_name: {get_tuning(info.tuning).LIBRARY}
 base_model: {info.base}
 tags: [adapter-stilts, cross-lingual, {info.format.replace("_", "-")}]
 ---

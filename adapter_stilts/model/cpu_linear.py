@@ -29,7 +29,10 @@ class OneDnnLinear(nn.Linear):
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(input, weight)
+        # Of a frozen layer the input is not needed again: that is most of what a backward pass would hold.
+        ctx.save_for_backward(
+            input if ctx.needs_input_grad[1] else None, weight if ctx.needs_input_grad[0] else None
+        )
         return _multiply(input, weight, bias)
 
     @staticmethod

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from adapter_stilts.errors import UsageError
+from adapter_stilts.errors import BundleError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Format -> the Auto class whose checkpoint a full bundle is.
 TASK_CLASS = {
@@ -22,12 +27,17 @@ _ROBERTA = {
 }
 _BERT = _ROBERTA | {"pair_classification": {"dense": "{encoder}.pooler.dense", "output": "classifier"}}
 
-# model_type -> (prefix of the encoder's weights in a task class, names of the head's layers by format).
+# Linear layers that a method changes unless a recipe names others, by the endings of their names: for LoRA those of
+# Hu et al. 2021 (section 4.2, queries and values), for IA3 keys, values and the feed-forward output (Liu et al. 2022),
+# as PEFT has them.
+_BERT_TARGETS = {"lora": ("query", "value"), "ia3": ("key", "value", "output.dense")}
+
+# model_type -> (prefix of the encoder's weights in a task class, names of the head's layers by format, targets).
 _FAMILIES = {
-    "xlm-roberta": ("roberta", _ROBERTA),
-    "roberta": ("roberta", _ROBERTA),
-    "camembert": ("roberta", _ROBERTA),
-    "bert": ("bert", _BERT),
+    "xlm-roberta": ("roberta", _ROBERTA, _BERT_TARGETS),
+    "roberta": ("roberta", _ROBERTA, _BERT_TARGETS),
+    "camembert": ("roberta", _ROBERTA, _BERT_TARGETS),
+    "bert": ("bert", _BERT, _BERT_TARGETS),
 }
 
 
@@ -38,8 +48,44 @@ def encoder_prefix(model_type: str) -> str:
 
 def head_names(model_type: str, format_name: str) -> dict[str, str]:
     """Our layer of the head -> its name in the task class."""
-    prefix, names = _family(model_type)
+    prefix, names, _ = _family(model_type)
     return {ours: theirs.format(encoder=prefix) for ours, theirs in names[format_name].items()}
+
+
+def head_to_task_class(model_type: str, format_name: str, head: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A head's tensors by the names they have in the task class."""
+    names = head_names(model_type, format_name)
+    return {
+        f"{names[layer]}.{kind}": head[f"{layer}.{kind}"] for layer in names for kind in ("weight", "bias")
+    }
+
+
+def head_from_task_class(
+    model_type: str, format_name: str, weights: Mapping[str, Tensor], where: Path
+) -> dict[str, Tensor]:
+    """A head's tensors by our names. Raises BundleError where one is missing."""
+    head = {}
+    for ours, theirs in head_names(model_type, format_name).items():
+        for kind in ("weight", "bias"):
+            if f"{theirs}.{kind}" not in weights:
+                raise BundleError(
+                    f"{where.parent}: {where.name} lacks {theirs}.{kind}, the head of {format_name}"
+                )
+            head[f"{ours}.{kind}"] = weights[f"{theirs}.{kind}"]
+    return head
+
+
+def model_type_of(prefix: str, where: Path) -> str:
+    """A model type whose task classes call their encoder so. Raises BundleError."""
+    for model_type, (known, _, _) in _FAMILIES.items():
+        if known == prefix:
+            return model_type
+    raise BundleError(f"{where}: its names are of no task class known here ({prefix!r})")
+
+
+def targets(model_type: str, method: str) -> tuple[str, ...]:
+    """The linear layers that a method (``lora``, ``ia3``) changes unless told otherwise."""
+    return _family(model_type)[2][method]
 
 
 def task_class(config: Any, format_name: str) -> str:
@@ -50,7 +96,9 @@ def task_class(config: Any, format_name: str) -> str:
     return str(mapping[type(config)].__name__)
 
 
-def _family(model_type: str) -> tuple[str, dict[str, dict[str, str]]]:
+def _family(
+    model_type: str,
+) -> tuple[str, dict[str, dict[str, str]], dict[str, tuple[str, ...]]]:
     if model_type not in _FAMILIES:
         raise UsageError(
             f"the encoder's type {model_type!r} has no table of head names yet; choices: {', '.join(_FAMILIES)}. "

@@ -18,6 +18,7 @@ from adapter_stilts.formats import format_names, get_format
 from adapter_stilts.formats.base import FormatSettings
 from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.model.bundle import bundle_digest, read_bundle
+from adapter_stilts.model.tuning import tuning_settings
 from adapter_stilts.recipe import Recipe, TrainingSettings, validated
 from adapter_stilts.stages.graph import Stage, in_order
 from adapter_stilts.tasks import all_tasks, get_task
@@ -104,6 +105,11 @@ class _Planner:
     @cached_property
     def base(self) -> ResolvedBase:
         return self._resolve()
+
+    @cached_property
+    def _tuning(self) -> dict[str, Any]:
+        """What the mode's settings put into a stage's key."""
+        return tuning_settings(self.recipe.mode, self.recipe.tuning).part()
 
     def plan(self) -> Plan:
         recipe = self.recipe
@@ -206,6 +212,7 @@ class _Planner:
         part = {
             **self._common(task, options),
             "mode": self.recipe.mode,
+            **({"tuning": self._tuning} if self._tuning else {}),
             "optimizer": self.recipe.optimizer,
             "gradient_checkpointing": self.recipe.gradient_checkpointing,
             "seed": self.recipe.seed,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from adapter_stilts.errors import AdapterStiltsError
+from adapter_stilts.errors import AdapterStiltsError, BundleError
 from adapter_stilts.evaluate.predict import predict, rows_of
 from adapter_stilts.evaluate.scoring import Scored, score
 from adapter_stilts.evaluate.xtreme import write_predictions
@@ -20,11 +20,13 @@ from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import concatenate
 from adapter_stilts.io import write_json
 from adapter_stilts.model.backbone import ResolvedBase, load_encoder
-from adapter_stilts.model.bundle import BundleInfo, read_bundle, write_bundle
+from adapter_stilts.model.bundle import BundleInfo, check_base, read_bundle, write_bundle
 from adapter_stilts.model.cpu_linear import linear_library, quicken
 from adapter_stilts.model.heads import Head
 from adapter_stilts.model.task_model import TaskModel, states_of_layer
 from adapter_stilts.model.tuning import get_tuning
+from adapter_stilts.model.tuning.base import Tuning
+from adapter_stilts.model.weights import fill
 from adapter_stilts.recipe import TrainingSettings
 from adapter_stilts.runtime import (
     OVERHEAD_TOKENS,
@@ -113,7 +115,6 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
     accelerator, device = context.accelerator, context.accelerator.device.type
     train_split = context.split(stage, task, "train", "en", settings.limit_train)
     model = _build(stage, context, task, settings.dropout)
-    tuning.attach(model)
     model.to(accelerator.device)
     config = model.encoder.config.to_dict()  # type: ignore[operator, union-attr]
     speed = Speed(
@@ -155,7 +156,11 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
             task=task.name,
             format=task.format,
             labels=task.labels,
-            settings={name: part[name] for name in ("training", "format", "options", "precision", "seed")},
+            settings={
+                name: part[name]
+                for name in ("training", "format", "options", "precision", "seed", "tuning")
+                if name in part
+            },
             parents=tuple(parent.key for parent in stage.parents),
             metrics=trained.metrics,
             versions=versions(),
@@ -270,12 +275,20 @@ def _build(stage: Stage, context: Context, task: Task, dropout: float | None) ->
     """The encoder of the parent's bundle, or the base; with a new head to train, or the bundle's to evaluate."""
     format = get_format(task.format)
     bundle = context.bundle_of(stage)
-    checkpointing = bool(stage.part.get("gradient_checkpointing", False))
-    if bundle is None:
-        encoder = load_encoder(context.base.location, context.base.commit, dropout, checkpointing)
-    else:
-        info = read_bundle(bundle)
-        encoder = load_encoder(str(bundle), None, dropout, checkpointing)
+    info = None if bundle is None else read_bundle(bundle)
+    tuning = _tuning_of(stage, context, bundle, info)
+    settings = None if tuning is None else tuning.Settings.model_validate(stage.part.get("tuning", {}))
+    precision, device = stage.part["precision"], context.accelerator.device
+    whole = tuning is not None and tuning.WHOLE and bundle is not None
+    encoder = load_encoder(
+        *((str(bundle), None) if whole else (context.base.location, context.base.commit)),
+        dropout,
+        bool(stage.part.get("gradient_checkpointing", False)),
+        tuning.backbone_weights(settings, precision)
+        if tuning
+        else ("fp32" if precision == "bf16" else precision),
+        str(device),
+    )
     shape = format.head_shape(task.labels)
     head = None
     if shape is not None:
@@ -290,10 +303,32 @@ def _build(stage: Stage, context: Context, task: Task, dropout: float | None) ->
         )
         if stage.kind == "evaluate":
             assert bundle is not None
-            head.load_state_dict(get_tuning(info.tuning).load(bundle, task.format))
+            assert tuning is not None
+            fill(head.state_dict(), tuning.load(bundle, task.format), bundle)
     if _quick_linears(stage, context):
         quicken(encoder)
-    return TaskModel(encoder, head, format, bf16=stage.part["precision"] == "bf16")
+    model = TaskModel(encoder, head, format, bf16=precision != "fp32")
+    if tuning is not None and stage.kind == "train":
+        tuning.attach(model, settings, int(stage.part["seed"]))
+    if tuning is not None and bundle is not None:
+        tuning.load_modules(model, bundle)
+    return model
+
+
+def _tuning_of(stage: Stage, context: Context, bundle: Path | None, info: BundleInfo | None) -> Tuning | None:
+    """What a stage trains, or what made the bundle that it evaluates; None evaluates the base itself.
+
+    Raises:
+        BundleError: the bundle it starts from is of another tuning, or of another base.
+    """
+    if bundle is None or info is None:
+        return get_tuning(stage.part["mode"]) if stage.kind == "train" else None
+    check_base(bundle, info, context.base.id, context.base.fingerprint)
+    if stage.kind == "train" and info.tuning != stage.part["mode"]:
+        raise BundleError(
+            f"{bundle} was trained with --mode {info.tuning}: it cannot be continued with --mode {stage.part['mode']}"
+        )
+    return get_tuning(info.tuning)
 
 
 def _quick_linears(stage: Stage, context: Context) -> bool:

@@ -7,11 +7,16 @@ from typing import Any
 import torch
 from torch import nn
 
+from adapter_stilts.errors import UsageError
 from adapter_stilts.recipe import Optimizer, TrainingSettings
 
 
 def build_optimizer(model: nn.Module, settings: TrainingSettings, name: Optimizer) -> torch.optim.Optimizer:
-    """AdamW over the trainable parameters; biases and layer norms are not decayed (jiant, BERT)."""
+    """AdamW over the trainable parameters; biases and layer norms are not decayed (jiant, BERT).
+
+    Raises:
+        UsageError: the paged optimizer without a GPU.
+    """
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
     for parameter_name, parameter in model.named_parameters():
@@ -27,10 +32,16 @@ def build_optimizer(model: nn.Module, settings: TrainingSettings, name: Optimize
         "betas": settings.adam_betas,
         "eps": settings.adam_epsilon,
     }
-    if name == "adamw8bit":
-        from bitsandbytes.optim import AdamW8bit
+    if name != "adamw":
+        import bitsandbytes.optim
 
-        return AdamW8bit(groups, **arguments)  # type: ignore[no-any-return]
+        if name == "paged_adamw8bit" and next(model.parameters()).device.type != "cuda":
+            raise UsageError(
+                "optimizer = 'paged_adamw8bit' moves its state between a GPU and the machine: there is no GPU in "
+                "use here; take adamw8bit"
+            )
+        found = {"adamw8bit": "AdamW8bit", "paged_adamw8bit": "PagedAdamW8bit"}[name]
+        return getattr(bitsandbytes.optim, found)(groups, **arguments)  # type: ignore[no-any-return]
     return torch.optim.AdamW(groups, fused=True, **arguments)
 
 

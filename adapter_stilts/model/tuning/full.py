@@ -3,53 +3,69 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
-
-from adapter_stilts.errors import BundleError, CheckpointError
+from adapter_stilts.errors import UsageError
 from adapter_stilts.model import families
-from adapter_stilts.model.task_model import TaskModel
+from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
+from adapter_stilts.model.weights import load_trained_state, read_tensors, trained_state
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adapter_stilts.model.task_model import TaskModel
+
+WHOLE = True
+LIBRARY = "transformers"
 
 
-def attach(model: TaskModel) -> None:
+class Settings(TuningSettings):
+    """What saves memory in full fine-tuning."""
+
+    freeze_embeddings: bool = False
+    """Leave the embedding table as it is: in XLM-R it holds half of all weights, and most of its rows never
+    meet a token of the train set."""
+    bf16_weights: bool = False
+    """Keep the encoder's weights in bfloat16, with --precision bf16: half the memory for weights and gradients.
+    Updates are rounded at random, in proportion, as they are too small to be rounded to the nearest."""
+
+    def part(self) -> dict[str, Any]:
+        """Only what is switched on, so that stages trained before there were switches keep their keys."""
+        return {name: value for name, value in self.model_dump(mode="json").items() if value}
+
+
+def backbone_weights(settings: Settings, precision: str) -> str:
+    if settings.bf16_weights and precision != "bf16":
+        raise UsageError(f"tuning.full.bf16_weights goes with --precision bf16, not with {precision}")
+    return "bf16" if settings.bf16_weights else "fp32"
+
+
+def attach(model: TaskModel, settings: Settings | None = None, seed: int = 0, name: str = TRAINED) -> None:
     model.requires_grad_(True)
+    if settings is not None and settings.freeze_embeddings:
+        model.encoder.get_input_embeddings().requires_grad_(False)  # type: ignore[operator]
 
 
-def state(model: TaskModel) -> dict[str, Tensor]:
-    return {name: tensor.detach() for name, tensor in model.named_parameters()}
-
-
-def load_state(model: TaskModel, state: dict[str, Tensor]) -> None:
-    parameters = dict(model.named_parameters())
-    if parameters.keys() != state.keys():
-        odd = sorted(parameters.keys() ^ state.keys())
-        raise CheckpointError(f"the checkpoint is of another model: {', '.join(odd[:3])} ...")
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            if parameter.shape != state[name].shape:
-                raise CheckpointError(f"the checkpoint is of another model: shape of {name}")
-            parameter.copy_(state[name])
+state = trained_state
+load_state = load_trained_state
 
 
 def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
     """Weights under the task class's names, so that ``AutoModelFor….from_pretrained(directory)`` reads them."""
+    from safetensors.torch import save_file
+
     config: Any = copy.deepcopy(model.encoder.config)
     prefix = families.encoder_prefix(config.model_type)
     weights = {f"{prefix}.{name}": tensor for name, tensor in model.encoder.state_dict().items()}
     if model.head is not None:
-        names = families.head_names(config.model_type, format_name)
-        for name, tensor in model.head.state_dict().items():
-            layer, kind = name.rsplit(".", 1)
-            weights[f"{names[layer]}.{kind}"] = tensor
+        weights |= families.head_to_task_class(config.model_type, format_name, model.head.state_dict())
     config.architectures = [families.task_class(config, format_name)]
     if labels:
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: row for row, label in enumerate(labels)}
-    config.dtype = "float32"
+    config.dtype = str(next(model.encoder.parameters()).dtype).removeprefix("torch.")
     config.save_pretrained(directory)
     save_file(
         {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()},
@@ -58,17 +74,11 @@ def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str,
     )
 
 
-def load(directory: Path, format_name: str) -> dict[str, Tensor]:
-    import json
+def load_modules(model: TaskModel, directory: Path, name: str = TRAINED) -> None:
+    """Nothing: the encoder itself is loaded from the bundle."""
 
+
+def load(directory: Path, format_name: str) -> dict[str, Tensor]:
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    weights = load_file(directory / "model.safetensors")
-    head = {}
-    for ours, theirs in families.head_names(config["model_type"], format_name).items():
-        for kind in ("weight", "bias"):
-            if f"{theirs}.{kind}" not in weights:
-                raise BundleError(
-                    f"{directory}: model.safetensors lacks {theirs}.{kind}, the head of {format_name}"
-                )
-            head[f"{ours}.{kind}"] = weights[f"{theirs}.{kind}"]
-    return head
+    path = directory / "model.safetensors"
+    return families.head_from_task_class(config["model_type"], format_name, read_tensors(path), path)

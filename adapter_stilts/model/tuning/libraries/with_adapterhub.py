@@ -1,0 +1,266 @@
+"""AdapterHub's modules (https://docs.adapterhub.ml) on the bare encoder, and their files in its layout.
+
+On disk names are those of the task class, with the head beside them in that class's names, so that
+``load_adapter(DIR, use_safetensors=True)`` gives the whole model on a Transformers task class (after
+``adapters.init``) and on an ``AutoAdapterModel``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
+from adapter_stilts.io import write_json
+from adapter_stilts.model import families
+from adapter_stilts.model.tuning.libraries.frozen import read_config, seeded, train_only
+from adapter_stilts.model.weights import fill, read_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from adapter_stilts.model.task_model import TaskModel
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter.safetensors"
+HEAD_CONFIG = "head_config.json"
+HEAD_WEIGHTS = "model_head.safetensors"
+
+# A prefix's tensors can be reached through every layer; this is the one name they are kept under.
+_THROUGH_A_LAYER = re.compile(r"^encoder\.layer\.\d+\.attention\.self\.prefix_tuning\.pool\.")
+
+
+def add(model: TaskModel, config: Mapping[str, Any], seed: int, name: str) -> None:
+    """Add one named adapter, make it the active one, and let nothing but it and the head be trained.
+
+    Args:
+        config: the fields of one of AdapterHub's configs.
+
+    Raises:
+        UsageError: its sizes do not fit the encoder.
+    """
+    from adapters import AdapterConfig
+
+    encoder: Any = model.encoder
+    check_config(config, int(encoder.config.hidden_size))
+    prepare(encoder)
+    with seeded(seed):
+        encoder.add_adapter(name, config=AdapterConfig.load(dict(config)))
+    encoder.set_active_adapters(name)
+    train_only(model, parameters(encoder, name))
+
+
+def prepare(encoder: Any) -> None:
+    """Let an encoder take adapters. Its linear layers stay: AdapterHub's stand-ins for its own LoRA are undone."""
+    import adapters
+    from torch import nn
+
+    if hasattr(encoder, "adapters_config"):
+        return
+    linear = {key: module for key, module in encoder.named_modules() if isinstance(module, nn.Linear)}
+    adapters.init(encoder)
+    for key, module in linear.items():
+        parent, _, attribute = key.rpartition(".")
+        setattr(encoder.get_submodule(parent), attribute, module)
+    if encoder.is_gradient_checkpointing:
+        _recompute_in_context(encoder)
+
+
+def _recompute_in_context(encoder: Any) -> None:
+    """Recomputed layers see what the forward pass kept for them (prefixes, shared parameters).
+
+    As AdapterHub's own `gradient_checkpointing_enable`, without its gradient for the embeddings, which nothing needs.
+    """
+    from adapters.context import ForwardContext
+    from torch.utils.checkpoint import checkpoint
+
+    def recomputed(function: Any, *arguments: Any, **more: Any) -> Any:
+        context = ForwardContext.get_context()
+        return checkpoint(
+            function,
+            *arguments,
+            use_reentrant=False,
+            context_fn=lambda: (contextlib.nullcontext(), context),
+            **more,
+        )
+
+    encoder._set_gradient_checkpointing(enable=True, gradient_checkpointing_func=recomputed)
+
+
+def check_config(config: Mapping[str, Any], hidden_size: int) -> None:
+    """Raises UsageError where a bottleneck's width is not a whole number, its blocks are not, or there is no such
+    activation."""
+    from transformers.activations import ACT2FN
+
+    activation = str(config["non_linearity"]).lower()
+    if activation != "leakyrelu" and activation not in ACT2FN:
+        raise UnknownNameError("non_linearity", activation, ("leakyrelu", *ACT2FN))
+    if "reduction_factor" not in config:
+        return
+    factor = config["reduction_factor"]
+    if not isinstance(factor, (int, float)) or isinstance(factor, bool) or factor <= 0:
+        raise UsageError(f"reduction_factor = {factor!r}: should be a positive number")
+    if hidden_size % factor:
+        raise UsageError(
+            f"reduction_factor = {factor:g} does not divide the encoder's hidden size {hidden_size}"
+        )
+    width, blocks = int(hidden_size // factor), config.get("phm_dim", 1)
+    if config.get("phm_layer") and (width % blocks or hidden_size % blocks):
+        raise UsageError(
+            f"phm_dim = {blocks} divides not both the hidden size {hidden_size} and the bottleneck's width {width}"
+        )
+
+
+def parameters(encoder: nn.Module, name: str) -> dict[str, nn.Parameter]:
+    """The parameters of one named adapter."""
+    marks = [f".{kind}.{name}." for kind in ("adapters", "prefix_tunings", "shared_parameters")]
+    return {
+        key: parameter
+        for key, parameter in encoder.named_parameters()
+        if any(mark in f".{key}" for mark in marks)
+    }
+
+
+def tensors(encoder: nn.Module, name: str) -> dict[str, Tensor]:
+    """The same by their names in the bare encoder's files, on the encoder's own memory."""
+    return {_kept_name(key): parameter.detach() for key, parameter in parameters(encoder, name).items()}
+
+
+def _kept_name(key: str) -> str:
+    return _THROUGH_A_LAYER.sub("prefix_tuning.", key)
+
+
+def trained_name(encoder: Any) -> str:
+    """The adapter that is trained."""
+    names = list(encoder.adapters_config.adapters)
+    trained = [n for n in names if all(p.requires_grad for p in parameters(encoder, n).values())]
+    assert len(trained) == 1, trained
+    return str(trained[0])
+
+
+def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
+    """Adapter and head, each as a config and a safetensors file."""
+    from adapters import AdapterConfig
+    from adapters.configuration import build_full_config
+    from safetensors.torch import save_file
+
+    encoder: Any = model.encoder
+    name, model_type = trained_name(encoder), encoder.config.model_type
+    prefix = families.encoder_prefix(model_type)
+    task_class = families.task_class(encoder.config, format_name)
+    about = {"model_name": encoder.config.name_or_path, "model_class": task_class}
+    config: AdapterConfig = encoder.adapters_config.get(name)
+    write_json(directory / CONFIG, build_full_config(config, encoder.config, name=name, **about))
+    _save_tensors(
+        save_file, {f"{prefix}.{k}": t for k, t in tensors(encoder, name).items()}, directory / WEIGHTS
+    )
+    if model.head is not None:
+        head = families.head_to_task_class(model_type, format_name, model.head.state_dict())
+        values = build_full_config(None, encoder.config, name=None, **about)
+        if labels:
+            values |= {
+                "label2id": {label: row for row, label in enumerate(labels)},
+                "num_labels": len(labels),
+            }
+        write_json(directory / HEAD_CONFIG, values)
+        _save_tensors(save_file, head, directory / HEAD_WEIGHTS)
+
+
+def _save_tensors(save_file: Any, named: Mapping[str, Tensor], path: Path) -> None:
+    kept = {key: tensor.detach().cpu().contiguous() for key, tensor in named.items()}
+    save_file(kept, path, metadata={"format": "pt"})
+
+
+def load_modules(model: TaskModel, directory: Path, name: str) -> None:
+    """Fill the named adapter from a folder, adding it where there is none. Raises BundleError."""
+    encoder: Any = model.encoder
+    path = directory / CONFIG
+    theirs, config = read_adapter_config(path, encoder.config)
+    found = {}
+    prefix = f"{families.encoder_prefix(encoder.config.model_type)}."
+    for key, tensor in read_tensors(directory / WEIGHTS).items():
+        bare = _kept_name(key.removeprefix(prefix))
+        found[
+            re.sub(
+                rf"(adapters|prefix_tunings|shared_parameters)\.{re.escape(theirs)}\.", rf"\1.{name}.", bare
+            )
+        ] = tensor
+    if name not in getattr(encoder, "adapters_config", ()):
+        try:
+            add(model, config, 0, name)
+        except UsageError as error:
+            raise BundleError(f"{path}: {error}") from error
+    else:
+        _check_same(encoder.adapters_config.get(name).to_dict(), config, directory)
+    fill(tensors(encoder, name), found, directory / WEIGHTS)
+
+
+def _check_same(mine: Mapping[str, Any], theirs: Mapping[str, Any], directory: Path) -> None:
+    for field, value in mine.items():
+        if field != "dropout" and not field.startswith("init_weights") and theirs.get(field, value) != value:
+            raise BundleError(
+                f"{directory}: was trained with {field} = {theirs[field]!r}, the recipe asks for {value!r}; "
+                "give both the same"
+            )
+
+
+def load_head(directory: Path, format_name: str) -> dict[str, Tensor]:
+    """The head's tensors by our names. Raises BundleError."""
+    path = directory / HEAD_WEIGHTS
+    values = read_config(directory / HEAD_CONFIG)
+    model_type = values.get("model_type")
+    if not isinstance(model_type, str):
+        raise BundleError(f"{directory / HEAD_CONFIG}: names no model_type")
+    return families.head_from_task_class(model_type, format_name, read_tensors(path), path)
+
+
+def read_adapter_config(path: Path, encoder: Any) -> tuple[str, dict[str, Any]]:
+    """Name and config of an adapter in a file: known fields with values of their kind, for this encoder.
+
+    Raises:
+        BundleError: another encoder, another method than those trained here, an unknown field, or a value that
+            cannot be what it should.
+    """
+    from adapters import ADAPTER_CONFIG_MAP, AdapterConfig
+
+    values = read_config(path)
+    for field in ("model_type", "hidden_size"):
+        if values.get(field) != getattr(encoder, field):
+            raise BundleError(
+                f"{path}: made for an encoder with {field} {values.get(field)!r}, not {getattr(encoder, field)!r}"
+            )
+    name, config = values.get("name"), values.get("config")
+    if not isinstance(name, str) or not name or not isinstance(config, dict):
+        raise BundleError(f"{path}: should hold a name and a config")
+    architecture = config.get("architecture")
+    if architecture not in (None, "prefix_tuning"):
+        raise BundleError(
+            f"{path}: architecture {architecture!r}; bottlenecks and prefix_tuning are read here"
+        )
+    kind: Any = type(ADAPTER_CONFIG_MAP["prefix_tuning" if architecture else "seq_bn"])
+    kinds = {field.name: field for field in dataclasses.fields(kind)} | {"architecture": None}
+    for field, value in config.items():
+        if field not in kinds:
+            raise BundleError(f"{path}: unknown field config.{field}")
+        if not _simple(field, value):
+            raise BundleError(f"{path}: config.{field} = {value!r} is not supported")
+    try:
+        loaded: Any = AdapterConfig.load(config)
+    except (TypeError, ValueError, KeyError) as error:
+        raise BundleError(f"{path}: config is incomplete ({error})") from error
+    return name, loaded.to_dict()
+
+
+def _simple(field: str, value: Any) -> bool:
+    """Whether a field's value is one that a bundle may ask for."""
+    if field in ("inv_adapter", "init_weights_seed"):
+        return value is None
+    if field == "stochastic_depth":
+        return value in (0, None)
+    if field == "leave_out":
+        return isinstance(value, list) and all(isinstance(layer, int) for layer in value)
+    return isinstance(value, (bool, int, float, str)) or value is None

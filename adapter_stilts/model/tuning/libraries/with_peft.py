@@ -1,0 +1,274 @@
+"""Methods of PEFT, on the bare encoder, and their files in PEFT's own layout.
+
+Modules are injected in place, so that the encoder stays what it is and its head stays outside. On disk a bundle
+speaks of the task class, head included (as ``modules_to_save``), so that
+``PeftModel.from_pretrained(AutoModelFor….from_pretrained(base), DIR)`` gives the whole model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from adapter_stilts.errors import BundleError, UsageError
+from adapter_stilts.model import families
+from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
+from adapter_stilts.model.tuning.libraries.frozen import read_config, seeded, train_only
+from adapter_stilts.model.weights import fill, load_trained_state, read_tensors, trained_state
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from adapter_stilts.model.task_model import TaskModel
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+TASK_TYPES = {"pair_classification": "SEQ_CLS", "tagging": "TOKEN_CLS", "span_qa": "QUESTION_ANS"}
+_ROOT = "base_model.model."
+
+# Fields of a config that do not change what a loaded module computes.
+_ABOUT = {
+    "base_model_name_or_path",
+    "inference_mode",
+    "init_ia3_weights",
+    "modules_to_save",
+    "peft_type",
+    "peft_version",
+    "revision",
+    "task_type",
+}
+
+
+@dataclass(frozen=True)
+class PeftTuning:
+    """One method.
+
+    Args:
+        peft_type: PEFT's name of its kind of module.
+        arguments: a settings object to the arguments of PEFT's config, target modules apart.
+        understood: fields of PEFT's config that a bundle may set; every other has to hold its default.
+        own: values that make a config this tuning's and no other's.
+    """
+
+    Settings: type[TuningSettings]
+    peft_type: Literal["LORA", "IA3"]
+    arguments: Callable[[Any], dict[str, Any]]
+    understood: frozenset[str]
+    own: Mapping[str, Any]
+    WHOLE: bool = False
+    LIBRARY: str = "peft"
+
+    def backbone_weights(self, settings: Any, precision: str) -> str:
+        return precision
+
+    def attach(self, model: TaskModel, settings: Any = None, seed: int = 0, name: str = TRAINED) -> None:
+        settings = self.Settings() if settings is None else settings
+        encoder: Any = model.encoder
+        method = self.peft_type.lower()
+        targets = getattr(settings, "target_modules", None) or families.targets(
+            encoder.config.model_type, method
+        )
+        self._inject(model, {**self.arguments(settings), "target_modules": list(targets)}, seed, name)
+
+    def _inject(self, model: TaskModel, arguments: dict[str, Any], seed: int, name: str) -> None:
+        from peft import inject_adapter_in_model
+
+        encoder: Any = model.encoder
+        _check_targets(encoder, arguments["target_modules"])
+        if self.peft_type == "IA3":
+            arguments.setdefault("feedforward_modules", _feedforward(arguments["target_modules"]))
+        config = self._config_class()(**arguments)
+        with seeded(seed):
+            inject_adapter_in_model(config, encoder, name)
+        train_only(model, _parameters(encoder, name))
+
+    state = staticmethod(trained_state)
+    load_state = staticmethod(load_trained_state)
+
+    def save(self, model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
+        from safetensors.torch import save_file
+
+        encoder: Any = model.encoder
+        name = _trained_name(encoder)
+        model_type = encoder.config.model_type
+        prefix = families.encoder_prefix(model_type)
+        weights = {f"{prefix}.{key}": tensor for key, tensor in _tensors(encoder, name).items()}
+        head: dict[str, Tensor] = {}
+        if model.head is not None:
+            head = families.head_to_task_class(model_type, format_name, model.head.state_dict())
+        save_file(
+            {_ROOT + key: tensor.detach().cpu().contiguous() for key, tensor in (weights | head).items()},
+            directory / WEIGHTS,
+            metadata={"format": "pt"},
+        )
+        layers = sorted({key.rpartition(".")[0] for key in head})
+        config = dataclasses.replace(encoder.peft_config[name])
+        config.base_model_name_or_path = encoder.config.name_or_path
+        config.task_type = TASK_TYPES.get(format_name)
+        config.inference_mode = True
+        config.modules_to_save = sorted({_outermost(layer, prefix) for layer in layers}) or None
+        if hasattr(config, "exclude_modules"):
+            # An ending that fits layers of the encoder may fit the head's as well, which are not changed.
+            ours = [layer for layer in layers if _fits(layer, config.target_modules)]
+            config.exclude_modules = ours or None
+        config.save_pretrained(str(directory))
+
+    def load_modules(self, model: TaskModel, directory: Path, name: str = TRAINED) -> None:
+        encoder: Any = model.encoder
+        arguments = self._read_config(directory)
+        path = directory / WEIGHTS
+        found = _without_root(read_tensors(path), families.encoder_prefix(encoder.config.model_type), path)
+        if name not in getattr(encoder, "peft_config", {}):
+            try:
+                self._inject(model, arguments, 0, name)
+            except UsageError as error:
+                raise BundleError(f"{directory / CONFIG}: {error}") from error
+        else:
+            self._check_same(encoder.peft_config[name], arguments, directory)
+        fill(_tensors(encoder, name), found, path)
+
+    def load(self, directory: Path, format_name: str) -> dict[str, Tensor]:
+        path = directory / WEIGHTS
+        weights = {key.removeprefix(_ROOT): tensor for key, tensor in read_tensors(path).items()}
+        prefix = next((key.partition(".")[0] for key in weights if ".encoder.layer." in key), "")
+        return families.head_from_task_class(families.model_type_of(prefix, path), format_name, weights, path)
+
+    def _config_class(self) -> Any:
+        import peft
+
+        return {"LORA": peft.LoraConfig, "IA3": peft.IA3Config}[self.peft_type]
+
+    def _read_config(self, directory: Path) -> dict[str, Any]:
+        """Arguments of PEFT's config, from a file: understood fields only, all others at their defaults."""
+        path = directory / CONFIG
+        values = read_config(path)
+        if values.get("peft_type") != self.peft_type:
+            raise BundleError(f"{path}: peft_type is {values.get('peft_type')!r}, not {self.peft_type!r}")
+        defaults = self._config_class()().to_dict()
+        arguments: dict[str, Any] = {}
+        for field, value in values.items():
+            if field not in defaults:
+                raise BundleError(
+                    f"{path}: unknown field {field!r}; save it with peft of the installed version"
+                )
+            if field in self.understood:
+                arguments[field] = _checked(path, field, value)
+            elif (
+                field not in _ABOUT and field != "exclude_modules" and value not in (defaults[field], [], {})
+            ):
+                raise BundleError(
+                    f"{path}: {field} = {value!r} is not supported; only {defaults[field]!r} is"
+                )
+        for field, expected in self.own.items():
+            if arguments.get(field, defaults[field]) != expected:
+                raise BundleError(
+                    f"{path}: {field} = {arguments.get(field)!r}: of another tuning (this one has {expected!r})"
+                )
+        if not arguments.get("target_modules"):
+            raise BundleError(f"{path}: names no target_modules")
+        if isinstance(arguments["target_modules"], list):
+            arguments["target_modules"] = sorted(arguments["target_modules"])
+        return arguments
+
+    def _check_same(self, config: Any, arguments: Mapping[str, Any], directory: Path) -> None:
+        """A target stage goes on from its intermediate's modules only where both have the same shape."""
+        for field, value in arguments.items():
+            mine = getattr(config, field)
+            mine = sorted(mine) if isinstance(mine, (set, list, tuple)) else mine
+            theirs = sorted(value) if isinstance(value, list) else value
+            if "dropout" not in field and mine != theirs:
+                raise BundleError(
+                    f"{directory}: was trained with {field} = {theirs!r}, the recipe asks for {mine!r}; "
+                    "give both the same"
+                )
+
+
+def _parameters(encoder: nn.Module, name: str) -> dict[str, nn.Parameter]:
+    """The parameters of one named set of modules."""
+    marks = (f".{name}.", f".ia3_l.{name}")
+    own = ("lora_", "ia3_l")
+    return {
+        key: parameter
+        for key, parameter in encoder.named_parameters()
+        if any(f".{mark}" in key for mark in own) and (marks[0] in key or key.endswith(marks[1]))
+    }
+
+
+def _tensors(encoder: nn.Module, name: str) -> dict[str, Tensor]:
+    """The same by PEFT's names on disk, on the encoder's own memory."""
+    from peft import get_peft_model_state_dict
+
+    tensors: dict[str, Tensor] = get_peft_model_state_dict(
+        encoder, adapter_name=name, save_embedding_layers=False
+    )
+    return tensors
+
+
+def _trained_name(encoder: Any) -> str:
+    trained = [
+        name for name in encoder.peft_config
+        if all(parameter.requires_grad for parameter in _parameters(encoder, name).values())
+    ]  # fmt: skip
+    assert len(trained) == 1, trained
+    return str(trained[0])
+
+
+def _check_targets(encoder: nn.Module, targets: Any) -> None:
+    """Every target names at least one linear layer."""
+    from torch import nn as torch_nn
+
+    linear = [name for name, module in encoder.named_modules() if isinstance(module, torch_nn.Linear)]
+    linear = [name.removesuffix(".base_layer") for name in linear if ".lora_" not in name]
+    for target in targets:
+        if not any(_fits(name, [target]) for name in linear):
+            endings = dict.fromkeys(name.rpartition(".")[2] for name in linear)
+            raise UsageError(
+                f"target module {target!r} names no linear layer of this encoder; "
+                f"endings of their names: {', '.join(endings)}"
+            )
+
+
+def _fits(name: str, targets: Any) -> bool:
+    return any(name == target or name.endswith(f".{target}") for target in targets)
+
+
+def _feedforward(targets: Any) -> list[str]:
+    """IA3 scales the input of feed-forward layers and the output of the others."""
+    return [target for target in targets if target.endswith("dense")]
+
+
+def _outermost(layer: str, prefix: str) -> str:
+    """The module of a task class that a head's layer stands in."""
+    return layer.removeprefix(f"{prefix}.").partition(".")[0]
+
+
+def _without_root(weights: Mapping[str, Tensor], prefix: str, path: Path) -> dict[str, Tensor]:
+    """The modules' tensors by their names in the bare encoder; the head's are left out."""
+    found = {}
+    for key, tensor in weights.items():
+        if not key.startswith(_ROOT):
+            raise BundleError(f"{path}: {key} is not a name of PEFT's")
+        bare = key.removeprefix(_ROOT).removeprefix(f"{prefix}.")
+        if any(mark in bare for mark in (".lora_", ".ia3_l")):
+            found[bare] = tensor
+        elif not bare.startswith(("classifier.", "qa_outputs.", "pooler.", "score.")):
+            raise BundleError(f"{path}: {key} is neither a module of {CONFIG} nor a head")
+    return found
+
+
+def _checked(path: Path, field: str, value: Any) -> Any:
+    """A field's value, as simple as PEFT writes it."""
+    plain = isinstance(value, (bool, int, float, str)) or value is None
+    names = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+    if field in ("target_modules", "feedforward_modules"):
+        if not names:
+            raise BundleError(f"{path}: {field} should list endings of module names; got {value!r}")
+        return value
+    if field == "r" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise BundleError(f"{path}: r = {value!r}: should be a positive whole number")
+    if not plain:
+        raise BundleError(f"{path}: {field} = {value!r} is not supported")
+    return value
