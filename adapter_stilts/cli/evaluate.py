@@ -45,8 +45,9 @@ def evaluate(
     from pathlib import Path
 
     from adapter_stilts.cli.session import Session
-    from adapter_stilts.errors import BundleError
+    from adapter_stilts.errors import BundleError, UsageError
     from adapter_stilts.model.bundle import base_of, read_bundle
+    from adapter_stilts.model.tuning import get_tuning
     from adapter_stilts.recipe import load_recipe, parse_override
     from adapter_stilts.runtime import Runtime, default_cache
 
@@ -54,6 +55,10 @@ def evaluate(
     if not directory.is_dir():
         raise BundleError(f"{bundle}: no such folder; `train` leaves one as <store>/train-…/bundle")
     info = read_bundle(directory)
+    if base is not None and get_tuning(info.tuning).WHOLE:
+        raise UsageError(
+            f"--base {base}: {bundle} holds its own encoder (--mode {info.tuning}); leave --base out"
+        )
     found = base_of(directory, info)
     flags = {
         "target.tasks": [target],

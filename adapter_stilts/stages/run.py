@@ -309,9 +309,9 @@ def _build(stage: Stage, context: Context, task: Task, dropout: float | None) ->
         quicken(encoder)
     model = TaskModel(encoder, head, format, bf16=precision != "fp32")
     if tuning is not None and stage.kind == "train":
-        tuning.attach(model, settings, int(stage.part["seed"]))
+        tuning.attach(model, settings, int(stage.part["seed"]), stage.task)
     if tuning is not None and bundle is not None:
-        tuning.load_modules(model, bundle)
+        tuning.load_modules(model, bundle, stage.task)
     return model
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapter_stilts.errors import BundleError
+from adapter_stilts.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,6 +34,23 @@ def train_only(model: TaskModel, modules: dict[str, nn.Parameter]) -> None:
         parameter.requires_grad_(True)
     if model.head is not None:
         model.head.requires_grad_(True)
+
+
+@contextlib.contextmanager
+def refused(path: Path) -> Iterator[None]:
+    """What a library refuses of a bundle's config is the bundle's fault: a BundleError."""
+    try:
+        yield
+    except (
+        UsageError,
+        TypeError,
+        ValueError,
+        KeyError,
+        AssertionError,
+        ArithmeticError,
+        RuntimeError,
+    ) as error:
+        raise BundleError(f"{path}: {error}") from error
 
 
 def read_config(path: Path) -> dict[str, Any]:

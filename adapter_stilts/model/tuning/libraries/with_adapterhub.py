@@ -8,7 +8,7 @@ On disk names are those of the task class, with the head beside them in that cla
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
 from adapter_stilts.io import write_json
 from adapter_stilts.model import families
-from adapter_stilts.model.tuning.libraries.frozen import read_config, seeded, train_only
+from adapter_stilts.model.tuning.libraries.frozen import read_config, refused, seeded, train_only
 from adapter_stilts.model.weights import fill, read_tensors
 
 if TYPE_CHECKING:
@@ -47,11 +47,24 @@ def add(model: TaskModel, config: Mapping[str, Any], seed: int, name: str) -> No
 
     encoder: Any = model.encoder
     check_config(config, int(encoder.config.hidden_size))
-    prepare(encoder)
+    with seeded(seed):
+        prepare(encoder)
     with seeded(seed):
         encoder.add_adapter(name, config=AdapterConfig.load(dict(config)))
-    encoder.set_active_adapters(name)
+    activate(encoder, name)
     train_only(model, parameters(encoder, name))
+
+
+def activate(encoder: Any, setup: Any) -> None:
+    """Make an adapter, or a composition of several, part of every forward pass."""
+    # While it changes the setup the library warns that none is active.
+    logger = logging.getLogger("adapters.model_mixin")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        encoder.set_active_adapters(setup)
+    finally:
+        logger.setLevel(level)
 
 
 def prepare(encoder: Any) -> None:
@@ -190,10 +203,8 @@ def load_modules(model: TaskModel, directory: Path, name: str) -> None:
             )
         ] = tensor
     if name not in getattr(encoder, "adapters_config", ()):
-        try:
+        with refused(path):
             add(model, config, 0, name)
-        except UsageError as error:
-            raise BundleError(f"{path}: {error}") from error
     else:
         _check_same(encoder.adapters_config.get(name).to_dict(), config, directory)
     fill(tensors(encoder, name), found, directory / WEIGHTS)
@@ -242,11 +253,11 @@ def read_adapter_config(path: Path, encoder: Any) -> tuple[str, dict[str, Any]]:
             f"{path}: architecture {architecture!r}; bottlenecks and prefix_tuning are read here"
         )
     kind: Any = type(ADAPTER_CONFIG_MAP["prefix_tuning" if architecture else "seq_bn"])
-    kinds = {field.name: field for field in dataclasses.fields(kind)} | {"architecture": None}
+    usual = kind().to_dict() | {"architecture": architecture}
     for field, value in config.items():
-        if field not in kinds:
+        if field not in usual:
             raise BundleError(f"{path}: unknown field config.{field}")
-        if not _simple(field, value):
+        if not _usable(field, value, usual[field]):
             raise BundleError(f"{path}: config.{field} = {value!r} is not supported")
     try:
         loaded: Any = AdapterConfig.load(config)
@@ -255,12 +266,22 @@ def read_adapter_config(path: Path, encoder: Any) -> tuple[str, dict[str, Any]]:
     return name, loaded.to_dict()
 
 
-def _simple(field: str, value: Any) -> bool:
-    """Whether a field's value is one that a bundle may ask for."""
-    if field in ("inv_adapter", "init_weights_seed"):
-        return value is None
-    if field == "stochastic_depth":
-        return value in (0, None)
+# Fields that may hold a word beside a value of their usual kind.
+_WORDS = {"scaling": ("learned", "channel"), "residual_before_ln": ("post_add",)}
+# Fields that are not read here with any other value.
+_FIXED = ("inv_adapter", "inv_adapter_reduction_factor", "init_weights_seed", "stochastic_depth")
+_WHOLE = ("phm_dim", "phm_rank", "prefix_length", "bottleneck_size")
+
+
+def _usable(field: str, value: Any, usual: Any) -> bool:
+    """Whether a field's value is of its usual kind, and one that a bundle may ask for."""
+    if field in _FIXED:
+        return bool(value == usual)
     if field == "leave_out":
         return isinstance(value, list) and all(isinstance(layer, int) for layer in value)
-    return isinstance(value, (bool, int, float, str)) or value is None
+    if isinstance(value, str) and value in _WORDS.get(field, ()):
+        return True
+    if isinstance(usual, (int, float)) and not isinstance(usual, bool):
+        kinds = (int,) if field in _WHOLE else (int, float)
+        return isinstance(value, kinds) and not isinstance(value, bool) and value >= 0
+    return type(value) is type(usual)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.model import families
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
-from adapter_stilts.model.tuning.libraries.frozen import read_config, seeded, train_only
+from adapter_stilts.model.tuning.libraries.frozen import read_config, refused, seeded, train_only
 from adapter_stilts.model.weights import fill, load_trained_state, read_tensors, trained_state
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class PeftTuning:
         _check_targets(encoder, arguments["target_modules"])
         if self.peft_type == "IA3":
             arguments.setdefault("feedforward_modules", _feedforward(arguments["target_modules"]))
+        if arguments.get("use_dora"):
+            _keep_scales(encoder)
         config = self._config_class()(**arguments)
         with seeded(seed):
             inject_adapter_in_model(config, encoder, name)
@@ -122,10 +124,8 @@ class PeftTuning:
         path = directory / WEIGHTS
         found = _without_root(read_tensors(path), families.encoder_prefix(encoder.config.model_type), path)
         if name not in getattr(encoder, "peft_config", {}):
-            try:
+            with refused(directory / CONFIG):
                 self._inject(model, arguments, 0, name)
-            except UsageError as error:
-                raise BundleError(f"{directory / CONFIG}: {error}") from error
         else:
             self._check_same(encoder.peft_config[name], arguments, directory)
         fill(_tensors(encoder, name), found, path)
@@ -156,6 +156,8 @@ class PeftTuning:
                 )
             if field in self.understood:
                 arguments[field] = _checked(path, field, value)
+            elif field == "auto_mapping":
+                _check_class(path, value)
             elif (
                 field not in _ABOUT and field != "exclude_modules" and value not in (defaults[field], [], {})
             ):
@@ -184,6 +186,23 @@ class PeftTuning:
                     f"{directory}: was trained with {field} = {theirs!r}, the recipe asks for {mine!r}; "
                     "give both the same"
                 )
+
+
+def _keep_scales(encoder: nn.Module) -> None:
+    """DoRA reads 8-bit weights at every step; on a CPU PEFT then makes them anew from a parameter that bitsandbytes
+    has taken the scales from."""
+    if getattr(encoder, "is_loaded_in_8bit", False):
+        import bitsandbytes
+
+        class Linear8bit(bitsandbytes.nn.Linear8bitLt):  # type: ignore[misc]
+            def init_8bit_state(self) -> None:
+                scales = self.weight.SCB
+                super().init_8bit_state()
+                self.weight.SCB = scales
+
+        for module in encoder.modules():
+            if type(module) is bitsandbytes.nn.Linear8bitLt:
+                module.__class__ = Linear8bit
 
 
 def _parameters(encoder: nn.Module, name: str) -> dict[str, nn.Parameter]:
@@ -257,6 +276,13 @@ def _without_root(weights: Mapping[str, Tensor], prefix: str, path: Path) -> dic
         elif not bare.startswith(("classifier.", "qa_outputs.", "pooler.", "score.")):
             raise BundleError(f"{path}: {key} is neither a module of {CONFIG} nor a head")
     return found
+
+
+def _check_class(path: Path, value: Any) -> None:
+    """PEFT writes the class a module was trained on; it is never imported here, and may be Transformers' alone."""
+    library = value.get("parent_library") if isinstance(value, dict) else None
+    if value is not None and not str(library).startswith("transformers.models."):
+        raise BundleError(f"{path}: auto_mapping names a class outside Transformers: {value!r}")
 
 
 def _checked(path: Path, field: str, value: Any) -> Any:
