@@ -167,6 +167,10 @@ def load_encoder(
     for module in encoder.modules():
         if isinstance(module, torch.nn.LayerNorm):
             module.float()
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            # bitsandbytes would repack 4-bit weights at the first evaluation, with scales rounded to bf16: training
+            # would go on with other weights, and a resumed run with others again.
+            module.support_avx512bf16_for_cpu = False
     if gradient_checkpointing:
         encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return encoder
