@@ -27,6 +27,9 @@ TUNINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "prefix": ("adapter", {"architecture": "prefix", "prefix_length": 3, "bottleneck_size": 8}),
     "full, frozen embeddings": ("full", {"freeze_embeddings": True}),
 }
+OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "full, bf16 weights": ("full", {"freeze_embeddings": True, "bf16_weights": True}),
+}
 Make = Callable[..., tuple[Any, Any]]
 
 
@@ -56,7 +59,7 @@ def make(tiny_base: Path) -> Make:
     def call(
         key: str, precision: str = "fp32", checkpointing: bool = False, dropout: float = 0.1
     ) -> tuple[Any, Any]:
-        name, values = TUNINGS[key]
+        name, values = {**TUNINGS, **OTHERS}[key]
         tuning = get_tuning(name)
         settings = tuning.Settings.model_validate(values)
         weights = tuning.backbone_weights(settings, precision)
@@ -230,3 +233,19 @@ def test_small_weights_under_the_modules(
     exact = run(make(key), tmp_path / "exact")
     assert losses == pytest.approx(exact, rel=0.15)
     assert losses != exact
+
+
+def test_full_with_bf16_weights_resumes_too(make: Make, run: Callable[..., Any], tmp_path: Path) -> None:
+    key, precision, optimizer = "full, bf16 weights", "bf16", "adamw8bit"
+    whole, (model, tuning) = make(key, precision), make(key, precision)
+    losses = run(whole, tmp_path / "whole", optimizer=optimizer)
+    with pytest.raises(Stopped):
+        run(make(key, precision), tmp_path / "broken", fail_after=4, optimizer=optimizer)
+    assert run((model, tuning), tmp_path / "broken", optimizer=optimizer) == losses[3:]
+    assert same(copied(tuning.state(model).items()), copied(tuning.state(whole[0]).items()))
+    kinds = {name: tensor.dtype for name, tensor in tuning.state(model).items()}
+    assert {kind for name, kind in kinds.items() if "LayerNorm" in name or "head" in name} == {torch.float32}
+    assert kinds["encoder.encoder.layer.0.attention.self.query.weight"] == torch.bfloat16
+    assert not any("word_embeddings" in name for name in kinds)
+    exact = run(make("full, frozen embeddings"), tmp_path / "exact")
+    assert losses == pytest.approx(exact, rel=0.15)
