@@ -141,6 +141,10 @@ def load_encoder(
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel
 
+    # bitsandbytes says at every 8-bit product that it casts its input, and on import, which PEFT does anyway, that
+    # it has no faster kernel for 4 bits.
+    for name in ("bitsandbytes.autograd._functions", "bitsandbytes.backends.cpu.ops"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with _quiet():
         try:
             config = AutoConfig.from_pretrained(location, revision=commit or "main")
@@ -185,8 +189,6 @@ def _quantised(weights: str, device: str) -> dict[str, Any]:
         import bitsandbytes  # noqa: F401
     except ImportError as error:
         raise UsageError(f"--precision {weights} needs bitsandbytes, which is not installed here") from error
-    # bitsandbytes says at every product that it casts its input to float16, which is how it quantises.
-    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
     config = (
         BitsAndBytesConfig(load_in_8bit=True)
         if weights == "8bit"
