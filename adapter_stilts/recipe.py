@@ -110,6 +110,17 @@ class Evaluation(_Frozen):
     """Evaluate the first so many examples a language."""
 
 
+class MergeSettings(_Frozen):
+    """How ``combine = "merge:METHOD"`` merges."""
+
+    weights: tuple[float, ...] | None = None
+    """One an intermediate task, in their order; None weighs all alike, to a sum of 1."""
+    density: float = Field(default=0.5, gt=0, le=1)
+    """Share of a change's entries that ties, dare and magnitude_prune keep."""
+    rank: int | None = Field(default=None, ge=1)
+    """Of merged low-rank updates; None takes the sum of the ranks for linear, else the largest."""
+
+
 class Recipe(_Frozen):
     """A full account of what `train` computes."""
 
@@ -132,6 +143,10 @@ class Recipe(_Frozen):
     """Settings of a format, e.g. ``[formats.span_qa] max_length = 384``; see each module in `formats/`."""
     tuning: Mapping[str, Mapping[str, Scalar | tuple[Scalar, ...] | None]] = Field(default_factory=dict)
     """Settings of a mode, e.g. ``[tuning.lora] r = 8``; see each module in `model/tuning/`."""
+    combine: str = "continue"
+    """How intermediate tasks enter target training. ``continue``: each alone, as a cell of its own. ``merge:METHOD``:
+    all of them merged into one (`model/merge.py` lists the methods), from which training goes on."""
+    merge: MergeSettings = MergeSettings()
     options: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     """Choices of reading of a task, e.g. ``[options.udpos] words = "fused"``."""
 

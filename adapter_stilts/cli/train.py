@@ -14,6 +14,11 @@ import click
 )
 @click.option("--target", metavar="TASK[,TASK...]", help="Target task or tasks.")
 @click.option("--mode", metavar="MODE", help="What is trained: full, adapter, lora, dora, rslora or ia3.")
+@click.option(
+    "--combine",
+    metavar="HOW",
+    help="continue: each --inter on its own; merge:METHOD: all of them merged first, e.g. merge:ties.",
+)
 @click.option("--recipe", metavar="NAME|PATH", help="A shipped recipe or a TOML file.  [default: study]")
 @click.option("--base", metavar="ID|DIR", help="The encoder: a hub id or a folder.  [default: the recipe's]")
 @click.option("--precision", metavar="P", help="fp32 or bf16; 8bit or 4bit under a frozen encoder.")
@@ -49,6 +54,7 @@ def train(
     inter: tuple[str, ...],
     target: str | None,
     mode: str | None,
+    combine: str | None,
     recipe: str | None,
     base: str | None,
     precision: str | None,
@@ -86,6 +92,7 @@ def train(
         "intermediate.tasks": _cells(inter) if inter else None,
         "target.tasks": _names(target),
         "mode": mode,
+        "combine": combine,
         "base.id": base,
         "precision": precision,
         "seed": seed,

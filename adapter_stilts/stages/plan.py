@@ -18,7 +18,8 @@ from adapter_stilts.formats import format_names, get_format
 from adapter_stilts.formats.base import FormatSettings
 from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.model.bundle import bundle_digest, read_bundle
-from adapter_stilts.model.tuning import tuning_settings
+from adapter_stilts.model.merge import Merge, equal_weights
+from adapter_stilts.model.tuning import get_tuning, tuning_settings
 from adapter_stilts.recipe import Recipe, TrainingSettings, validated
 from adapter_stilts.stages.graph import Stage, in_order
 from adapter_stilts.tasks import all_tasks, get_task
@@ -125,8 +126,13 @@ class _Planner:
         targets = [self.target(name) for name in recipe.target.tasks]
         languages = self.languages(targets)
         cells = []
-        for inter_name, inter in inters.items():
-            parents = (self._train(inter, recipe.intermediate, ()),) if inter else ()
+        starts: dict[str, tuple[Stage, ...]] = {
+            name: (self._train(inter, recipe.intermediate, ()),) if inter else ()
+            for name, inter in inters.items()
+        }
+        if recipe.combine != "continue":
+            starts = self._combined(starts)
+        for inter_name, parents in starts.items():
             for target in targets:
                 trained = parents
                 if target.train_task is not None:
@@ -134,6 +140,29 @@ class _Planner:
                 stage = self.evaluate(target, languages[target.name], trained)
                 cells.append(Cell(inter_name, target.name, stage))
         return Plan(tuple(cells), tuple(self.notices))
+
+    def _combined(self, starts: Mapping[str, tuple[Stage, ...]]) -> dict[str, tuple[Stage, ...]]:
+        """All intermediate tasks as one start."""
+        kind, _, method = self.recipe.combine.partition(":")
+        if kind != "merge":
+            raise UnknownNameError("way to combine", kind, ("continue", "merge"), "As in merge:ties.")
+        parents = tuple(stage for stages in starts.values() for stage in stages)
+        names = [name for name, stages in starts.items() if stages]
+        if len(parents) < 2 or len(names) < len(starts):
+            raise UsageError(
+                f"--combine {self.recipe.combine} takes two or more intermediate tasks, e.g. --inter mnli --inter "
+                f"squad_v1; got {', '.join(starts)}"
+            )
+        settings = self.recipe.merge
+        weights = settings.weights or equal_weights(len(parents))
+        if len(weights) != len(parents):
+            raise UsageError(
+                f"merge.weights names {len(weights)} weights for {len(parents)} intermediate tasks"
+            )
+        how = Merge(method or "linear", weights, settings.density, settings.rank, self.recipe.seed)
+        get_tuning(self.recipe.mode).check_merge(how.method)
+        part = {"base": self.base.fingerprint, "mode": self.recipe.mode, "merge": how.settings()}
+        return {f"{how.method} of {', '.join(names)}": (Stage("compose", "+".join(names), part, parents),)}
 
     def _intermediate(self, name: str) -> Task | None:
         if name == NONE:

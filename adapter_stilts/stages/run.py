@@ -21,8 +21,10 @@ from adapter_stilts.formats.features import concatenate
 from adapter_stilts.io import write_json
 from adapter_stilts.model.backbone import ResolvedBase, load_encoder
 from adapter_stilts.model.bundle import BundleInfo, check_base, read_bundle, write_bundle
+from adapter_stilts.model.compose import merge_bundles
 from adapter_stilts.model.cpu_linear import linear_library, quicken
 from adapter_stilts.model.heads import Head
+from adapter_stilts.model.merge import Merge
 from adapter_stilts.model.task_model import TaskModel, states_of_layer
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.model.tuning.base import Tuning
@@ -99,7 +101,7 @@ class Context:
 def run_stage(stage: Stage, context: Context) -> Path:
     """Compute a stage and commit it; returns its directory. The caller holds the stage's lock."""
     began = time.perf_counter()
-    run = _run_train if stage.kind == "train" else _run_evaluate
+    run = {"train": _run_train, "compose": _run_compose, "evaluate": _run_evaluate}[stage.kind]
     try:
         return run(stage, context, began)
     finally:
@@ -202,6 +204,26 @@ def _dev_evaluation(stage: Stage, context: Context, task: Task, settings: Traini
         return score(task, examples, predictions).metrics
 
     return evaluate
+
+
+def _run_compose(stage: Stage, context: Context, began: float) -> Path:
+    """Several intermediate bundles as one, without training."""
+    bundles = [found / "bundle" for parent in stage.parents if (found := context.store.find(parent))]
+    directory = context.store.root / stage.name
+    if context.accelerator.is_main_process:
+        with context.store.commit(stage, _record(stage, context, began)) as aside:
+            out = aside / "bundle"
+            out.mkdir()
+            merge_bundles(
+                bundles,
+                Merge(**stage.part["merge"]),
+                out,
+                context.base,
+                context.encoder.tokenizer,
+                tuple(parent.key for parent in stage.parents),
+            )
+    context.accelerator.wait_for_everyone()
+    return directory
 
 
 def _run_evaluate(stage: Stage, context: Context, began: float) -> Path:
@@ -308,7 +330,9 @@ def _build(stage: Stage, context: Context, task: Task, dropout: float | None) ->
     if _quick_linears(stage, context):
         quicken(encoder)
     model = TaskModel(encoder, head, format, bf16=precision != "fp32")
-    if tuning is not None and stage.kind == "train":
+    # A merge has a shape of its own, which is gone on with.
+    composed = any(parent.kind == "compose" for parent in stage.parents)
+    if tuning is not None and stage.kind == "train" and not composed:
         tuning.attach(model, settings, int(stage.part["seed"]), stage.task)
     if tuning is not None and bundle is not None:
         tuning.load_modules(model, bundle, stage.task)
@@ -333,7 +357,7 @@ def _tuning_of(stage: Stage, context: Context, bundle: Path | None, info: Bundle
 
 def _quick_linears(stage: Stage, context: Context) -> bool:
     """Whether linear layers may use the processor's quicker library: it multiplies fp32 on CPUs only."""
-    return bool(context.accelerator.device.type == "cpu" and stage.part["precision"] == "fp32")
+    return bool(context.accelerator.device.type == "cpu" and stage.part.get("precision") == "fp32")
 
 
 def _record(stage: Stage, context: Context, began: float) -> dict[str, Any]:

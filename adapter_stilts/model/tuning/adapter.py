@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from adapter_stilts.errors import UsageError
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
 from adapter_stilts.model.weights import load_trained_state, trained_state
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from adapter_stilts.model.merge import Merge
     from adapter_stilts.model.task_model import TaskModel
 
 WHOLE = False
@@ -102,6 +105,20 @@ def load_modules(model: TaskModel, directory: Path, name: str = TRAINED) -> None
     from adapter_stilts.model.tuning.libraries import with_adapterhub
 
     with_adapterhub.load_modules(model, directory, name)
+
+
+def check_merge(method: str) -> None:
+    if method != "linear":
+        raise UsageError(
+            f"{method} is for changes of weights; bottleneck adapters and prefixes are modules of their own, which "
+            "only have a mean: linear"
+        )
+
+
+def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
+    from adapter_stilts.model.tuning.libraries import with_adapterhub
+
+    with_adapterhub.merge(bundles, how, out, base, with_head)
 
 
 def load(directory: Path, format_name: str) -> dict[str, Tensor]:

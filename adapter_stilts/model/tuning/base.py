@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from adapter_stilts.model.merge import Merge
     from adapter_stilts.model.task_model import TaskModel
 
 # Name of the modules a stage trains, where nobody gives another.
@@ -64,6 +66,21 @@ class Tuning(Protocol):
         Raises:
             BundleError: the files are for another encoder, damaged, or ask for what is never done; nothing is
                 loaded then.
+        """
+
+    def check_merge(self, method: str) -> None:
+        """Raises UsageError where this tuning has no such merge; says which it has."""
+
+    def merge(self, bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
+        """Write one bundle's library files from several of the same tuning and base.
+
+        Args:
+            base: the `ResolvedBase` they were trained on.
+            with_head: merge the heads as well, which are then of one shape; else the result has none.
+
+        Raises:
+            UsageError: the weights do not suit this tuning.
+            BundleError: the bundles differ in more than their numbers.
         """
 
     def load(self, directory: Path, format_name: str) -> dict[str, Tensor]:

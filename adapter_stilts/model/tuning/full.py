@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import UsageError
+from adapter_stilts.io import write_json
 from adapter_stilts.model import families
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
 from adapter_stilts.model.weights import load_trained_state, read_tensors, trained_state
@@ -15,6 +17,7 @@ from adapter_stilts.model.weights import load_trained_state, read_tensors, train
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from adapter_stilts.model.merge import Merge
     from adapter_stilts.model.task_model import TaskModel
 
 WHOLE = True
@@ -76,6 +79,43 @@ def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str,
 
 def load_modules(model: TaskModel, directory: Path, name: str = TRAINED) -> None:
     """Nothing: the encoder itself is loaded from the bundle."""
+
+
+def check_merge(method: str) -> None:
+    if method == "svd":
+        raise UsageError(
+            "svd is for low-rank updates; full models: linear, ties, dare_ties, dare_linear, magnitude_prune"
+        )
+
+
+def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
+    """Task arithmetic (Ilharco et al. 2023, arXiv 2212.04089): the base plus the merged changes of it."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    from adapter_stilts.model.backbone import load_encoder
+    from adapter_stilts.model.merge import merged
+
+    config = json.loads((bundles[0] / "config.json").read_text(encoding="utf-8"))
+    prefix = families.encoder_prefix(config["model_type"]) + "."
+    encoder = load_encoder(base.location, base.commit, None, False)
+    start = encoder.state_dict()
+    files: list[Any] = [safe_open(bundle / "model.safetensors", "pt") for bundle in bundles]
+    weights = {}
+    for name, tensor in start.items():
+        found = [file.get_tensor(prefix + name).float() for file in files]
+        weights[prefix + name] = tensor + merged([own - tensor for own in found], how, name)
+    if with_head:
+        for name in sorted(set(files[0].keys()) - set(weights)):
+            weights[name] = merged([file.get_tensor(name) for file in files], how.averaged(), name)
+    else:
+        config["architectures"] = [type(encoder).__name__]
+    write_json(out / "config.json", {**config, "dtype": "float32"})
+    save_file(
+        {name: tensor.contiguous() for name, tensor in weights.items()},
+        out / "model.safetensors",
+        metadata={"format": "pt"},
+    )
 
 
 def load(directory: Path, format_name: str) -> dict[str, Tensor]:

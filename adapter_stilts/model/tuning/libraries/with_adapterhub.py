@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from adapter_stilts.model.weights import fill, read_tensors
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from adapter_stilts.model.merge import Merge
     from adapter_stilts.model.task_model import TaskModel
 
 CONFIG = "adapter_config.json"
@@ -217,6 +218,36 @@ def _check_same(mine: Mapping[str, Any], theirs: Mapping[str, Any], directory: P
                 f"{directory}: was trained with {field} = {theirs[field]!r}, the recipe asks for {value!r}; "
                 "give both the same"
             )
+
+
+def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
+    """The weighted mean of adapters of one config. Raises UsageError, BundleError."""
+    from types import SimpleNamespace
+
+    from safetensors.torch import save_file
+
+    from adapter_stilts.model.merge import merged
+
+    if abs(sum(how.weights) - 1) > 1e-6:
+        raise UsageError(f"adapters are averaged: their weights should sum to 1, not {sum(how.weights):g}")
+    config = SimpleNamespace(**base.config)
+    read = [read_adapter_config(bundle / CONFIG, config) for bundle in bundles]
+    inputs = []
+    for bundle, (name, fields) in zip(bundles, read, strict=True):
+        _check_same(read[0][1], fields, bundle)
+        inputs.append(
+            {k.replace(f".{name}.", ".merged."): t for k, t in read_tensors(bundle / WEIGHTS).items()}
+        )
+        if inputs[-1].keys() != inputs[0].keys():
+            raise BundleError(f"{bundle / WEIGHTS}: other tensors than in {bundles[0]}")
+    mean = {key: merged([tensors[key] for tensors in inputs], how, key) for key in inputs[0]}
+    _save_tensors(save_file, mean, out / WEIGHTS)
+    write_json(out / CONFIG, {**read_config(bundles[0] / CONFIG), "name": "merged"})
+    if with_head:
+        heads = [read_tensors(bundle / HEAD_WEIGHTS) for bundle in bundles]
+        mean = {key: merged([head[key] for head in heads], how, key) for key in heads[0]}
+        _save_tensors(save_file, mean, out / HEAD_WEIGHTS)
+        write_json(out / HEAD_CONFIG, read_config(bundles[0] / HEAD_CONFIG))
 
 
 def load_head(directory: Path, format_name: str) -> dict[str, Tensor]:

@@ -8,13 +8,15 @@ speaks of the task class, head included (as ``modules_to_save``), so that
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from adapter_stilts.errors import BundleError, UsageError
+from adapter_stilts.io import write_json
 from adapter_stilts.model import families
+from adapter_stilts.model.merge import Merge, low_rank, low_rank_product, merged
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
 from adapter_stilts.model.tuning.libraries.frozen import read_config, refused, seeded, train_only
 from adapter_stilts.model.weights import fill, load_trained_state, read_tensors, trained_state
@@ -130,6 +132,40 @@ class PeftTuning:
             self._check_same(encoder.peft_config[name], arguments, directory)
         fill(_tensors(encoder, name), found, path)
 
+    def check_merge(self, method: str) -> None:
+        if self.own.get("use_dora"):
+            raise UsageError(
+                "DoRA's updates depend on the weights they are applied to, so that their sum means nothing; "
+                "merge LoRA or rsLoRA, or continue"
+            )
+        if self.peft_type == "IA3" and method == "svd":
+            raise UsageError(
+                "svd is for low-rank updates; IA3: linear, ties, dare_ties, dare_linear, magnitude_prune"
+            )
+
+    def merge(self, bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
+        from safetensors.torch import save_file
+
+        configs = [self._read_config(bundle) for bundle in bundles]
+        files = [read_tensors(bundle / WEIGHTS) for bundle in bundles]
+        modules = [{k: t for k, t in file.items() if _is_module(k)} for file in files]
+        raw = read_config(bundles[0] / CONFIG)
+        if self.peft_type == "IA3":
+            weights = _merged_factors(modules, configs, how, bundles)
+        else:
+            weights, rank = _merged_updates(modules, [_scale(c) for c in configs], how, bundles)
+            raw |= {"r": rank, "lora_alpha": rank**0.5 if self.own["use_rslora"] else rank}
+        raw["target_modules"] = sorted({target for c in configs for target in c["target_modules"]})
+        if with_head:
+            heads = [{k: t for k, t in file.items() if not _is_module(k)} for file in files]
+            weights |= {k: merged([head[k] for head in heads], how.averaged(), k) for k in heads[0]}
+        else:
+            raw |= {"modules_to_save": None, "task_type": None, "exclude_modules": _heads(raw)}
+        write_json(out / CONFIG, raw)
+        save_file(
+            {key: tensor.contiguous() for key, tensor in weights.items()}, out / WEIGHTS, {"format": "pt"}
+        )
+
     def load(self, directory: Path, format_name: str) -> dict[str, Tensor]:
         path = directory / WEIGHTS
         weights = {key.removeprefix(_ROOT): tensor for key, tensor in read_tensors(path).items()}
@@ -203,6 +239,69 @@ def _keep_scales(encoder: nn.Module) -> None:
         for module in encoder.modules():
             if type(module) is bitsandbytes.nn.Linear8bitLt:
                 module.__class__ = Linear8bit
+
+
+def _is_module(key: str) -> bool:
+    return any(mark in key for mark in (".lora_", ".ia3_l"))
+
+
+def _scale(config: Mapping[str, Any]) -> float:
+    """What a low-rank product is multiplied by."""
+    rank, alpha = config.get("r", 8), config.get("lora_alpha", 8)
+    return float(alpha / rank**0.5 if config.get("use_rslora") else alpha / rank)
+
+
+def _heads(raw: Mapping[str, Any]) -> list[str] | None:
+    """Layers of a task class that are no part of the modules, head or not."""
+    known = ["classifier.dense", "pooler.dense"]
+    return [layer for layer in known if _fits(layer, raw["target_modules"])] or None
+
+
+def _merged_updates(
+    modules: Sequence[Mapping[str, Tensor]], scales: Sequence[float], how: Merge, bundles: Sequence[Path]
+) -> tuple[dict[str, Tensor], int]:
+    """Low-rank updates of every layer as one, all of one rank; a layer that an input leaves alone counts as zero."""
+    import torch
+
+    layers = sorted({key.partition(".lora_")[0] for tensors in modules for key in tensors})
+    ranks = [max(t.shape[0] for k, t in tensors.items() if ".lora_A." in k) for tensors in modules]
+    rank = how.rank or (sum(ranks) if how.method == "linear" else max(ranks))
+    weights: dict[str, Tensor] = {}
+    for layer in layers:
+        names = (f"{layer}.lora_A.weight", f"{layer}.lora_B.weight")
+        shape = next((t[names[1]].shape[0], t[names[0]].shape[1]) for t in modules if names[0] in t)
+        factors = []
+        for tensors, scale, own, bundle in zip(modules, scales, ranks, bundles, strict=True):
+            first = tensors.get(names[0], torch.zeros(own, shape[1]))
+            second = tensors.get(names[1], torch.zeros(shape[0], own))
+            if (second.shape[0], first.shape[1]) != shape or second.shape[1] != first.shape[0]:
+                raise BundleError(f"{bundle / WEIGHTS}: {layer} is of another shape than in {bundles[0]}")
+            factors.append((first.float(), scale * second.float()))
+        if how.method in ("linear", "svd"):
+            first = torch.cat([first for first, _ in factors])
+            second = torch.cat(
+                [w * second for w, (_, second) in zip(how.weights, factors, strict=True)], dim=1
+            )
+            if how.method == "svd":
+                first, second = low_rank_product(first, second, rank)
+        else:
+            change = merged([second @ first for first, second in factors], how, layer)
+            first, second = low_rank(change, rank)
+        weights |= dict(zip(names, (first, second), strict=True))
+    return weights, rank
+
+
+def _merged_factors(
+    modules: Sequence[Mapping[str, Tensor]],
+    configs: Sequence[Mapping[str, Any]],
+    how: Merge,
+    bundles: Sequence[Path],
+) -> dict[str, Tensor]:
+    """IA3's factors as one: 1 plus the merged differences from 1."""
+    for bundle, tensors, config in zip(bundles, modules, configs, strict=True):
+        if tensors.keys() != modules[0].keys() or config != configs[0]:
+            raise BundleError(f"{bundle}: scales other layers than {bundles[0]}")
+    return {key: 1 + merged([tensors[key] - 1 for tensors in modules], how, key) for key in modules[0]}
 
 
 def _parameters(encoder: nn.Module, name: str) -> dict[str, nn.Parameter]:
