@@ -144,8 +144,10 @@ class Recipe(_Frozen):
     tuning: Mapping[str, Mapping[str, Scalar | tuple[Scalar, ...] | None]] = Field(default_factory=dict)
     """Settings of a mode, e.g. ``[tuning.lora] r = 8``; see each module in `model/tuning/`."""
     combine: str = "continue"
-    """How intermediate tasks enter target training. ``continue``: each alone, as a cell of its own. ``merge:METHOD``:
-    all of them merged into one (`model/merge.py` lists the methods), from which training goes on."""
+    """How intermediate tasks enter target training. ``continue``: each alone, as a cell of its own, whose weights
+    training goes on with. All of them together: ``stack`` (frozen, with new modules on top), ``fuse`` (frozen, with a
+    learned mixture of them: AdapterFusion, or a weight an update and layer), ``merge:METHOD`` (merged into one, from
+    which training goes on; `model/merge.py` lists the methods)."""
     merge: MergeSettings = MergeSettings()
     options: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     """Choices of reading of a task, e.g. ``[options.udpos] words = "fused"``."""

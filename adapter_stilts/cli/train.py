@@ -17,7 +17,7 @@ import click
 @click.option(
     "--combine",
     metavar="HOW",
-    help="continue: each --inter on its own; merge:METHOD: all of them merged first, e.g. merge:ties.",
+    help="continue: each --inter on its own; stack, fuse or merge:METHOD (e.g. merge:ties): all of them together.",
 )
 @click.option("--recipe", metavar="NAME|PATH", help="A shipped recipe or a TOML file.  [default: study]")
 @click.option("--base", metavar="ID|DIR", help="The encoder: a hub id or a folder.  [default: the recipe's]")

@@ -61,7 +61,7 @@ def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any) -> None:
         tokenizer.save_pretrained(directory)
     write_json(directory / "bundle.json", info.model_dump())
     write_text(directory / "README.md", model_card(info))
-    names = sorted(path.name for path in directory.iterdir() if path.name != DIGESTS)
+    names = sorted(_present(directory))
     write_text(directory / DIGESTS, "".join(f"{sha256_file(directory / name)}  {name}\n" for name in names))
 
 
@@ -115,10 +115,11 @@ def _verify(directory: Path) -> None:
     listed = {}
     for number, line in enumerate(listing.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         digest, separator, name = line.partition("  ")
-        if not separator or "/" in name or name.startswith("."):
+        parts = name.split("/")
+        if not separator or len(parts) > 2 or any(not part or part.startswith(".") for part in parts):
             raise BundleError(f"{listing}:{number}: not 'DIGEST  NAME' with a plain name: {line!r}")
         listed[name] = digest
-    present = {path.name for path in directory.iterdir()} - {DIGESTS}
+    present = _present(directory)
     for name in sorted(present):
         if name.endswith(_PICKLES):
             raise BundleError(f"{directory / name}: a pickle, which is never read")
@@ -129,6 +130,15 @@ def _verify(directory: Path) -> None:
             raise BundleError(f"{directory}: {name} is listed in {DIGESTS} but missing")
         if sha256_file(directory / name) != digest:
             raise BundleError(f"{directory / name}: its digest differs from {DIGESTS}: damaged or changed")
+
+
+def _present(directory: Path) -> set[str]:
+    """Every file but the listing, by its name inside the bundle; links and folders within folders as they are."""
+    found = set()
+    for path in directory.iterdir():
+        inner = list(path.iterdir()) if path.is_dir() and not path.is_symlink() else []
+        found |= {f"{path.name}/{entry.name}" for entry in inner} or {path.name}
+    return found - {DIGESTS}
 
 
 def model_card(info: BundleInfo) -> str:

@@ -132,11 +132,17 @@ class _Planner:
         }
         if recipe.combine != "continue":
             starts = self._combined(starts)
+        together = recipe.combine if recipe.combine in ("stack", "fuse") else None
         for inter_name, parents in starts.items():
             for target in targets:
                 trained = parents
                 if target.train_task is not None:
-                    trained = (self._train(self._train_task(target), recipe.target, parents),)
+                    trained = (self._train(self._train_task(target), recipe.target, parents, together),)
+                elif together:
+                    raise UsageError(
+                        f"--combine {together} is trained on the target, and {target.name!r} trains nothing: "
+                        "--combine merge:linear needs no training"
+                    )
                 stage = self.evaluate(target, languages[target.name], trained)
                 cells.append(Cell(inter_name, target.name, stage))
         return Plan(tuple(cells), tuple(self.notices))
@@ -144,15 +150,24 @@ class _Planner:
     def _combined(self, starts: Mapping[str, tuple[Stage, ...]]) -> dict[str, tuple[Stage, ...]]:
         """All intermediate tasks as one start."""
         kind, _, method = self.recipe.combine.partition(":")
-        if kind != "merge":
-            raise UnknownNameError("way to combine", kind, ("continue", "merge"), "As in merge:ties.")
+        if kind not in ("stack", "fuse", "merge") or (method and kind != "merge"):
+            raise UnknownNameError(
+                "way to combine",
+                self.recipe.combine,
+                ("continue", "stack", "fuse", "merge"),
+                "As in merge:ties.",
+            )
         parents = tuple(stage for stages in starts.values() for stage in stages)
         names = [name for name, stages in starts.items() if stages]
-        if len(parents) < 2 or len(names) < len(starts):
+        least = 1 if kind == "stack" else 2
+        if len(parents) < least or len(names) < len(starts):
             raise UsageError(
-                f"--combine {self.recipe.combine} takes two or more intermediate tasks, e.g. --inter mnli --inter "
+                f"--combine {self.recipe.combine} takes {least} or more intermediate tasks, e.g. --inter mnli --inter "
                 f"squad_v1; got {', '.join(starts)}"
             )
+        if kind != "merge":
+            get_tuning(self.recipe.mode).check_combine(kind)
+            return {f"{kind} of {', '.join(names)}": parents}
         settings = self.recipe.merge
         weights = settings.weights or equal_weights(len(parents))
         if len(weights) != len(parents):
@@ -228,7 +243,9 @@ class _Planner:
             )
         return found
 
-    def _train(self, task: Task, settings: TrainingSettings, parents: tuple[Stage, ...]) -> Stage:
+    def _train(
+        self, task: Task, settings: TrainingSettings, parents: tuple[Stage, ...], combine: str | None = None
+    ) -> Stage:
         options = dict(self.recipe.options.get(task.name, {}))
         has_dev = "en" in self.source.languages(task, "dev")
         if not has_dev:
@@ -242,6 +259,7 @@ class _Planner:
             **self._common(task, options),
             "mode": self.recipe.mode,
             **({"tuning": self._tuning} if self._tuning else {}),
+            **({"combine": combine} if combine else {}),
             "optimizer": self.recipe.optimizer,
             "gradient_checkpointing": self.recipe.gradient_checkpointing,
             "seed": self.recipe.seed,

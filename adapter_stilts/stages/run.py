@@ -79,9 +79,13 @@ class Context:
             return self.bundles[stage.part["bundle"]]
         if not stage.parents:
             return None
-        found = self.store.find(stage.parents[0])
+        return self.bundle_at(stage.parents[0])
+
+    def bundle_at(self, stage: Stage) -> Path:
+        """The bundle of a finished stage."""
+        found = self.store.find(stage)
         if found is None:
-            raise AdapterStiltsError(f"{stage.name} needs {stage.parents[0].name}, which is not in the store")
+            raise AdapterStiltsError(f"{stage.name} is needed, and is not in the store")
         return found / "bundle"
 
     def split(self, stage: Stage, task: Task, split: Split, language: str, limit: int | None) -> SplitData:
@@ -160,7 +164,7 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
             labels=task.labels,
             settings={
                 name: part[name]
-                for name in ("training", "format", "options", "precision", "seed", "tuning")
+                for name in ("training", "format", "options", "precision", "seed", "tuning", "combine")
                 if name in part
             },
             parents=tuple(parent.key for parent in stage.parents),
@@ -208,7 +212,7 @@ def _dev_evaluation(stage: Stage, context: Context, task: Task, settings: Traini
 
 def _run_compose(stage: Stage, context: Context, began: float) -> Path:
     """Several intermediate bundles as one, without training."""
-    bundles = [found / "bundle" for parent in stage.parents if (found := context.store.find(parent))]
+    bundles = [context.bundle_at(parent) for parent in stage.parents]
     directory = context.store.root / stage.name
     if context.accelerator.is_main_process:
         with context.store.commit(stage, _record(stage, context, began)) as aside:
@@ -332,11 +336,23 @@ def _build(stage: Stage, context: Context, task: Task, dropout: float | None) ->
     model = TaskModel(encoder, head, format, bf16=precision != "fp32")
     # A merge has a shape of its own, which is gone on with.
     composed = any(parent.kind == "compose" for parent in stage.parents)
-    if tuning is not None and stage.kind == "train" and not composed:
-        tuning.attach(model, settings, int(stage.part["seed"]), stage.task)
-    if tuning is not None and bundle is not None:
-        tuning.load_modules(model, bundle, stage.task)
+    if tuning is not None and stage.kind == "train" and not composed and "combine" not in stage.part:
+        tuning.attach(model, settings, int(stage.part["seed"]), _module_name(stage.task))
+    if tuning is not None and "combine" in stage.part:
+        bundles = {_module_name(parent.task): context.bundle_at(parent) for parent in stage.parents}
+        for directory in bundles.values():
+            _tuning_of(stage, context, directory, read_bundle(directory))
+        name = _module_name(stage.task)
+        name += "_target" if name in bundles else ""
+        tuning.combine(model, stage.part["combine"], bundles, settings, int(stage.part["seed"]), name)
+    elif tuning is not None and bundle is not None:
+        tuning.load_modules(model, bundle, _module_name(stage.task))
     return model
+
+
+def _module_name(task: str) -> str:
+    """A stage's task as the name of its modules: both libraries take neither dots nor signs."""
+    return "".join(letter if letter.isalnum() else "_" for letter in task)
 
 
 def _tuning_of(stage: Stage, context: Context, bundle: Path | None, info: BundleInfo | None) -> Tuning | None:

@@ -69,8 +69,8 @@ def test_compose_and_evaluate(cli: Cli, tiny: Tiny, tiny_data: Path, tmp_path: P
 REFUSED = {
     "method": (["merge:tise"], "unknown merge method 'tise'; did you mean 'ties'?"),
     "way": (["fuze"], "unknown way to combine 'fuze'"),
-    "one": (["merge:ties", "--inter", "snli"], "takes two or more intermediate tasks"),
-    "none": (["merge:ties", "--inter", "snli", "--inter", "none"], "takes two or more intermediate tasks"),
+    "one": (["merge:ties", "--inter", "snli"], "takes 2 or more intermediate tasks"),
+    "none": (["merge:ties", "--inter", "snli", "--inter", "none"], "takes 2 or more intermediate tasks"),
     "mode": (
         ["merge:ties", "--mode", "adapter", "--inter", "snli", "--inter", "hellaswag"],
         "which only have a mean: linear",
@@ -91,3 +91,48 @@ def test_refused_before_anything_runs(
     assert (ran.code, ran.out) == (2, "")
     assert message in ran.err
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("mode", "how"),
+    [("adapter", "stack"), ("adapter", "fuse"), ("lora", "stack"), ("lora", "fuse"), ("rslora", "stack")],
+)
+def test_intermediates_together_under_a_target(
+    cli: Cli, tiny: Tiny, tmp_path: Path, mode: str, how: str, tiny_data: Path
+) -> None:
+    arguments = tiny(
+        "--inter", "hellaswag", "--inter", "squad_v1", "--target", "xquad", "--mode", mode, "--combine", how,
+    )  # fmt: skip
+    ran = cli(*arguments)
+    assert ran.code == 0, ran.err
+    assert [stage["kind"] for stage in ran.json["stages"]] == ["train", "train", "train", "evaluate"]
+    assert set(cli(*arguments).statuses()) == {"cached"}
+    found = Path(ran.json["stages"][2]["dir"]) / "bundle"
+    info = json.loads((found / "bundle.json").read_text())
+    assert info["settings"]["combine"] == how
+    assert info["parents"] == [stage["key"] for stage in ran.json["stages"][:2]]
+    more = ("--data", tiny_data, "--store", tmp_path / "store", "--device", "cpu", "--json")
+    evaluated = cli("evaluate", found, "--target", "xquad", *more)
+    assert evaluated.code == 0, evaluated.err
+    assert evaluated.json["results"] == ran.json["results"]
+
+
+TOGETHER = {
+    "full": (["--mode", "full", "--combine", "stack"], "full models have none: continue or merge"),
+    "dora": (
+        ["--mode", "dora", "--combine", "fuse"],
+        "DoRA's updates do not add; low-rank updates do (lora, rslora)",
+    ),
+    "ia3": (["--mode", "ia3", "--combine", "stack"], "Here: continue or merge"),
+    "nothing to train": (
+        ["--mode", "lora", "--combine", "fuse", "--target", "tatoeba"],
+        "'tatoeba' trains nothing: --combine merge:linear needs no training",
+    ),
+}
+
+
+@pytest.mark.parametrize(("more", "message"), TOGETHER.values(), ids=TOGETHER)
+def test_what_cannot_stand_together(cli: Cli, tiny: Tiny, more: list[str], message: str) -> None:
+    ran = cli(*tiny("--target", "xquad", "--inter", "snli", "--inter", "hellaswag", *more))
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -105,6 +105,20 @@ def load_modules(model: TaskModel, directory: Path, name: str = TRAINED) -> None
     from adapter_stilts.model.tuning.libraries import with_adapterhub
 
     with_adapterhub.load_modules(model, directory, name)
+
+
+def check_combine(how: str) -> None:
+    """Both exist; fusing prefixes is refused where their bundles are met."""
+
+
+def combine(
+    model: TaskModel, how: str, bundles: Mapping[str, Path], settings: Any, seed: int, name: str = TRAINED
+) -> None:
+    from adapter_stilts.model.tuning.libraries import with_adapterhub
+
+    if how == "fuse" and settings.architecture == "prefix":
+        raise UsageError("AdapterFusion weighs bottlenecks; prefixes have none: --combine stack or continue")
+    with_adapterhub.combine(model, how, bundles, settings.config(), seed, name)
 
 
 def check_merge(method: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -66,6 +66,28 @@ class Tuning(Protocol):
         Raises:
             BundleError: the files are for another encoder, damaged, or ask for what is never done; nothing is
                 loaded then.
+        """
+
+    def check_combine(self, how: str) -> None:
+        """Raises UsageError where modules of this tuning cannot be combined so (``stack``, ``fuse``) in training."""
+
+    def combine(
+        self,
+        model: TaskModel,
+        how: str,
+        bundles: Mapping[str, Path],
+        settings: Any,
+        seed: int,
+        name: str = TRAINED,
+    ) -> None:
+        """Load several bundles' modules under names of their own, frozen, and add what is trained with them.
+
+        Args:
+            how: ``stack`` (new modules on top of all of them) or ``fuse`` (what weighs them against one another).
+            settings, seed, name: of what is trained, as in `attach`.
+
+        Raises:
+            BundleError: as in `load_modules`.
         """
 
     def check_merge(self, method: str) -> None:

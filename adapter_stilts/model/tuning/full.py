@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +79,18 @@ def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str,
 
 def load_modules(model: TaskModel, directory: Path, name: str = TRAINED) -> None:
     """Nothing: the encoder itself is loaded from the bundle."""
+
+
+def check_combine(how: str) -> None:
+    raise UsageError(
+        f"--combine {how} puts modules on top of one another or side by side; full models have none: continue or merge"
+    )
+
+
+def combine(
+    model: TaskModel, how: str, bundles: Mapping[str, Path], settings: Any, seed: int, name: str = TRAINED
+) -> None:
+    check_combine(how)
 
 
 def check_merge(method: str) -> None:

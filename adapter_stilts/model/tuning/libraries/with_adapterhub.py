@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter.safetensors"
+SETUP = "adapter_setup.json"
+FUSION_CONFIG = "adapter_fusion_config.json"
+FUSION_WEIGHTS = "model_adapter_fusion.safetensors"
 HEAD_CONFIG = "head_config.json"
 HEAD_WEIGHTS = "model_head.safetensors"
 
@@ -148,43 +151,159 @@ def _kept_name(key: str) -> str:
     return _THROUGH_A_LAYER.sub("prefix_tuning.", key)
 
 
-def trained_name(encoder: Any) -> str:
-    """The adapter that is trained."""
-    names = list(encoder.adapters_config.adapters)
-    trained = [n for n in names if all(p.requires_grad for p in parameters(encoder, n).values())]
-    assert len(trained) == 1, trained
-    return str(trained[0])
-
-
 def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
-    """Adapter and head, each as a config and a safetensors file."""
-    from adapters import AdapterConfig
-    from adapters.configuration import build_full_config
-    from safetensors.torch import save_file
+    """What is active and the head: one adapter at the root, or a composition in folders of its own parts.
+
+    A composition is in the layout of AdapterHub's `save_adapter_setup`, which ``load_adapter_setup(DIR,
+    set_active=True, use_safetensors=True)`` reads.
+    """
+    from adapters import __version__
+    from adapters.composition import Fuse
 
     encoder: Any = model.encoder
-    name, model_type = trained_name(encoder), encoder.config.model_type
-    prefix = families.encoder_prefix(model_type)
-    task_class = families.task_class(encoder.config, format_name)
-    about = {"model_name": encoder.config.name_or_path, "model_class": task_class}
-    config: AdapterConfig = encoder.adapters_config.get(name)
-    write_json(directory / CONFIG, build_full_config(config, encoder.config, name=name, **about))
-    _save_tensors(
-        save_file, {f"{prefix}.{k}": t for k, t in tensors(encoder, name).items()}, directory / WEIGHTS
-    )
+    setup = encoder.active_adapters
+    names = setup.flatten()
+    if len(names) == 1:
+        _save_adapter(encoder, next(iter(names)), directory, format_name)
+    else:
+        for name in sorted(names):
+            (directory / name).mkdir()
+            _save_adapter(encoder, name, directory / name, format_name)
+        if isinstance(setup, Fuse):
+            (directory / setup.name).mkdir()
+            _save_fusion(encoder, setup.name, directory / setup.name, format_name)
+        head = model.head is not None
+        about = {
+            "adapter_setup": setup.to_dict(),
+            "head_setup": head or None,
+            "version": f"adapters.{__version__}",
+        }
+        write_json(directory / SETUP, about)
     if model.head is not None:
-        head = families.head_to_task_class(model_type, format_name, model.head.state_dict())
-        values = build_full_config(None, encoder.config, name=None, **about)
-        if labels:
-            values |= {
-                "label2id": {label: row for row, label in enumerate(labels)},
-                "num_labels": len(labels),
-            }
-        write_json(directory / HEAD_CONFIG, values)
-        _save_tensors(save_file, head, directory / HEAD_WEIGHTS)
+        _save_head(encoder, model.head, directory, format_name, labels)
 
 
-def _save_tensors(save_file: Any, named: Mapping[str, Tensor], path: Path) -> None:
+def _about(encoder: Any, format_name: str) -> dict[str, str]:
+    task_class = families.task_class(encoder.config, format_name)
+    return {"model_name": encoder.config.name_or_path, "model_class": task_class}
+
+
+def _save_adapter(encoder: Any, name: str, directory: Path, format_name: str) -> None:
+    from adapters.configuration import build_full_config
+
+    prefix = families.encoder_prefix(encoder.config.model_type)
+    config = encoder.adapters_config.get(name)
+    write_json(
+        directory / CONFIG,
+        build_full_config(config, encoder.config, name=name, **_about(encoder, format_name)),
+    )
+    _save_tensors({f"{prefix}.{k}": t for k, t in tensors(encoder, name).items()}, directory / WEIGHTS)
+
+
+def _save_fusion(encoder: Any, name: str, directory: Path, format_name: str) -> None:
+    from adapters.configuration import build_full_config
+
+    prefix = families.encoder_prefix(encoder.config.model_type)
+    config, names = encoder.adapters_config.get_fusion(name)
+    about = {**_about(encoder, format_name), "adapter_names": names}
+    write_json(directory / FUSION_CONFIG, build_full_config(config, encoder.config, name=name, **about))
+    _save_tensors(
+        {f"{prefix}.{k}": p.detach() for k, p in fusion_parameters(encoder, name).items()},
+        directory / FUSION_WEIGHTS,
+    )
+
+
+def _save_head(encoder: Any, head: Any, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
+    from adapters.configuration import build_full_config
+
+    values = build_full_config(None, encoder.config, name=None, **_about(encoder, format_name))
+    if labels:
+        values |= {"label2id": {label: row for row, label in enumerate(labels)}, "num_labels": len(labels)}
+    write_json(directory / HEAD_CONFIG, values)
+    named = families.head_to_task_class(encoder.config.model_type, format_name, head.state_dict())
+    _save_tensors(named, directory / HEAD_WEIGHTS)
+
+
+def fusion_parameters(encoder: nn.Module, name: str) -> dict[str, nn.Parameter]:
+    """The parameters of one AdapterFusion."""
+    mark = f".adapter_fusion_layer.{name}."
+    return {key: parameter for key, parameter in encoder.named_parameters() if mark in key}
+
+
+def combine(
+    model: TaskModel,
+    how: str,
+    bundles: Mapping[str, Path],
+    config: Mapping[str, Any],
+    seed: int,
+    name: str,
+) -> None:
+    """Frozen adapters from bundles, with a new adapter on top (``stack``) or an AdapterFusion over them (``fuse``).
+
+    The fusion is Pfeiffer et al.'s (2021, https://arxiv.org/abs/2005.00247), without the pull of its value matrices
+    towards the identity, where they begin.
+    """
+    from adapters.composition import Stack
+
+    encoder: Any = model.encoder
+    for own, directory in bundles.items():
+        load_modules(model, directory, own)
+    if how == "stack":
+        add(model, config, seed, name)
+        activate(encoder, Stack(*bundles, name))
+    else:
+        _add_fusion(model, list(bundles), seed)
+
+
+def _add_fusion(model: TaskModel, names: list[str], seed: int) -> None:
+    from adapters import ADAPTERFUSION_CONFIG_MAP
+    from adapters.composition import Fuse
+
+    encoder: Any = model.encoder
+    setup = Fuse(*names)
+    config = ADAPTERFUSION_CONFIG_MAP["dynamic"].replace(regularization=False)
+    with seeded(seed):
+        encoder.add_adapter_fusion(setup, config=config)
+    activate(encoder, setup)
+    train_only(model, fusion_parameters(encoder, setup.name))
+
+
+def _single(child: Any) -> Any:
+    """The name of a composition's child, where it is a single adapter."""
+    inner = child.get("children") if isinstance(child, dict) and child.get("type") == "single" else None
+    return inner[0] if isinstance(inner, list) and len(inner) == 1 else child
+
+
+def _load_setup(model: TaskModel, directory: Path) -> None:
+    """A composition as `save` writes it. Raises BundleError."""
+    from adapters.composition import Stack
+
+    encoder: Any = model.encoder
+    path = directory / SETUP
+    setup = read_config(path).get("adapter_setup")
+    setup = setup if isinstance(setup, dict) else {}
+    kind, children = setup.get("type"), setup.get("children")
+    names = [_single(child) for child in (children if isinstance(children, list) else [])]
+    plain = all(isinstance(name, str) and re.fullmatch(r"[\w-]+", name) for name in names)
+    if kind not in ("Stack", "Fuse") or not plain or len(set(names)) < 2:
+        raise BundleError(f"{path}: should hold a Stack or a Fuse of two or more plain names; got {setup!r}")
+    for name in names:
+        load_modules(model, directory / name, name)
+    if kind == "Stack":
+        activate(encoder, Stack(*names))
+        return
+    with refused(path):
+        _add_fusion(model, names, 0)
+    fusion = ",".join(names)
+    prefix = f"{families.encoder_prefix(encoder.config.model_type)}."
+    weights = directory / fusion / FUSION_WEIGHTS
+    found = {key.removeprefix(prefix): tensor for key, tensor in read_tensors(weights).items()}
+    fill(dict(fusion_parameters(encoder, fusion)), found, weights)
+
+
+def _save_tensors(named: Mapping[str, Tensor], path: Path) -> None:
+    from safetensors.torch import save_file
+
     kept = {key: tensor.detach().cpu().contiguous() for key, tensor in named.items()}
     save_file(kept, path, metadata={"format": "pt"})
 
@@ -192,6 +311,9 @@ def _save_tensors(save_file: Any, named: Mapping[str, Tensor], path: Path) -> No
 def load_modules(model: TaskModel, directory: Path, name: str) -> None:
     """Fill the named adapter from a folder, adding it where there is none. Raises BundleError."""
     encoder: Any = model.encoder
+    if (directory / SETUP).exists():
+        _load_setup(model, directory)
+        return
     path = directory / CONFIG
     theirs, config = read_adapter_config(path, encoder.config)
     found = {}
@@ -224,8 +346,6 @@ def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: 
     """The weighted mean of adapters of one config. Raises UsageError, BundleError."""
     from types import SimpleNamespace
 
-    from safetensors.torch import save_file
-
     from adapter_stilts.model.merge import merged
 
     if abs(sum(how.weights) - 1) > 1e-6:
@@ -241,12 +361,12 @@ def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: 
         if inputs[-1].keys() != inputs[0].keys():
             raise BundleError(f"{bundle / WEIGHTS}: other tensors than in {bundles[0]}")
     mean = {key: merged([tensors[key] for tensors in inputs], how, key) for key in inputs[0]}
-    _save_tensors(save_file, mean, out / WEIGHTS)
+    _save_tensors(mean, out / WEIGHTS)
     write_json(out / CONFIG, {**read_config(bundles[0] / CONFIG), "name": "merged"})
     if with_head:
         heads = [read_tensors(bundle / HEAD_WEIGHTS) for bundle in bundles]
         mean = {key: merged([head[key] for head in heads], how, key) for key in heads[0]}
-        _save_tensors(save_file, mean, out / HEAD_WEIGHTS)
+        _save_tensors(mean, out / HEAD_WEIGHTS)
         write_json(out / HEAD_CONFIG, read_config(bundles[0] / HEAD_CONFIG))
 
 

@@ -8,6 +8,7 @@ speaks of the task class, head included (as ``modules_to_save``), so that
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,9 @@ class PeftTuning:
         if arguments.get("use_dora"):
             _keep_scales(encoder)
         config = self._config_class()(**arguments)
-        with seeded(seed):
+        with seeded(seed), warnings.catch_warnings():
+            # Several named modules on one encoder are meant.
+            warnings.filterwarnings("ignore", "Already found a `peft_config` attribute")
             inject_adapter_in_model(config, encoder, name)
         train_only(model, _parameters(encoder, name))
 
@@ -96,10 +99,16 @@ class PeftTuning:
         from safetensors.torch import save_file
 
         encoder: Any = model.encoder
-        name = _trained_name(encoder)
+        names = _active(encoder)
         model_type = encoder.config.model_type
         prefix = families.encoder_prefix(model_type)
-        weights = {f"{prefix}.{key}": tensor for key, tensor in _tensors(encoder, name).items()}
+        config = dataclasses.replace(encoder.peft_config[names[-1]])
+        found = _tensors(encoder, names[0])
+        if len(names) > 1:
+            found, config.r = _collapsed(encoder, names)
+            config.lora_alpha = config.r**0.5 if config.use_rslora else config.r
+            config.target_modules = {t for n in names for t in encoder.peft_config[n].target_modules}
+        weights = {f"{prefix}.{key}": tensor for key, tensor in found.items()}
         head: dict[str, Tensor] = {}
         if model.head is not None:
             head = families.head_to_task_class(model_type, format_name, model.head.state_dict())
@@ -109,7 +118,6 @@ class PeftTuning:
             metadata={"format": "pt"},
         )
         layers = sorted({key.rpartition(".")[0] for key in head})
-        config = dataclasses.replace(encoder.peft_config[name])
         config.base_model_name_or_path = encoder.config.name_or_path
         config.task_type = TASK_TYPES.get(format_name)
         config.inference_mode = True
@@ -131,6 +139,35 @@ class PeftTuning:
         else:
             self._check_same(encoder.peft_config[name], arguments, directory)
         fill(_tensors(encoder, name), found, path)
+
+    def check_combine(self, how: str) -> None:
+        if self.peft_type == "IA3" or self.own.get("use_dora"):
+            kind = "IA3's factors" if self.peft_type == "IA3" else "DoRA's updates"
+            raise UsageError(
+                f"--combine {how}: {kind} do not add; low-rank updates do (lora, rslora). Here: continue"
+                + (" or merge" if self.peft_type == "IA3" else "")
+            )
+
+    def combine(
+        self,
+        model: TaskModel,
+        how: str,
+        bundles: Mapping[str, Path],
+        settings: Any,
+        seed: int,
+        name: str = TRAINED,
+    ) -> None:
+        self.check_combine(how)
+        encoder: Any = model.encoder
+        for own, directory in bundles.items():
+            self.load_modules(model, directory, own)
+        if how == "stack":
+            self.attach(model, settings, seed, name)
+            _activate(encoder, [*bundles, name])
+            train_only(model, _parameters(encoder, name))
+        else:
+            _activate(encoder, list(bundles))
+            train_only(model, _add_mixture(encoder, list(bundles)))
 
     def check_merge(self, method: str) -> None:
         if self.own.get("use_dora"):
@@ -325,13 +362,61 @@ def _tensors(encoder: nn.Module, name: str) -> dict[str, Tensor]:
     return tensors
 
 
-def _trained_name(encoder: Any) -> str:
-    trained = [
-        name for name in encoder.peft_config
-        if all(parameter.requires_grad for parameter in _parameters(encoder, name).values())
-    ]  # fmt: skip
-    assert len(trained) == 1, trained
-    return str(trained[0])
+def _low_rank_layers(encoder: nn.Module) -> dict[str, Any]:
+    return {name: module for name, module in encoder.named_modules() if hasattr(module, "lora_A")}
+
+
+def _activate(encoder: nn.Module, names: list[str]) -> None:
+    """Let several named modules work together, each on the layers it has."""
+    for module in _low_rank_layers(encoder).values():
+        module.set_adapter([name for name in names if name in module.lora_A])
+
+
+def _active(encoder: Any) -> list[str]:
+    """The names that are at work, in the order they were attached."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers = [module for module in encoder.modules() if isinstance(module, BaseTunerLayer)]
+    used = {name for layer in layers for name in layer.active_adapters}
+    return [str(name) for name in encoder.peft_config if name in used]
+
+
+def _add_mixture(encoder: nn.Module, names: list[str]) -> dict[str, nn.Parameter]:
+    """A learned weight for each frozen update in each layer, in the place of its scale; all begin alike."""
+    import torch
+    from torch import nn as torch_nn
+
+    for module in _low_rank_layers(encoder).values():
+        own = [name for name in names if name in module.lora_A]
+        device = module.lora_A[own[0]].weight.device
+        module.lora_mixture = torch_nn.ParameterDict(
+            {name: torch_nn.Parameter(torch.tensor(1.0 / len(names), device=device)) for name in own}
+        )
+        for name in own:
+            module.lora_B[name].weight.data *= module.scaling[name]
+            module.scaling[name] = module.lora_mixture[name]
+    return {key: p for key, p in encoder.named_parameters() if ".lora_mixture." in key}
+
+
+def _collapsed(encoder: nn.Module, names: list[str]) -> tuple[dict[str, Tensor], int]:
+    """Several updates of each layer as one that is their sum, exactly: factors side by side, at the sum of ranks."""
+    import torch
+
+    layers = _low_rank_layers(encoder)
+    ranks = {n: max(m.lora_A[n].weight.shape[0] for m in layers.values() if n in m.lora_A) for n in names}
+    rank = sum(ranks.values())
+    found = {}
+    for key, module in layers.items():
+        own = [name for name in names if name in module.lora_A]
+        first = torch.cat([module.lora_A[name].weight.detach() for name in own])
+        scales = [torch.as_tensor(module.scaling[name]).detach() for name in own]
+        second = torch.cat(
+            [scale * module.lora_B[n].weight.detach() for scale, n in zip(scales, own, strict=True)], dim=1
+        )
+        short = rank - len(first)
+        found[f"{key}.lora_A.weight"] = torch.nn.functional.pad(first, (0, 0, 0, short))
+        found[f"{key}.lora_B.weight"] = torch.nn.functional.pad(second, (0, short))
+    return found, rank
 
 
 def _check_targets(encoder: nn.Module, targets: Any) -> None:
