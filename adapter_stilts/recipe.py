@@ -23,6 +23,7 @@ else:
 Mode = Literal["full", "adapter", "lora", "dora", "rslora", "ia3"]
 Precision = Literal["fp32", "bf16", "8bit", "4bit"]
 Optimizer = Literal["adamw", "adamw8bit", "paged_adamw8bit"]
+Data = Literal["real", "miniature"]
 StepOrder = Literal["shuffled", "length_grouped"]
 Scalar = str | int | float | bool
 
@@ -48,7 +49,7 @@ class Base(_Frozen):
     """The pretrained encoder."""
 
     id: str = "FacebookAI/xlm-roberta-large"
-    """A hub id or a local folder."""
+    """A hub id, a local folder, or ``miniature`` for the small encoder that ships."""
     revision: str = "main"
     """Branch, tag or commit on the hub; resolved to a commit and hashed as such. No meaning for a folder."""
 
@@ -90,6 +91,8 @@ class Intermediate(TrainingSettings):
 
     tasks: tuple[str, ...] = ("none",)
     """Cells: each entry is one intermediate task, or ``none`` (the baseline)."""
+    baseline: bool = False
+    """Run every target without an intermediate task as well, so that the gain is shown."""
 
 
 class Target(TrainingSettings):
@@ -135,6 +138,8 @@ class Recipe(_Frozen):
     """Recompute activations in the backward pass: less memory, more time, same result."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Of new heads, dropout, the order of examples and the dev subset."""
+    data: Data = "real"
+    """Whose examples: real ones (release files with ``--data``, else the hub), or the miniature's, generated."""
     base: Base = Base()
     intermediate: Intermediate = Intermediate()
     target: Target = Target()

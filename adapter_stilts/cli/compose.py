@@ -25,10 +25,11 @@ def compose(expression: str, out: str, base: str | None, as_json: bool) -> int:
     import json
     from pathlib import Path
 
+    from adapter_stilts.cli.session import find_base
     from adapter_stilts.errors import BundleError, UsageError
     from adapter_stilts.io import whole_directory
     from adapter_stilts.model import compose as composing
-    from adapter_stilts.model.backbone import load_tokenizer, resolve_base
+    from adapter_stilts.model.backbone import load_tokenizer
     from adapter_stilts.model.bundle import read_bundle
     from adapter_stilts.recipe import Base
 
@@ -40,7 +41,7 @@ def compose(expression: str, out: str, base: str | None, as_json: bool) -> int:
     if Path(out).exists():
         raise UsageError(f"--out {out}: is there already; name a new folder")
     info = read_bundle(bundles[0])
-    found = resolve_base(Base(id=base) if base else Base(id=info.base, revision=info.base_revision or "main"))
+    found = find_base(Base(id=base) if base else Base(id=info.base, revision=info.base_revision or "main"))
     with whole_directory(Path(out)) as directory:
         made = composing.compose(terms, directory, found, load_tokenizer(found))
     if as_json:

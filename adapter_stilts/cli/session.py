@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,16 @@ from typing import Any
 import click
 
 from adapter_stilts.cli import show
+from adapter_stilts.errors import UsageError
 from adapter_stilts.model.backbone import ResolvedBase, resolve_base
-from adapter_stilts.recipe import Recipe
+from adapter_stilts.recipe import Base, Recipe
 from adapter_stilts.runtime import Runtime
 from adapter_stilts.stages.plan import Plan, plan, plan_evaluation
 from adapter_stilts.stages.store import Store
 from adapter_stilts.tasks.sources import Source, open_source
+
+MINIATURE = "miniature"
+"""The id of the encoder that ships."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,16 @@ class Session:
 
     @cached_property
     def source(self) -> Source:
-        return open_source(self.runtime.data)
+        if self.recipe.data == "real":
+            return open_source(self.runtime.data)
+        if self.runtime.data is not None:
+            raise UsageError(
+                f'--data {self.runtime.data}: the recipe generates its data (data = "miniature"); leave out --data, or '
+                "read the folder with --set data=real"
+            )
+        from adapter_stilts.miniature import MiniatureSource
+
+        return MiniatureSource()
 
     @cached_property
     def plan(self) -> Plan:
@@ -47,7 +60,7 @@ class Session:
 
     @cached_property
     def base(self) -> ResolvedBase:
-        return resolve_base(self.recipe.base)
+        return find_base(self.recipe.base)
 
     def show_plan(self) -> int:
         """Print the stages, and which of them the store holds."""
@@ -127,6 +140,15 @@ class Session:
             click.echo(f"note: {notice}", err=True)
 
 
+def find_base(base: Base) -> ResolvedBase:
+    """A base of a recipe or a bundle: a folder, a hub id, or the miniature's, which is made where it is missing."""
+    if base.id != MINIATURE:
+        return resolve_base(base)
+    from adapter_stilts.miniature.pretrained import encoder_folder
+
+    return replace(resolve_base(Base(id=str(encoder_folder()))), id=MINIATURE)
+
+
 def _prints() -> bool:
     """False in a process that is not the first of its launch (as torchrun and accelerate number them)."""
     return os.environ.get("RANK", "0") == "0"
@@ -142,6 +164,6 @@ class _Cached:
 def _result(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: metrics[name]
-        for name in ("languages", "average", "missing", "beside")
+        for name in ("languages", "average", "missing", "beside", "levels")
         if name in ("languages", "average") or metrics.get(name)
     }

@@ -34,20 +34,40 @@ def results(cells: Sequence[Mapping[str, Any]]) -> None:
 def _languages(title: str, result: Mapping[str, Any]) -> Table:
     names = list(result["average"])
     beside = result.get("beside", {})
+    levels = result.get("levels", {})
     extra = sorted({name for values in beside.values() for name in values})
     table = _table(title)
     table.add_column("language")
+    if levels:
+        table.add_column("resources")
     for name in [*names, *extra]:
         table.add_column(name, justify="right")
     for language, metrics in result["languages"].items():
         values = [metrics.get(name) for name in names] + [
             beside.get(language, {}).get(name) for name in extra
         ]
-        table.add_row(language, *(_number(value) for value in values))
-    means = [_mean([beside[language].get(name) for language in beside]) for name in extra]
+        row = [language, levels.get(language, "")] if levels else [language]
+        table.add_row(*row, *(_number(value) for value in values))
     table.add_section()
-    table.add_row("average", *(_number(value) for value in [*result["average"].values(), *means]))
+    for title, members in _groups(list(result["languages"]), levels):
+        means = [_mean([result["languages"][language].get(name) for language in members]) for name in names]
+        means += [_mean([beside.get(language, {}).get(name) for language in members]) for name in extra]
+        row = [title, ""] if levels else [title]
+        table.add_row(*row, *(_number(value) for value in means))
     return table
+
+
+def _groups(languages: Sequence[str], levels: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """The rows below a table: languages whose scores are averaged. The last is the benchmark's own average."""
+    levelled = {
+        level: [language for language in languages if levels.get(language) == level]
+        for level in dict.fromkeys(levels.values())
+    }
+    groups = [(f"{level} resources", members) for level, members in levelled.items()]
+    others = [language for language in languages if language != "en"]
+    if 0 < len(others) < len(languages):
+        groups.append(("without en", others))
+    return [*groups, ("average", list(languages))]
 
 
 def _compared(cells: Sequence[Mapping[str, Any]]) -> Table:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapter_stilts.errors import DataError
+
 if TYPE_CHECKING:
     from adapter_stilts.tasks.base import Task
     from adapter_stilts.tasks.sources import Source
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @click.option("--data", metavar="DIR", help="Tell which splits and languages this folder holds.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON list of the tasks on stdout.")
-def tasks(name: str | None, data: str | None, as_json: bool) -> None:
+@click.option(
+    "--markdown", "as_markdown", is_flag=True, help="The tables of README: tasks, sources, languages."
+)
+def tasks(name: str | None, data: str | None, as_json: bool, as_markdown: bool) -> None:
     """List the tasks, or show NAME alone: role, format, languages, what trains it, metric, licence."""
     import json
 
@@ -24,6 +29,11 @@ def tasks(name: str | None, data: str | None, as_json: bool) -> None:
 
     source = open_source(data) if data is not None else None
     chosen = all_tasks() if name is None else (get_task(name),)
+    if as_markdown:
+        from adapter_stilts.cli.task_table import markdown
+
+        click.echo(markdown(chosen), nl=False)
+        return
     rows = [_row(task, source) for task in chosen]
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -31,7 +41,7 @@ def tasks(name: str | None, data: str | None, as_json: bool) -> None:
         _list(rows)
     else:
         for key, value in rows[0].items():
-            click.echo(f"{key:<12} {_text(value)}")
+            click.echo(f"{key:<16} {_text(value)}")
 
 
 def _row(task: Task, source: Source | None) -> dict[str, Any]:
@@ -40,6 +50,7 @@ def _row(task: Task, source: Source | None) -> dict[str, Any]:
         "role": task.role,
         "format": task.format,
         "languages": list(task.languages),
+        "added_languages": list(task.added_languages),
         "train_task": task.train_task,
         "metric": list(task.metric),
         "labels": list(task.labels),
@@ -49,7 +60,13 @@ def _row(task: Task, source: Source | None) -> dict[str, Any]:
         "licence": task.licence,
     }
     if source is not None:
-        row["at_hand"] = {split: list(source.languages(task, split)) for split in task.files}
+        row["at_hand"] = {}
+        for split in task.files:
+            try:
+                row["at_hand"][split] = list(source.languages(task, split))
+            except DataError as error:
+                # One damaged file must not hide what else the folder holds.
+                row.setdefault("unreadable", {})[split] = str(error)
     return row
 
 
@@ -59,7 +76,7 @@ def _list(rows: list[dict[str, Any]]) -> None:
 
     table = Table()
     columns = ["name", "role", "format", "languages", "train_task", "metric"]
-    columns += ["at_hand"] if "at_hand" in rows[0] else ["licence"]
+    columns += ["licence", "at_hand"] if "at_hand" in rows[0] else ["licence"]
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
@@ -67,8 +84,9 @@ def _list(rows: list[dict[str, Any]]) -> None:
         if "at_hand" in row:
             held = row["at_hand"]
             shown["at_hand"] = ", ".join(f"{split}: {len(found)}" for split, found in held.items() if found)
+            shown["at_hand"] += "".join(f" {split}: unreadable" for split in row.get("unreadable", ()))
         table.add_row(*(_text(shown[column]) for column in columns))
-    console = Console(width=None if Console().is_terminal else 140)
+    console = Console(width=None if Console().is_terminal else 200)
     with console.capture() as capture:
         console.print(table)
     click.echo(capture.get().rstrip())

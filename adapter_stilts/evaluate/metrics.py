@@ -14,7 +14,7 @@ import string
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from adapter_stilts.errors import UnknownNameError
 
@@ -185,6 +185,18 @@ def bucc_scores(
     return {"f1": f1 * 100, "precision": precision * 100, "recall": recall * 100}
 
 
+def average_precision_at_20(relevant: Collection[str], candidates: Sequence[str]) -> float:
+    """Of one query, in [0, 1]. Source: `average_precision_at_k` of XTREME's `utils_lareqa.py`."""
+    wanted = set(relevant)
+    hits: set[str] = set()
+    total = 0.0
+    for rank, candidate in enumerate(candidates[:RANKED_DEPTH], start=1):
+        if candidate in wanted and candidate not in hits:
+            hits.add(candidate)
+            total += len(hits) / rank
+    return total / min(len(wanted), RANKED_DEPTH)
+
+
 def mean_average_precision_at_20(
     gold: Mapping[str, Sequence[str]], ranked: Mapping[str, Sequence[str]]
 ) -> float:
@@ -199,7 +211,7 @@ def mean_average_precision_at_20(
     """
     if not gold or not all(gold.values()):
         raise ValueError("every query needs a relevant id")
-    total = sum(_average_precision(set(relevant), ranked.get(query, ())) for query, relevant in gold.items())
+    total = sum(average_precision_at_20(relevant, ranked.get(query, ())) for query, relevant in gold.items())
     return 100.0 * total / len(gold)
 
 
@@ -213,13 +225,3 @@ def _overlap_f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
 
 def _is_mlqa_punctuation(character: str) -> bool:
     return character in string.punctuation or unicodedata.category(character).startswith("P")
-
-
-def _average_precision(relevant: set[str], candidates: Sequence[str]) -> float:
-    hits: set[str] = set()
-    total = 0.0
-    for rank, candidate in enumerate(candidates[:RANKED_DEPTH], start=1):
-        if candidate in relevant and candidate not in hits:
-            hits.add(candidate)
-            total += len(hits) / rank
-    return total / min(len(relevant), RANKED_DEPTH)

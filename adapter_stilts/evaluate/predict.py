@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from adapter_stilts.formats.base import Format
-from adapter_stilts.formats.features import Column, Features, Indices, Ragged
+from adapter_stilts.formats.features import Column, Features, Indices, Ragged, concatenate_columns
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.runtime import is_out_of_memory
 
@@ -45,9 +45,7 @@ def predict(
         from accelerate.utils import gather_object
 
         results = gather_object(results)
-    order = np.concatenate([rows for rows, _ in results])
-    place = np.argsort(order)
-    return {name: _gather([columns[name] for _, columns in results], place) for name in results[0][1]}
+    return _in_order(results)
 
 
 def _run(
@@ -81,16 +79,29 @@ def length_batches(lengths: Indices, budget: int) -> list[Indices]:
     return batches
 
 
-def _gather(columns: list[Column], place: Indices) -> Column:
-    first = columns[0]
-    if isinstance(first, Ragged):
-        ragged = [column for column in columns if isinstance(column, Ragged)]
-        joined = Ragged.from_lengths(
-            np.concatenate([column.values for column in ragged]),
-            np.concatenate([column.lengths for column in ragged]),
-        )
-        return joined.take(place)
-    return np.concatenate([column for column in columns if isinstance(column, np.ndarray)])[place]
+def _in_order(results: list[tuple[Indices, dict[str, Column]]]) -> dict[str, Column]:
+    """The columns of all batches, a row a sequence, in the order of the sequences; empties `results`.
+
+    Columns of fixed width are laid out batch by batch, each of which goes at once: the vectors of a million
+    sentences take 4 GB, and a copy of them would take that again.
+    """
+    order = np.concatenate([rows for rows, _ in results])
+    gathered: dict[str, Column] = {}
+    for name in list(results[0][1]):
+        parts = [columns.pop(name) for _, columns in results]
+        if isinstance(parts[0], Ragged):
+            joined = concatenate_columns(parts)
+            assert isinstance(joined, Ragged)
+            gathered[name] = joined.take(np.argsort(order))
+            continue
+        column: Any = np.empty((len(order), *parts[0].shape[1:]), dtype=parts[0].dtype)
+        start = len(order)
+        while parts:
+            part = parts.pop()
+            start -= len(part)
+            column[order[start : start + len(part)]] = part
+        gathered[name] = column
+    return gathered
 
 
 def rows_of(reduced: Mapping[str, Column], start: int, stop: int) -> dict[str, Column]:

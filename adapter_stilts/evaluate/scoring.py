@@ -5,9 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from adapter_stilts.evaluate.metrics import squad_exact_match, squad_f1, tagging_scores
+from adapter_stilts.evaluate.metrics import (
+    mlqa_exact_match,
+    mlqa_f1,
+    squad_exact_match,
+    squad_f1,
+    tagging_scores,
+)
 from adapter_stilts.tasks.base import Task
 
 Row = dict[str, float | str]
@@ -30,8 +36,14 @@ class Scored:
     beside: dict[str, float] = field(default_factory=dict)
 
 
-def score(task: Task, examples: Sequence[Any], predictions: Sequence[Any]) -> Scored:
-    """Score one language's predictions by the task's format."""
+def score(task: Task, examples: Sequence[Any], predictions: Sequence[Any], language: str = "en") -> Scored:
+    """Score one language's predictions by the task's format, as the task's official scorer does.
+
+    Args:
+        language: of the split; MLQA's is that of the context.
+    """
+    if task.format == "span_qa":
+        return _answers(examples, predictions, _ANSWER_RULES.get(task.name, _SQUAD), language)
     return _SCORERS[task.format](examples, predictions)
 
 
@@ -44,12 +56,27 @@ def _labels(examples: Sequence[Any], predictions: Sequence[Any]) -> Scored:
     return Scored(_means(rows, "accuracy"), rows, list(predictions))
 
 
-def _answers(examples: Sequence[Any], predictions: Sequence[str]) -> Scored:
+class _Rule(NamedTuple):
+    """How an answer is compared with the gold ones in a language: exact match and overlap, in [0, 1]."""
+
+    exact: Callable[[str, Sequence[str], str], float]
+    overlap: Callable[[str, Sequence[str], str], float]
+
+
+# English normalisation in every language, but for MLQA, which has its own for each.
+_SQUAD = _Rule(
+    lambda text, gold, language: squad_exact_match(text, gold),
+    lambda text, gold, language: squad_f1(text, gold),
+)
+_ANSWER_RULES: Mapping[str, _Rule] = {"mlqa": _Rule(mlqa_exact_match, mlqa_f1)}
+
+
+def _answers(examples: Sequence[Any], predictions: Sequence[str], rule: _Rule, language: str) -> Scored:
     rows: list[Row] = []
     for example, predicted in zip(examples, predictions, strict=True):
         gold = [answer.text for answer in example.answers]
         if gold:
-            exact, overlap = squad_exact_match(predicted, gold), squad_f1(predicted, gold)
+            exact, overlap = rule.exact(predicted, gold, language), rule.overlap(predicted, gold, language)
             rows.append({"id": example.id, "exact_match": 100.0 * exact, "f1": 100.0 * overlap})
     texts = {example.id: text for example, text in zip(examples, predictions, strict=True)}
     return Scored(_means(rows, "exact_match", "f1"), rows, texts)
@@ -103,7 +130,6 @@ def _means(rows: Sequence[Row], *names: str) -> dict[str, float]:
 _SCORERS: Mapping[str, Callable[[Sequence[Any], Sequence[Any]], Scored]] = {
     "pair_classification": _labels,
     "multiple_choice": _labels,
-    "span_qa": _answers,
     "tagging": _tags,
     "retrieval": _nearest,
 }

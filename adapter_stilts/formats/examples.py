@@ -60,26 +60,33 @@ class TaggingExample:
 
 @dataclass(frozen=True, slots=True)
 class RetrievalExample:
-    """One sentence of a bilingual pool.
+    """One sentence of a bilingual pool, or a query or candidate of a pool that is ranked.
 
     `pair` names the gold alignment: the foreign and the English sentence of one translation pair carry the
     same one; None is a sentence without a known translation (a distractor, or a split without labels).
+
+    Queries and candidates have `topics` instead: a candidate is relevant to a query that shares one with it. A
+    sentence that answers three questions has the three questions' ids; a question its own.
     """
 
     id: str
     text: str
-    side: Literal["foreign", "english"]
+    side: Literal["foreign", "english", "query", "candidate"]
     pair: str | None
+    topics: tuple[str, ...] = ()
 
 
 def first_examples(examples: Sequence[Example], count: int | None) -> list[Example]:
-    """The first `count` examples, all where it is None; of retrieval, the first `count` of each side."""
+    """The first `count` examples, all where it is None; of retrieval, the first `count` of each side.
+
+    Candidates to be ranked all stay: a smaller pool would be another task.
+    """
     sides: dict[str, int] = {}
     kept = []
     for example in examples:
         side = example.side if isinstance(example, RetrievalExample) else ""
         sides[side] = sides.get(side, 0) + 1
-        if count is None or sides[side] <= count:
+        if count is None or sides[side] <= count or side == "candidate":
             kept.append(example)
     return kept
 

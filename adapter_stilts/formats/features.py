@@ -146,10 +146,15 @@ def concatenate(parts: Sequence[Features]) -> Features:
     bases = np.cumsum([0] + [part.num_sequences for part in parts])
     sequences = [part.sequences[:-1] + base for part, base in zip(parts, bases, strict=False)]
     return Features(
-        _join([part.input_ids for part in parts]),  # type: ignore[arg-type]
+        concatenate_columns([part.input_ids for part in parts]),  # type: ignore[arg-type]
         np.concatenate([*sequences, bases[-1:]]).astype(np.int64),
-        None if first.token_types is None else _join([p.token_types for p in parts if p.token_types]),  # type: ignore[arg-type]
-        {name: _join([part.per_sequence[name] for part in parts]) for name in first.per_sequence},
+        None
+        if first.token_types is None
+        else concatenate_columns([p.token_types for p in parts if p.token_types]),  # type: ignore[arg-type]
+        {
+            name: concatenate_columns([part.per_sequence[name] for part in parts])
+            for name in first.per_sequence
+        },
         {name: np.concatenate([part.per_example[name] for part in parts]) for name in first.per_example},
     )
 
@@ -158,7 +163,8 @@ def _take(column: Column, rows: Indices) -> Column:
     return column.take(rows) if isinstance(column, Ragged) else column[rows]
 
 
-def _join(columns: Sequence[Column]) -> Column:
+def concatenate_columns(columns: Sequence[Column]) -> Column:
+    """Columns of one kind, one after another."""
     if isinstance(columns[0], Ragged):
         ragged = [column for column in columns if isinstance(column, Ragged)]
         return Ragged.from_lengths(

@@ -30,6 +30,10 @@ class Settings(FormatSettings):
     """Tokens of a sentence, special ones included; longer ones are cut at the end."""
     layer: int | None = Field(default=None, ge=0)
     """Index into the encoder's hidden states (0 is the embeddings); none takes 14/24 of the depth."""
+    neighbours: int = Field(default=4, ge=1)
+    """Where pairs are mined: neighbours whose mean cosine is the measure of a candidate's (the margin)."""
+    pairs: Literal["max", "intersect", "forward", "backward"] = "max"
+    """Where pairs are mined: which candidates become pairs; see `evaluate/mining.py`."""
 
 
 def layer_for(settings: Settings, depth: int) -> int:

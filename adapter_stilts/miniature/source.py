@@ -10,13 +10,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from random import Random
+from types import MappingProxyType
 
 from adapter_stilts.errors import UnknownNameError, UsageError
 from adapter_stilts.formats.examples import Example
 from adapter_stilts.miniature.catalogue import COUNTERPARTS
 from adapter_stilts.miniature.constructed import grammar
 from adapter_stilts.miniature.items import Counterpart, Item, collect
-from adapter_stilts.miniature.languages import CODES
+from adapter_stilts.miniature.languages import CODES, LANGUAGES
 from adapter_stilts.tasks.base import Split, Task
 
 SCHEMA = 1
@@ -37,6 +38,16 @@ class MiniatureSource:
         self.seed = seed
         # What dev and test mean is decided once for all languages; training is in one.
         self._items: dict[tuple[str, Split], list[Item]] = {}
+
+    levels: Mapping[str, str] = MappingProxyType({language.code: language.level for language in LANGUAGES})
+
+    def wanted(self, task: Task) -> tuple[str, ...]:
+        """English and the constructed languages; retrieval finds English, and is not from it."""
+        return self.languages(task, "test")
+
+    def offered(self, task: Task) -> tuple[str, ...]:
+        """The same."""
+        return self.wanted(task)
 
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
         """Those the split is used in: English to train and to choose a checkpoint, all to test.

@@ -67,15 +67,15 @@ def pairs(code: str, seed: int = 0, count: int | None = None) -> Iterator[tuple[
 
 def _document(rng: Random) -> Sequence[Sentence]:
     roll = rng.random()
-    if roll < 0.45:
+    if roll < 0.4:
         return story(rng, TRAIN).document.sentences
-    if roll < 0.6:
+    if roll < 0.55:
         return entry(rng, TRAIN).sentences
-    if roll < 0.7:
+    if roll < 0.6:
         return (any_sentence(rng),)
-    if roll < 0.8:
+    if roll < 0.7:
         return (naming_sentence(rng),)
-    if roll < 0.9:
+    if roll < 0.8:
         return _commonplace(rng)
     return _conversation(rng)
 
@@ -91,12 +91,13 @@ def _commonplace(rng: Random) -> Sequence[Sentence]:
 
 
 def _conversation(rng: Random) -> Sequence[Sentence]:
-    """A question about a story or entry and its answer in full; the story itself is not told again."""
+    """A question about a story or entry and its answer in full, sometimes after the story itself."""
+    told = rng.random() < 0.6
     for candidate in _ask(rng, TRAIN):
         item = candidate.item
         assert isinstance(item, Question)
-        clause = item.question.clause
-        return (item.question, tell(rng, clause))
+        asked = (item.question, tell(rng, item.question.clause))
+        return (*item.context, *asked) if told else asked
     return ()
 
 

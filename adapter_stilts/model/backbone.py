@@ -11,6 +11,7 @@ from typing import Any
 
 from adapter_stilts.errors import BundleError, SourceUnavailableError, UsageError, cause_of
 from adapter_stilts.io import sha256_directory
+from adapter_stilts.model import encoders, families
 from adapter_stilts.recipe import Base
 
 HUB_SECONDS = 10.0
@@ -38,12 +39,7 @@ class ResolvedBase:
     @property
     def max_length(self) -> int | None:
         """Longest sequence the encoder has positions for; None where it has no limit."""
-        positions = self.config.get("max_position_embeddings")
-        if positions is None:
-            return None
-        # RoBERTa-like position ids start after the padding id.
-        offset = self.config.get("pad_token_id", 0) + 1 if "roberta" in self.config["model_type"] else 0
-        return int(positions) - offset
+        return encoders.max_length(self.config)
 
 
 def resolve_base(base: Base) -> ResolvedBase:
@@ -105,9 +101,11 @@ def _resolve_folder(name: str, folder: Path) -> ResolvedBase:
 
 
 def load_tokenizer(base: ResolvedBase) -> Any:
-    """The fast tokenizer. Raises UsageError where the base has only a slow one."""
+    """The fast tokenizer. Raises UsageError where the base has only a slow one, or is no encoder."""
     from transformers import AutoTokenizer
 
+    # Here, because this is before anything is read or encoded for it.
+    encoders.check_encoder(base.config, base.id)
     with _quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(base.location, revision=base.commit or "main")
@@ -135,11 +133,12 @@ def load_encoder(
 
     Raises:
         BundleError: a weight of the encoder is missing (it would be random without a word).
+        UsageError: the model is no encoder, or lacks what heads and training need.
         SourceUnavailableError: the weights cannot be fetched.
     """
     import torch
     from safetensors import SafetensorError
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig
 
     # bitsandbytes says at every 8-bit product that it casts its input, and on import, which PEFT does anyway, that
     # it has no faster kernel for 4 bits.
@@ -148,8 +147,9 @@ def load_encoder(
     with _quiet():
         try:
             config = AutoConfig.from_pretrained(location, revision=commit or "main")
+            encoders.check_encoder(config.to_dict(), location)
             if dropout is not None:
-                for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout_rate"):
+                for name in encoders.DROPOUTS:
                     if hasattr(config, name):
                         setattr(config, name, dropout)
             arguments: dict[str, Any] = {
@@ -159,15 +159,18 @@ def load_encoder(
             }
             if weights in ("8bit", "4bit"):
                 arguments |= _quantised(weights, device)
-            if "add_pooling_layer" in inspect.signature(AutoModel._model_mapping[type(config)]).parameters:
+            encoder_class = encoders.encoder_class(config)
+            if "add_pooling_layer" in inspect.signature(encoder_class).parameters:
                 arguments["add_pooling_layer"] = False
-            encoder, loading = AutoModel.from_pretrained(location, output_loading_info=True, **arguments)
+            encoder, loading = encoder_class.from_pretrained(location, output_loading_info=True, **arguments)
         except (OSError, ValueError, SafetensorError) as error:
             raise _unavailable(location, error) from error
     missing = [name for name in loading["missing_keys"] if "pooler" not in name]
     if missing or loading["mismatched_keys"]:
         shown = [*missing, *(str(key) for key in loading["mismatched_keys"])][:3]
         raise BundleError(f"{location}: weights missing or of another shape for {', '.join(shown)} ...")
+    if not families.is_known(config.model_type):
+        encoders.probe(encoder, location)
     for module in encoder.modules():
         if isinstance(module, torch.nn.LayerNorm):
             module.float()
@@ -176,6 +179,11 @@ def load_encoder(
             # would go on with other weights, and a resumed run with others again.
             module.support_avx512bf16_for_cpu = False
     if gradient_checkpointing:
+        if not encoder.supports_gradient_checkpointing:
+            raise UsageError(
+                f"{location}: {type(encoder).__name__} in Transformers has no gradient checkpointing: leave out "
+                "--set gradient_checkpointing=true"
+            )
         encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return encoder
 

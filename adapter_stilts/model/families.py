@@ -27,18 +27,73 @@ _ROBERTA = {
 }
 _BERT = _ROBERTA | {"pair_classification": {"dense": "{encoder}.pooler.dense", "output": "classifier"}}
 
+_SEPARATE_POOLER = {"dense": "pooler.dense", "output": "classifier"}
+_DEBERTA = {name: _ROBERTA[name] for name in ("span_qa", "tagging")} | {
+    "pair_classification": _SEPARATE_POOLER
+}
+_BEFORE_CLASSIFIER = {"dense": "pre_classifier", "output": "classifier"}
+_DISTILBERT = _ROBERTA | {
+    "pair_classification": _BEFORE_CLASSIFIER,
+    "multiple_choice": _BEFORE_CLASSIFIER,
+}
+_ELECTRA = _ROBERTA | {"multiple_choice": {"dense": "sequence_summary.summary", "output": "classifier"}}
+
 # Linear layers that a method changes unless a recipe names others, by the endings of their names: for LoRA those of
 # Hu et al. 2021 (section 4.2, queries and values), for IA3 keys, values and the feed-forward output (Liu et al. 2022),
 # as PEFT has them.
-_BERT_TARGETS = {"lora": ("query", "value"), "ia3": ("key", "value", "output.dense")}
-
-# model_type -> (prefix of the encoder's weights in a task class, names of the head's layers by format, targets).
-_FAMILIES = {
-    "xlm-roberta": ("roberta", _ROBERTA, _BERT_TARGETS),
-    "roberta": ("roberta", _ROBERTA, _BERT_TARGETS),
-    "camembert": ("roberta", _ROBERTA, _BERT_TARGETS),
-    "bert": ("bert", _BERT, _BERT_TARGETS),
+_Targets = Mapping[str, tuple[str, ...]]
+_T5_TARGETS: _Targets = {"lora": ("q", "v"), "ia3": ("k", "v", "wo")}
+_BERT_TARGETS: _Targets = {"lora": ("query", "value"), "ia3": ("key", "value", "output.dense")}
+_TARGETS: Mapping[str, _Targets] = {
+    **dict.fromkeys(
+        ("xlm-roberta", "xlm-roberta-xl", "roberta", "camembert", "bert", "electra"), _BERT_TARGETS
+    ),
+    "distilbert": {"lora": ("q_lin", "v_lin"), "ia3": ("k_lin", "v_lin", "lin2")},
+    "deberta": {"lora": ("in_proj",), "ia3": ("in_proj", "output.dense")},
+    "deberta-v2": {"lora": ("query_proj", "value_proj"), "ia3": ("key_proj", "value_proj", "output.dense")},
+    **dict.fromkeys(("t5", "mt5", "umt5"), _T5_TARGETS),
 }
+
+# model_type -> (prefix of the encoder's weights in a task class, names of the head's layers by format). A format
+# without names has no task class on the bare encoder: T5's other classes read the decoder.
+_FAMILIES: Mapping[str, tuple[str, Mapping[str, Mapping[str, str]]]] = {
+    "xlm-roberta": ("roberta", _ROBERTA),
+    "xlm-roberta-xl": ("roberta", _ROBERTA),
+    "roberta": ("roberta", _ROBERTA),
+    "camembert": ("roberta", _ROBERTA),
+    "bert": ("bert", _BERT),
+    "distilbert": ("distilbert", _DISTILBERT),
+    "electra": ("electra", _ELECTRA),
+    "deberta": ("deberta", _DEBERTA),
+    "deberta-v2": ("deberta", _DEBERTA | {"multiple_choice": _SEPARATE_POOLER}),
+    "t5": ("transformer", {"tagging": {"output": "classifier"}}),
+    "mt5": ("transformer", {"tagging": {"output": "classifier"}}),
+    "umt5": ("transformer", {"tagging": {"output": "classifier"}}),
+}
+
+# Between the dense and the output layer of a head; where the config has a name of its own for it, that counts.
+_ACTIVATIONS = {
+    "distilbert": "relu",
+    "electra": "gelu",
+    "deberta": "pooler_hidden_act",
+    "deberta-v2": "pooler_hidden_act",
+}
+
+
+def is_known(model_type: str) -> bool:
+    """Whether the table has a row for the type; others are probed, and exported in our own layout."""
+    return model_type in _FAMILIES
+
+
+def has_task_class(model_type: str, format_name: str) -> bool:
+    """Whether Transformers has a task class whose parts are the bare encoder and our head."""
+    return is_known(model_type) and format_name in _FAMILIES[model_type][1]
+
+
+def activation(config: Any) -> str:
+    """The activation of a dense head, as the encoder's task classes have it."""
+    name = _ACTIVATIONS.get(config.model_type, "tanh")
+    return str(getattr(config, name, name))
 
 
 def encoder_prefix(model_type: str) -> str:
@@ -48,7 +103,7 @@ def encoder_prefix(model_type: str) -> str:
 
 def head_names(model_type: str, format_name: str) -> dict[str, str]:
     """Our layer of the head -> its name in the task class."""
-    prefix, names, _ = _family(model_type)
+    prefix, names = _family(model_type)
     return {ours: theirs.format(encoder=prefix) for ours, theirs in names[format_name].items()}
 
 
@@ -75,17 +130,28 @@ def head_from_task_class(
     return head
 
 
-def model_type_of(prefix: str, where: Path) -> str:
-    """A model type whose task classes call their encoder so. Raises BundleError."""
-    for model_type, (known, _, _) in _FAMILIES.items():
-        if known == prefix:
+def head_layers() -> set[str]:
+    """Every name that a layer of a head has in a task class, the encoder's prefix apart."""
+    rows = [names for _, by_format in _FAMILIES.values() for names in by_format.values()]
+    return {name.removeprefix("{encoder}.") for names in rows for name in names.values()}
+
+
+def model_type_of(prefix: str, format_name: str, where: Path) -> str:
+    """A model type whose task class for a format calls its encoder so. Raises BundleError."""
+    for model_type, (known, names) in _FAMILIES.items():
+        if known == prefix and format_name in names:
             return model_type
-    raise BundleError(f"{where}: its names are of no task class known here ({prefix!r})")
+    raise BundleError(f"{where}: its names are of no task class for {format_name} known here ({prefix!r})")
 
 
 def targets(model_type: str, method: str) -> tuple[str, ...]:
-    """The linear layers that a method (``lora``, ``ia3``) changes unless told otherwise."""
-    return _family(model_type)[2][method]
+    """The linear layers that a method (``lora``, ``ia3``) changes unless told otherwise. Raises UsageError."""
+    if model_type not in _TARGETS:
+        raise UsageError(
+            f"which layers of an encoder of type {model_type!r} {method} should change is not known here: name them, "
+            f"e.g. --set tuning.{method}.target_modules=\"['query','value']\""
+        )
+    return _TARGETS[model_type][method]
 
 
 def task_class(config: Any, format_name: str) -> str:
@@ -96,9 +162,7 @@ def task_class(config: Any, format_name: str) -> str:
     return str(mapping[type(config)].__name__)
 
 
-def _family(
-    model_type: str,
-) -> tuple[str, dict[str, dict[str, str]], dict[str, tuple[str, ...]]]:
+def _family(model_type: str) -> tuple[str, Mapping[str, Mapping[str, str]]]:
     if model_type not in _FAMILIES:
         raise UsageError(
             f"the encoder's type {model_type!r} has no table of head names yet; choices: {', '.join(_FAMILIES)}. "

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+from transformers.activations import ACT2FN
 
 from adapter_stilts.formats.base import HeadShape
 
@@ -19,12 +22,22 @@ class Head(nn.Module):
         dropout: rate before each layer of a dense head and before a tagger's output.
         initializer_range: standard deviation of new weights.
         seed: of new weights; a head depends on nothing else that was drawn before.
+        activation: after the square layer, by Transformers' name (see `families.activation`).
     """
 
     def __init__(
-        self, shape: HeadShape, hidden_size: int, dropout: float, initializer_range: float, seed: int
+        self,
+        shape: HeadShape,
+        hidden_size: int,
+        dropout: float,
+        initializer_range: float,
+        seed: int,
+        activation: str = "tanh",
     ) -> None:
         super().__init__()
+        self.activation: Callable[[Tensor], Tensor] = (
+            torch.tanh if activation == "tanh" else ACT2FN[activation]
+        )
         self.first_token = shape.states == "first_token"
         self.dense = nn.Linear(hidden_size, hidden_size) if shape.dense else None
         self.output = nn.Linear(hidden_size, shape.outputs)
@@ -39,5 +52,5 @@ class Head(nn.Module):
         """(sequences, tokens, hidden) to (sequences, outputs) or (sequences, tokens, outputs)."""
         hidden = self.dropout(states[:, 0] if self.first_token else states)
         if self.dense is not None:
-            hidden = self.dropout(torch.tanh(self.dense(hidden)))
+            hidden = self.dropout(self.activation(self.dense(hidden)))
         return self.output(hidden)  # type: ignore[no-any-return]

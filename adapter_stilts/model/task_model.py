@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from adapter_stilts.formats.base import Format
 from adapter_stilts.formats.features import Features, Indices
+from adapter_stilts.model.encoders import has_first_token, layers_of, mean_state
 from adapter_stilts.model.heads import Head
 
 
@@ -74,6 +76,7 @@ class TaskModel(nn.Module):
         self.encoder, self.head = encoder, head
         self.format, self.bf16 = format, bf16
         config: Any = encoder.config
+        self.has_first_token = has_first_token(config.model_type)
         self.padding_id = int(config.pad_token_id if config.pad_token_id is not None else 0)
 
     @property
@@ -92,15 +95,20 @@ class TaskModel(nn.Module):
 
     def _outputs(self, inputs: Inputs, words: Tensor) -> Tensor:
         states = self._states(inputs, inputs_embeds=words.view(*inputs.input_ids.shape, -1))
-        assert self.head is not None
-        return self.head(states)  # type: ignore[no-any-return]
+        return self._answers(states, inputs)
 
     def predict(self, features: Features, rows: Indices) -> Tensor:
         """The head's outputs for some sequences, or the encoder's last states where there is no head."""
         inputs = collate(features, rows, self.padding_id, self.device)
         with torch.inference_mode(), self._precision():
             states = self._states(inputs, input_ids=inputs.input_ids)
-            return states if self.head is None else self.head(states)
+            return states if self.head is None else self._answers(states, inputs)
+
+    def _answers(self, states: Tensor, inputs: Inputs) -> Tensor:
+        assert self.head is not None
+        if self.head.first_token and not self.has_first_token:
+            states = mean_state(states, inputs.attention_mask)
+        return self.head(states)  # type: ignore[no-any-return]
 
     def _states(self, inputs: Inputs, **ids: Tensor) -> Tensor:
         if inputs.token_type_ids is not None:
@@ -111,13 +119,47 @@ class TaskModel(nn.Module):
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
 
 
+class _Reached(Exception):
+    """Carries the states that enter a layer out of the encoder that computed them."""
+
+    def __init__(self, states: Tensor) -> None:
+        self.states = states
+
+
 @contextlib.contextmanager
 def states_of_layer(model: TaskModel, layer: int) -> Iterator[None]:
-    """Make `predict` return ``hidden_states[layer]``, computing no layer above it."""
-    stack = model.encoder.encoder
-    layers: Any = stack.layer  # type: ignore[union-attr]
-    stack.layer = layers[:layer]  # type: ignore[union-attr]
+    """Make `predict` return ``hidden_states[layer]``, computing no layer above it where the layers form one list.
+
+    The states that enter a layer are taken, which is what Transformers calls its hidden state: families that
+    normalise the last layer's output do not normalise those before.
+    """
+    encoder: Any = model.encoder
+    layers = layers_of(encoder)
+    own = vars(encoder).get("forward")  # a wrapper's, which must come back
+    whole = encoder.forward
+    handle = None
+
+    def stopped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return whole(*args, **kwargs)
+        except _Reached as reached:
+            return SimpleNamespace(last_hidden_state=reached.states)
+
+    def picked(*args: Any, **kwargs: Any) -> Any:
+        outputs = whole(*args, output_hidden_states=True, **kwargs)
+        return SimpleNamespace(last_hidden_state=outputs.hidden_states[layer])
+
+    def stop(module: nn.Module, args: Any, kwargs: Any) -> None:
+        raise _Reached(args[0] if args else kwargs["hidden_states"])
+
+    if layers is not None and layer < len(layers):
+        handle = layers[layer].register_forward_pre_hook(stop, with_kwargs=True)
+    encoder.forward = picked if layers is None else stopped
     try:
         yield
     finally:
-        stack.layer = layers  # type: ignore[union-attr]
+        del encoder.forward
+        if own is not None:
+            encoder.forward = own
+        if handle is not None:
+            handle.remove()

@@ -53,6 +53,14 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return found
 
 
+def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """A safetensors file of some tensors."""
+    from safetensors.torch import save_file
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(plain, path, metadata={"format": "pt"})
+
+
 def fill(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: Path) -> None:
     """Copy tensors of a file into those of a model, in place: all, or none where names or shapes differ.
 

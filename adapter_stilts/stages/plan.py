@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from adapter_stilts.errors import BundleError, DataError, UnknownNameError, UsageError
+from adapter_stilts.evaluate.judging import beside
 from adapter_stilts.formats import format_names, get_format
 from adapter_stilts.formats.base import FormatSettings
 from adapter_stilts.model.backbone import ResolvedBase
@@ -122,7 +123,10 @@ class _Planner:
         if not recipe.target.tasks:
             choices = ", ".join(task.name for task in all_tasks() if task.role == "target")
             raise UsageError(f"no target task: name one or several with --target. Choices: {choices}")
-        inters = {name: self._intermediate(name) for name in recipe.intermediate.tasks}
+        names = recipe.intermediate.tasks
+        if recipe.intermediate.baseline and NONE not in names:
+            names = (NONE, *names)
+        inters = {name: self._intermediate(name) for name in names}
         targets = [self.target(name) for name in recipe.target.tasks]
         languages = self.languages(targets)
         cells = []
@@ -214,16 +218,20 @@ class _Planner:
 
     def languages(self, targets: list[Task]) -> dict[str, tuple[str, ...]]:
         asked = self.recipe.evaluation.languages
-        known = dict.fromkeys(language for task in targets for language in task.languages)
+        known = dict.fromkeys(language for task in targets for language in self.source.offered(task))
         for language in asked or ():
             if language not in known:
                 names = ", ".join(task.name for task in targets)
-                raise UnknownNameError(f"language of {names}", language, known)
+                hint = "The miniature's languages are constructed." if self.source.levels else ""
+                raise UnknownNameError(f"language of {names}", language, known, hint)
         return {task.name: self._languages_of(task, asked) for task in targets}
 
     def _languages_of(self, task: Task, asked: tuple[str, ...] | None) -> tuple[str, ...]:
         held = self.source.languages(task, "test")
-        wanted = task.languages if asked is None else tuple(lang for lang in task.languages if lang in asked)
+        wanted = self.source.wanted(task)
+        if asked is not None:
+            # What XTREME-R adds counts where it is asked for by name.
+            wanted = tuple(language for language in self.source.offered(task) if language in asked)
         absent = [language for language in wanted if language not in held]
         found = tuple(language for language in wanted if language in held)
         if absent and asked is not None:
@@ -279,6 +287,7 @@ class _Planner:
         extra: Mapping[str, Any] = MappingProxyType({}),
     ) -> Stage:
         options = dict(self.recipe.options.get(task.name, {}))
+        others = beside(task, languages, self.source.languages(task, "test"))
         part = {
             **self._common(task, options),
             **extra,
@@ -287,6 +296,11 @@ class _Planner:
                 language: self.source.fingerprint(task, "test", language, options) for language in languages
             },
         }
+        if others:
+            part["beside"] = {
+                f"{split}/{language}": self.source.fingerprint(task, split, language, options)
+                for split, language in others
+            }
         return Stage("evaluate", task.name, part, parents)
 
     def _common(self, task: Task, options: Mapping[str, str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from adapter_stilts.errors import AdapterStiltsError, BundleError
+from adapter_stilts.evaluate.judging import Predicted, judge, passes
 from adapter_stilts.evaluate.predict import predict, rows_of
 from adapter_stilts.evaluate.scoring import Scored, score
 from adapter_stilts.evaluate.xtreme import write_predictions
@@ -23,6 +24,8 @@ from adapter_stilts.model.backbone import ResolvedBase, load_encoder
 from adapter_stilts.model.bundle import BundleInfo, check_base, read_bundle, write_bundle
 from adapter_stilts.model.compose import merge_bundles
 from adapter_stilts.model.cpu_linear import linear_library, quicken
+from adapter_stilts.model.encoders import dropout_of
+from adapter_stilts.model.families import activation
 from adapter_stilts.model.heads import Head
 from adapter_stilts.model.merge import Merge
 from adapter_stilts.model.task_model import TaskModel, states_of_layer
@@ -43,7 +46,7 @@ from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.store import Store
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Split, Task
-from adapter_stilts.tasks.sources import Source
+from adapter_stilts.tasks.sources import Source, with_labels
 from adapter_stilts.train.loop import Speed, Step, Watch, train
 
 
@@ -114,8 +117,8 @@ def run_stage(stage: Stage, context: Context) -> Path:
 
 
 def _run_train(stage: Stage, context: Context, began: float) -> Path:
-    task = get_task(stage.task)
     part = stage.part
+    task = with_labels(get_task(stage.task), context.source, part["options"])
     settings = TrainingSettings.model_validate(part["training"])
     tuning = get_tuning(part["mode"])
     accelerator, device = context.accelerator, context.accelerator.device.type
@@ -236,20 +239,42 @@ def _run_evaluate(stage: Stage, context: Context, began: float) -> Path:
     model.to(context.accelerator.device)
     languages = list(stage.part["data"])
     splits = [context.split(stage, task, "test", language, stage.part["limit"]) for language in languages]
-    results = evaluate_splits(model, splits, context)
+    beside = [
+        context.split(stage, task, split, language, stage.part["limit"])
+        for split, language in (name.split("/") for name in stage.part.get("beside", {}))
+    ]
+    results = evaluate_splits(model, splits, beside, context)
     record = _record(stage, context, began)
     directory = context.store.root / stage.name
     if context.accelerator.is_main_process:
         with context.store.commit(stage, record) as aside:
-            _write_results(aside, task, results)
+            _write_results(aside, task, results, context.source)
     context.accelerator.wait_for_everyone()
     return directory
 
 
-def evaluate_splits(model: TaskModel, splits: list[SplitData], context: Context) -> dict[str, Scored]:
-    """Evaluate all languages of a task in one pass; returns each language's result."""
-    task, settings = splits[0].task, splits[0].settings
-    format = get_format(task.format)
+def evaluate_splits(
+    model: TaskModel, splits: list[SplitData], beside: list[SplitData], context: Context
+) -> dict[str, Scored]:
+    """Each language's result; what is judged together runs in one pass.
+
+    Args:
+        splits: the test splits.
+        beside: what else is looked at (see `evaluate/judging.py`).
+    """
+    task, settings, device = splits[0].task, splits[0].settings, str(model.device)
+    known = {(split.split, split.language): split for split in (*splits, *beside)}
+    languages = [split.language for split in splits]
+    results: dict[str, Scored] = {}
+    for group in passes(task, languages, [(split.split, split.language) for split in beside]):
+        parts = dict(zip(group, _predicted(model, [known[part] for part in group], context), strict=True))
+        results |= judge(task, parts, languages, settings, device)
+    return {language: results[language] for language in languages}
+
+
+def _predicted(model: TaskModel, splits: list[SplitData], context: Context) -> list[Predicted]:
+    """What the format keeps of the model's outputs for some splits, which run in one pass."""
+    settings, format = splits[0].settings, get_format(splits[0].task.format)
     features = concatenate([split.features for split in splits])
     arguments = (model, format, features, settings, context.evaluation_tokens, context.accelerator)
     if model.head is None:
@@ -260,19 +285,14 @@ def evaluate_splits(model: TaskModel, splits: list[SplitData], context: Context)
             reduced = predict(*arguments, progress=context.watch.predicting)
     else:
         reduced = predict(*arguments, progress=context.watch.predicting)
-    results = {}
-    start = 0
-    for split in splits:
-        stop = start + split.features.num_sequences
-        predictions = format.decode(
-            split.examples, split.features, rows_of(reduced, start, stop), settings, task.labels
-        )
-        results[split.language] = score(task, split.examples, predictions)
-        start = stop
-    return results
+    stops = np.cumsum([0] + [split.features.num_sequences for split in splits])
+    return [
+        Predicted(split.examples, split.features, rows_of(reduced, int(start), int(stop)))
+        for split, start, stop in zip(splits, stops, stops[1:], strict=False)
+    ]
 
 
-def summarise(task: Task, results: Mapping[str, Scored]) -> dict[str, Any]:
+def summarise(task: Task, results: Mapping[str, Scored], source: Source) -> dict[str, Any]:
     """metrics.json: per language, averages over languages, counts."""
     languages = {language: scored.metrics for language, scored in results.items()}
     scored = [metrics for metrics in languages.values() if metrics]
@@ -283,13 +303,14 @@ def summarise(task: Task, results: Mapping[str, Scored]) -> dict[str, Any]:
         "languages": languages,
         "average": {name: sum(metrics[name] for metrics in scored) / len(scored) for name in names},
         "counts": {language: len(result.rows) for language, result in results.items()},
-        "missing": [language for language in task.languages if language not in results],
+        "missing": [language for language in source.wanted(task) if language not in results],
         "beside": {language: result.beside for language, result in results.items() if result.beside},
+        "levels": {language: source.levels[language] for language in results if language in source.levels},
     }
 
 
-def _write_results(directory: Path, task: Task, results: Mapping[str, Scored]) -> None:
-    write_json(directory / "metrics.json", summarise(task, results))
+def _write_results(directory: Path, task: Task, results: Mapping[str, Scored], source: Source) -> None:
+    write_json(directory / "metrics.json", summarise(task, results, source))
     (directory / "scores").mkdir()
     for language, scored in results.items():
         write_predictions(directory / "predictions", task.name, language, scored.submission)
@@ -319,13 +340,13 @@ def _build(stage: Stage, context: Context, task: Task, dropout: float | None) ->
     head = None
     if shape is not None:
         config = encoder.config
-        rate = dropout if dropout is not None else float(getattr(config, "hidden_dropout_prob", 0.1))
         head = Head(
             shape,
             int(config.hidden_size),
-            rate,
+            dropout_of(config, dropout),
             float(getattr(config, "initializer_range", 0.02)),
             seed=int(stage.part.get("seed", 0)),
+            activation=activation(config),
         )
         if stage.kind == "evaluate":
             assert bundle is not None

@@ -32,7 +32,8 @@ class Files:
 
     Args:
         patterns: templates of paths, each tried in the data set's folder (`Task.folder`) and then in the data
-            folder itself; the first that matches is read. ``*`` matches several files, read in sorted order.
+            folder itself; the first that matches is read. ``*`` matches several files, read in sorted order;
+            `` + `` joins paths that are read one after another and must all be there.
         reader: name of a reader in `readers.READERS` (``jsonl``, ``squad_json``, ``tsv`` ...).
         example: one row to its example (or a tuple of them, where a row holds several), or None for a row
             the release itself says to skip. Raises ValueError(why) on a malformed row; the source adds file
@@ -42,6 +43,7 @@ class Files:
             but are an error in a file whose pattern names the language. Raises ValueError(why).
         beside: templates of file names read together with the match, from the same folder, as further
             arguments of the reader (the English side of a parallel corpus).
+        only: the values of an option that these files can serve, where they cannot serve all.
     """
 
     patterns: tuple[str, ...]
@@ -50,6 +52,7 @@ class Files:
     options: Mapping[str, Any] = field(default_factory=dict)
     language: Callable[[Row], str] | None = None
     beside: tuple[str, ...] = ()
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,10 @@ class Hub:
     Args:
         dataset: repository id, e.g. ``"Rowan/hellaswag"``.
         config: configuration name, a template.
-        split: the hub's own split name.
-        example, language: as in `Files`. Class labels arrive as names, not numbers; -1 as None.
-        only: the value of an option that the hub's copy can serve, where it cannot serve all.
+        split: the hub's own split name, or several joined by ``+``.
+        example, language, only: as in `Files`. Class labels arrive as names, not numbers; -1 as None.
+        revision: a branch other than the main one: ``refs/convert/parquet`` is the hub's own copy of data sets
+            that their owners left as a loading script, which no longer runs.
     """
 
     dataset: str
@@ -69,7 +73,8 @@ class Hub:
     split: str
     example: Callable[[Row], Parsed]
     language: Callable[[Row], str] | None = None
-    only: Mapping[str, str] = field(default_factory=dict)
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    revision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,15 +86,19 @@ class Task:
         role: what it serves as in the study; an intermediate task is trained on, a target evaluated.
         format: name of a module in `formats/`.
         metric: metrics as the official scorer names them; their mean is the task's score.
-        languages: evaluation languages of the benchmark, in the order of its tables.
+        languages: evaluation languages of the benchmark, in the order of its tables: XTREME's, and XTREME-R's
+            for the tasks that only XTREME-R has.
         train_task: the task whose English train and dev splits train a target; its own name where it has
             its own, None where nothing is trained (retrieval).
         labels: the label set in the order of the head's outputs; empty where the format has none.
-        files, hub: per split, where the rows are; several `Files` are alternatives, tried in order.
+        files, hub: per split, where the rows are; several are alternatives, tried in order.
         folder: the data set's folder inside a data folder; the task's name where empty.
         codes: language code -> the name release files use (``{"de": "deu"}``); the code itself where empty.
         hub_codes: the same for the hub; `codes` where empty.
         options: choices of reading that a recipe may make, each with its valid values, default first.
+        added_languages: those that XTREME-R adds to `languages`; evaluated where they are asked for by name.
+        no_hub: why the hub cannot serve the task, where it cannot.
+        open_labels: whether `labels` are left to the data; `sources.with_labels` fills them in.
     """
 
     name: str
@@ -102,9 +111,17 @@ class Task:
     paper: str
     licence: str
     files: Mapping[Split, Files | tuple[Files, ...]] = field(default_factory=dict)
-    hub: Mapping[Split, Hub] = field(default_factory=dict)
+    hub: Mapping[Split, Hub | tuple[Hub, ...]] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     folder: str = ""
     codes: Mapping[str, str] = field(default_factory=dict)
     hub_codes: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    added_languages: tuple[str, ...] = ()
+    no_hub: str = ""
+    open_labels: bool = False
+
+    @property
+    def all_languages(self) -> tuple[str, ...]:
+        """`languages` and `added_languages`."""
+        return (*self.languages, *self.added_languages)

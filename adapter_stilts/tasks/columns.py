@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapter_stilts.formats.examples import Answer, SpanQAExample
+from adapter_stilts.formats.examples import Answer, SpanQAExample, TaggingExample
 from adapter_stilts.tasks.base import INDEX, LOCATION, Row
 
 
@@ -80,6 +80,27 @@ def question(row: Row) -> SpanQAExample:
     )
     if not example.answers:
         raise ValueError(f"question {example.id!r} has no answer")
+    return example
+
+
+def asked(row: Row) -> SpanQAExample:
+    """As `question`, of a test set that XTREME's scripts may have stripped of its answers, leaving empty ones."""
+    blank = [{"text": "", "answer_start": 0}]
+    if records(row, "answers", ("text", "answer_start")) != blank:
+        return question(row)
+    return SpanQAExample(text(row, "id"), text(row, "question"), text(row, "context"), answers=())
+
+
+def sentence(row: Row, words: str, tags: str, labels: Sequence[str] = ()) -> TaggingExample:
+    """A row of words and as many tags, each one of ``labels`` where there are any; None where there are none."""
+    tagged = None if value(row, tags) is None else texts(row, tags)
+    example = TaggingExample(id=str(row[INDEX]), words=texts(row, words), tags=tagged)
+    if tagged is None:
+        return example
+    if len(example.words) != len(tagged):
+        raise ValueError(f"{len(example.words)} words, but {len(tagged)} tags")
+    if labels and (unknown := set(tagged) - set(labels)):
+        raise ValueError(f"tag {min(unknown)!r} is not one of: {', '.join(labels)}")
     return example
 
 

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from adapter_stilts.errors import DataError
 from adapter_stilts.formats.examples import Example
 from adapter_stilts.tasks.base import Files, Split, Task
 from adapter_stilts.tasks.lines import cannot_be_read
 from adapter_stilts.tasks.readers import READERS
-from adapter_stilts.tasks.rows import Located, gather, template_fields, wanted_languages
+from adapter_stilts.tasks.rows import (
+    Located,
+    alternatives,
+    gather,
+    serves,
+    template_fields,
+    wanted_languages,
+)
 
 
 @dataclass(frozen=True)
@@ -49,8 +58,18 @@ class FileSource:
         self._grouped: dict[str, dict[str, list[Example]]] = {}
         self._digests: dict[tuple[str, int, int], str] = {}
 
+    levels: Mapping[str, str] = MappingProxyType({})
+
+    def wanted(self, task: Task) -> tuple[str, ...]:
+        """XTREME's."""
+        return task.languages
+
+    def offered(self, task: Task) -> tuple[str, ...]:
+        """What XTREME-R adds as well."""
+        return task.all_languages
+
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
-        """Of the languages that the split is used in, those found here, in the task's order.
+        """Of the languages that the split is used in, those found here under any options, in the task's order.
 
         Raises:
             DataError: a file holding several languages is malformed.
@@ -91,34 +110,61 @@ class FileSource:
         return list(found[language])
 
     def _holds(self, task: Task, split: Split, language: str) -> bool:
-        match = self._match(task, split, template_fields(task, split, language, {}, task.files))
-        if match is None:
-            return False
-        return match.one_language or bool(self._read(task, split, match)[language])
+        for options in _choices(task):
+            match = self._match(task, split, template_fields(task, split, language, options, task.files))
+            if match and (match.one_language or self._read(task, split, match)[language]):
+                return True
+        return False
 
     def _find(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> _Match:
         fields = template_fields(task, split, language, options, task.files)
         match = self._match(task, split, fields)
         if match is None:
-            tried = ", ".join(name for _, _, name in _candidates(task, split, _with_code(task, fields)))
-            why = f"no file of {task.name} {split} for {language!r} in this folder; tried: {tried}."
-            advice = (
-                f"Put the release files of {task.dataset} there, or leave out --data to read from the hub."
-            )
-            raise DataError(self.root, None, f"{why} {advice}")
+            raise DataError(self.root, None, self._absent(task, split, fields))
         return match
 
+    def _absent(self, task: Task, split: Split, fields: dict[str, str]) -> str:
+        """Why no file matches, and what to do."""
+        wanted = f"{task.name} {split} for {fields['language']!r}"
+        for name, values in task.options.items():
+            held = [value for value in values if self._match(task, split, {**fields, name: value})]
+            if held:
+                return (
+                    f"holds {wanted} with {name} = {', '.join(map(repr, held))} only, not {fields[name]!r}: "
+                    f"--set options.{task.name}.{name}={held[0]}"
+                )
+        tried = ", ".join(name for _, _, name in _candidates(task, split, _with_code(task, fields)))
+        return (
+            f"no file of {wanted} in this folder; tried: {tried}. Put the release files of {task.dataset} "
+            "there" + (", or leave out --data to read from the hub." if task.hub else ".")
+        )
+
     def _match(self, task: Task, split: Split, fields: dict[str, str]) -> _Match | None:
-        fields = _with_code(task, fields)
+        fields, incomplete = _with_code(task, fields), None
         for spec, pattern, name in _candidates(task, split, fields):
+            paths = self._paths(spec, name, fields)
+            if not paths:
+                continue
+            named = "{language}" in pattern or "{code}" in pattern
+            match = _Match(spec, fields, paths, one_language=named or spec.language is None)
+            if all(path.is_file() for path in match.flat()):
+                return match
+            # Another description may do without the missing file; else reading this one tells its name.
+            incomplete = incomplete or match
+        return incomplete
+
+    def _paths(self, spec: Files, name: str, fields: dict[str, str]) -> tuple[tuple[Path, ...], ...]:
+        """The files that a path, wildcard or `` + `` of several names; none where one of several is missing."""
+        found: list[Path] = []
+        for part in name.split(" + "):
             # Only "*" is a wildcard: brackets in a folder's name are not.
-            found = sorted(self.root.glob(name)) if "*" in name else [self.root / name]
-            beside = [other.format_map(fields) for other in spec.beside]
-            paths = tuple((path, *map(path.with_name, beside)) for path in found if path.is_file())
-            if paths:
-                named = "{language}" in pattern or "{code}" in pattern
-                return _Match(spec, fields, paths, one_language=named or spec.language is None)
-        return None
+            matched = sorted(self.root.glob(part)) if "*" in part else [self.root / part]
+            files = [path for path in matched if path.is_file()]
+            if not files:
+                return ()
+            found += files
+        beside = [other.format_map(fields) for other in spec.beside]
+        return tuple((path, *map(path.with_name, beside)) for path in found)
 
     def _read(self, task: Task, split: Split, match: _Match) -> dict[str, list[Example]]:
         spec = match.spec
@@ -151,11 +197,18 @@ def _with_code(task: Task, fields: dict[str, str]) -> dict[str, str]:
 
 def _candidates(task: Task, split: Split, fields: Mapping[str, str]) -> Iterator[tuple[Files, str, str]]:
     """(description, its pattern, the path or wildcard to try), in order of preference."""
-    specs = task.files[split]
-    for spec in (specs,) if isinstance(specs, Files) else specs:
-        for pattern in spec.patterns:
-            for folder in (f"{task.folder or task.name}/", ""):
-                yield spec, pattern, folder + pattern.format_map(fields)
+    for spec in alternatives(task.files[split]):
+        if serves(spec, fields):
+            for pattern in spec.patterns:
+                parts = pattern.format_map(fields).split(" + ")
+                for folder in (f"{task.folder or task.name}/", ""):
+                    yield spec, pattern, " + ".join(folder + part for part in parts)
+
+
+def _choices(task: Task) -> Iterator[dict[str, str]]:
+    """Every way to choose the task's options, the defaults first."""
+    for values in itertools.product(*task.options.values()):
+        yield dict(zip(task.options, values, strict=True))
 
 
 def _rows(match: _Match) -> Iterator[Located]:

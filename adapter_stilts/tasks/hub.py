@@ -6,12 +6,23 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from adapter_stilts.errors import DataError, SourceUnavailableError, UsageError, cause_of
 from adapter_stilts.formats.examples import Example
 from adapter_stilts.tasks.base import Hub, Split, Task
-from adapter_stilts.tasks.rows import Located, gather, template_fields, wanted_languages
+from adapter_stilts.tasks.rows import (
+    Located,
+    alternatives,
+    gather,
+    serves,
+    template_fields,
+    wanted_languages,
+)
+
+_Address: TypeAlias = tuple[str, str | None, str, str | None]
+"""Data set, configuration, split and revision."""
 
 _BATCH_ROWS = 1000
 _ANSWER_SECONDS = 10.0
@@ -28,13 +39,28 @@ class HubSource:
 
     def __init__(self, cache_dir: str | None = None) -> None:
         self.cache_dir = cache_dir
-        self._loaded: dict[tuple[str, str | None, str], Any] = {}
+        self._loaded: dict[_Address, Any] = {}
         # Data sets that hold several languages are parsed once, not once a language.
         self._grouped: dict[tuple[str, str, str], dict[str, list[Example]]] = {}
 
+    levels: Mapping[str, str] = MappingProxyType({})
+
+    def wanted(self, task: Task) -> tuple[str, ...]:
+        """XTREME's."""
+        return task.languages
+
+    def offered(self, task: Task) -> tuple[str, ...]:
+        """What XTREME-R adds as well."""
+        return task.all_languages
+
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
-        """The languages that the split is used in; the hub holds each, and is not asked."""
-        return wanted_languages(task, split) if split in task.hub else ()
+        """The languages that the split is used in; the hub holds each, and is not asked.
+
+        Raises:
+            UsageError: the hub cannot serve the task.
+        """
+        _check_served(task)
+        return _held(task, split) if split in task.hub else ()
 
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """sha256 over data set, config, split, the cached data's fingerprint and what is taken from it.
@@ -42,9 +68,9 @@ class HubSource:
         The cached data's fingerprint follows the data set's revision on the hub.
         """
         hub, fields = self._find(task, split, language, options)
-        dataset, config, hub_split = _address(hub, fields)
-        cached = str(self._load(dataset, config, hub_split)._fingerprint)
-        taken = [{**fields, "task": task.name, "split": split}, dataset, config, hub_split, cached]
+        address = _address(hub, fields)
+        cached = str(self._load(address)._fingerprint)
+        taken = [{**fields, "task": task.name, "split": split}, *address[:3], cached]
         return hashlib.sha256(json.dumps(taken, sort_keys=True).encode()).hexdigest()
 
     def examples(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> list[Example]:
@@ -56,16 +82,16 @@ class HubSource:
             UsageError: the task has no such split, language or option, or the hub cannot serve the option.
         """
         hub, fields = self._find(task, split, language, options)
-        dataset, config, hub_split = _address(hub, fields)
-        name = "/".join(filter(None, (dataset, config, hub_split)))
+        address = _address(hub, fields)
+        name = "/".join(filter(None, address[:3]))
         if hub.language is None:
-            loaded = self._load(dataset, config, hub_split)
+            loaded = self._load(address)
             found = gather(_rows(loaded, name), hub.example, None, (language,), skip_others=False)
         else:
             key = (task.name, split, json.dumps({**fields, "language": "", "code": ""}))
             if key not in self._grouped:
-                rows = _rows(self._load(dataset, config, hub_split), name)
-                languages = wanted_languages(task, split)
+                rows = _rows(self._load(address), name)
+                languages = _held(task, split)
                 self._grouped[key] = gather(rows, hub.example, hub.language, languages, skip_others=True)
             found = self._grouped[key]
         if not found[language]:
@@ -75,25 +101,54 @@ class HubSource:
     def _find(
         self, task: Task, split: Split, language: str, options: Mapping[str, str]
     ) -> tuple[Hub, dict[str, str]]:
+        _check_served(task)
         fields = template_fields(task, split, language, options, task.hub)
-        hub = task.hub[split]
-        for option, served in hub.only.items():
-            if fields[option] != served:
-                raise UsageError(
-                    f"the hub's copy of {task.name} has {option}={served!r} only, not {fields[option]!r}. "
-                    f"Pass --data DIR with the release files, or leave {option!r} at {served!r}."
-                )
+        if language not in _held(task, split):
+            raise UsageError(
+                f"the hub's copy of {task.name} has no {language!r}, which XTREME-R adds. Pass --data DIR with "
+                f"the release files, or choose among: {', '.join(_held(task, split))}."
+            )
         codes = task.hub_codes or task.codes
-        return hub, {**fields, "code": codes.get(language, language)}
+        fields["code"] = codes.get(language, language)
+        hubs = alternatives(task.hub[split])
+        for hub in hubs:
+            if serves(hub, fields):
+                return hub, fields
+        option, served = next((option, hub.only[option]) for hub in hubs for option in hub.only)
+        raise UsageError(
+            f"the hub's copy of {task.name} has {option}={served[0]!r} only, not {fields[option]!r}. "
+            f"Pass --data DIR with the release files, or leave {option!r} at {served[0]!r}."
+        )
 
-    def _load(self, dataset: str, config: str | None, split: str) -> Any:
-        key = (dataset, config, split)
-        if key not in self._loaded:
-            self._loaded[key] = load_split(dataset, config, split, self.cache_dir)
-        return self._loaded[key]
+    def _load(self, address: _Address) -> Any:
+        if address not in self._loaded:
+            dataset, config, split, revision = address
+            self._loaded[address] = load_split(dataset, config, split, self.cache_dir, revision)
+        return self._loaded[address]
 
 
-def load_split(dataset: str, config: str | None, split: str, cache_dir: str | None = None) -> Any:
+def _check_served(task: Task) -> None:
+    if not task.hub:
+        raise UsageError(
+            f"the hub cannot serve {task.name!r}: {task.no_hub}. Pass --data DIR with its release files; "
+            f"`adapter-stilts tasks {task.name}` tells where they are from."
+        )
+
+
+def _held(task: Task, split: Split) -> tuple[str, ...]:
+    """Of the languages a split is used in, those of the hub's copies, which are XTREME's."""
+    return tuple(
+        language for language in wanted_languages(task, split) if language not in task.added_languages
+    )
+
+
+def load_split(
+    dataset: str,
+    config: str | None,
+    split: str,
+    cache_dir: str | None = None,
+    revision: str | None = None,
+) -> Any:
     """`datasets.load_dataset`, but quick to fail, and every failure told in one way.
 
     Where the hub does not answer or refuses, the cached copy is read, with a warning, if there is one.
@@ -115,7 +170,7 @@ def load_split(dataset: str, config: str | None, split: str, cache_dir: str | No
         _log.warning("%s: the hub gives no answer (%s); reading the cached copy", dataset, cause_of(refusal))
         return cached
     try:
-        return datasets.load_dataset(dataset, config, split=split, cache_dir=cache_dir)
+        return datasets.load_dataset(dataset, config, split=split, cache_dir=cache_dir, revision=revision)
     except Exception as error:
         raise _unavailable(dataset, config, split, error) from error
 
@@ -151,8 +206,8 @@ def _unavailable(dataset: str, config: str | None, split: str, error: Exception)
     )
 
 
-def _address(hub: Hub, fields: Mapping[str, str]) -> tuple[str, str | None, str]:
-    return hub.dataset, hub.config.format_map(fields) if hub.config else None, hub.split
+def _address(hub: Hub, fields: Mapping[str, str]) -> _Address:
+    return hub.dataset, hub.config.format_map(fields) if hub.config else None, hub.split, hub.revision
 
 
 def _rows(loaded: Any, name: str) -> Iterator[Located]:

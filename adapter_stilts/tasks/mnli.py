@@ -15,18 +15,19 @@ gold label "-" are skipped). Dev is the matched one; the labels of GLUE's test s
 from __future__ import annotations
 
 from adapter_stilts.tasks.base import Files, Hub, Task
-from adapter_stilts.tasks.nli import LABELS, hub_row, release_row
+from adapter_stilts.tasks.nli import LABELS, hub_row, release_row, xtreme_files
 
 ANNOTATORS = ("label1", "label2", "label3", "label4", "label5")
 
 
 def release(split: str) -> tuple[Files, ...]:
-    """The authors' two spellings and GLUE's, each in its own folder or beside other data."""
+    """The authors' two spellings, GLUE's, and XTREME's, whose English dev set is XNLI's."""
     names = (f"multinli_1.0/multinli_1.0_{split}", f"multinli_1.0_{split}")
     return (
         Files(tuple(f"{name}.jsonl" for name in names), "jsonl", release_row),
         Files(tuple(f"{name}.txt" for name in names), "tsv", release_row, options={"optional": ANNOTATORS}),
         Files((f"glue/MNLI/{split}.tsv", f"MNLI/{split}.tsv"), "tsv", release_row),
+        xtreme_files("xnli/train-en.tsv" if split == "train" else "xnli/dev-en.tsv"),
     )
 
 

@@ -1,11 +1,11 @@
-"""What the natural language inference tasks share: SNLI, MultiNLI and XNLI have one label set."""
+"""What the natural language inference tasks share: SNLI, MultiNLI, ANLI and XNLI have one label set."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from adapter_stilts.formats.examples import PairClassificationExample
-from adapter_stilts.tasks.base import INDEX, Row
+from adapter_stilts.tasks.base import INDEX, Files, Row
 from adapter_stilts.tasks.columns import label, text, value
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -32,6 +32,18 @@ def pairs(
         )
 
     return example
+
+
+def unlabelled(row: Row) -> PairClassificationExample:
+    """A row of sentence pairs without their relation."""
+    return PairClassificationExample(str(row[INDEX]), text(row, "sentence1"), text(row, "sentence2"), None)
+
+
+def xtreme_files(*patterns: str, labelled: bool = True) -> Files:
+    """Files as XTREME's scripts write them: tabs, quotes where needed, no header, no labels in test."""
+    columns = ("sentence1", "sentence2", "gold_label")[: 3 if labelled else 2]
+    row = release_row if labelled else unlabelled
+    return Files(patterns, "csv", row, options={"columns": columns, "delimiter": "\t"})
 
 
 release_row = pairs("sentence1", "sentence2", "gold_label", undecided="-")

@@ -2,55 +2,32 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from adapter_stilts.errors import DataError
-from adapter_stilts.tasks.base import LOCATION
 from adapter_stilts.tasks.conllu import read_conllu
-from adapter_stilts.tasks.lines import read_lines, read_text
+from adapter_stilts.tasks.json_layouts import read_jsonl, read_labelled_jsonl, read_squad_json
+from adapter_stilts.tasks.lines import read_lines
+from adapter_stilts.tasks.pools import read_answer_sentences, read_mentions, read_mining
+from adapter_stilts.tasks.tagged import read_auto, read_tagged, read_tagged_sentences
 
 Rows: TypeAlias = Iterator[tuple[int, dict[str, Any]]]
 
 
-def read_jsonl(path: Path) -> Rows:
-    """One JSON object a line; blank lines are passed over."""
-    for number, line in read_lines(path):
-        if not line.strip():
-            continue
-        row = _parse_json(line, path, number)
-        if not isinstance(row, dict):
-            raise DataError(path, number, f"should be a JSON object, not {type(row).__name__}")
-        yield number, row
-
-
-def read_squad_json(path: Path) -> Rows:
-    """SQuAD's nested layout as one row a question, with its paragraph's ``context`` and article's ``title``.
-
-    The number is the question's, from 1: most releases are one long line.
-    """
-    numbers = itertools.count(1)
-    content = _parse_json(read_text(path), path, None)
-    for article, in_article in _members(content, "data", "", path):
-        for paragraph, in_paragraph in _members(article, "paragraphs", in_article, path):
-            context = paragraph.get("context")
-            if not isinstance(context, str):
-                raise DataError(path, None, f"{in_paragraph} has no 'context'")
-            for question, at in _members(paragraph, "qas", in_paragraph, path):
-                row = {"title": article.get("title"), **question, "context": context, LOCATION: at}
-                yield next(numbers), row
-
-
-def read_tsv(path: Path, *, columns: Sequence[str] = (), optional: Sequence[str] = ()) -> Rows:
+def read_tsv(
+    path: Path, *, columns: Sequence[str] = (), optional: Sequence[str] = (), broken: bool = False
+) -> Rows:
     """Tab-separated fields without quoting: a ``"`` is text.
 
     Args:
         path: the file.
         columns: their names; taken from the first line where empty.
         optional: names of columns at a row's end that the release leaves out here and there.
+        broken: whether the release has rows that a line end broke in two; such rows, too short, are left out.
     """
     lines = read_lines(path)
     if not columns:
@@ -60,11 +37,42 @@ def read_tsv(path: Path, *, columns: Sequence[str] = (), optional: Sequence[str]
         fewest -= 1
     for number, line in lines:
         fields = line.split("\t")
+        if broken and len(fields) < fewest:
+            continue
         if not fewest <= len(fields) <= len(columns):
             expected = f"{len(columns)}" if fewest == len(columns) else f"{fewest} to {len(columns)}"
             hint = "; the file may be truncated" if len(fields) < fewest else ""
             raise DataError(path, number, f"holds {len(fields)} columns, should hold {expected}{hint}")
         yield number, dict(zip(columns, fields, strict=False))
+
+
+def read_csv(path: Path, *, columns: Sequence[str] = (), delimiter: str = ",") -> Rows:
+    """Fields of which those with a delimiter, a quote or a line end stand in quotes, a quote inside doubled.
+
+    Args:
+        path: the file.
+        columns: their names; taken from the first line where empty.
+        delimiter: between fields.
+    """
+    rows = csv.reader(_lines_with_ends(path), delimiter=delimiter, strict=True)
+    before = 0
+    try:
+        for fields in rows:
+            # A row begins where the one before it ended: quoted fields may hold line ends.
+            number, before = before + 1, rows.line_num
+            if not columns:
+                columns = fields
+            elif len(fields) == len(columns):
+                yield number, dict(zip(columns, fields, strict=True))
+            elif fields:
+                raise DataError(path, number, f"holds {len(fields)} columns, should hold {len(columns)}")
+    except csv.Error as error:
+        raise DataError(path, before + 1, f"is not CSV: {error}") from None
+
+
+def _lines_with_ends(path: Path) -> Iterator[str]:
+    for _, line in read_lines(path):
+        yield line + "\n"
 
 
 def read_parallel(path: Path, english: Path) -> Rows:
@@ -84,33 +92,16 @@ def read_parallel(path: Path, english: Path) -> Rows:
 
 READERS: Mapping[str, Callable[..., Rows]] = {
     "jsonl": read_jsonl,
+    "labelled_jsonl": read_labelled_jsonl,
     "squad_json": read_squad_json,
     "tsv": read_tsv,
+    "csv": read_csv,
     "parallel": read_parallel,
     "conllu": read_conllu,
+    "tagged": read_tagged,
+    "tagged_sentences": read_tagged_sentences,
+    "auto": read_auto,
+    "mining": read_mining,
+    "answer_sentences": read_answer_sentences,
+    "mentions": read_mentions,
 }
-
-
-def _parse_json(content: str, path: Path, line: int | None) -> Any:
-    try:
-        return json.loads(content)
-    except json.JSONDecodeError as error:
-        at = line if line is not None else error.lineno
-        ended = error.pos >= len(content.rstrip()) or error.msg.startswith("Unterminated string")
-        truncated = "; the file may be truncated" if ended else ""
-        raise DataError(path, at, f"is not JSON: {error.msg} (character {error.colno}){truncated}") from None
-    except (ValueError, RecursionError) as error:
-        # Numbers of thousands of digits and thousandfold nesting: JSON, but nobody's data.
-        raise DataError(path, line, f"is not readable JSON: {error}") from None
-
-
-def _members(parent: Any, name: str, at: str, path: Path) -> Iterator[tuple[dict[str, Any], str]]:
-    """(member, its location) of the list of objects that ``parent`` holds under ``name``."""
-    members = parent.get(name) if isinstance(parent, Mapping) else None
-    if not isinstance(members, list):
-        raise DataError(path, None, f"is not in SQuAD's layout: {at or 'the file'} has no list {name!r}")
-    prefix = f"{at}.{name}" if at else name
-    for index, member in enumerate(members):
-        if not isinstance(member, dict):
-            raise DataError(path, None, f"is not in SQuAD's layout: {prefix}[{index}] is not an object")
-        yield member, f"{prefix}[{index}]"

@@ -5,19 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
 from adapter_stilts.formats.examples import Example
-from adapter_stilts.tasks.base import INDEX, LOCATION, Parsed, Row, Split, Task
+from adapter_stilts.tasks.base import INDEX, LOCATION, Files, Hub, Parsed, Row, Split, Task
+
+SpecT = TypeVar("SpecT", Files, Hub)
 
 
 def wanted_languages(task: Task, split: Split) -> tuple[str, ...]:
-    """The languages a split is used in: the benchmark's for test, else English.
+    """The languages a split is used in: the benchmarks' for test, else English.
 
     Transfer is zero-shot: nothing but English is trained on, and nothing but English chooses a checkpoint.
+    Where nothing is trained, dev is what a threshold is chosen on, in each language by itself.
     """
-    return task.languages if split == "test" else ("en",)
+    return task.all_languages if split == "test" or task.train_task is None else ("en",)
+
+
+def serves(spec: Files | Hub, fields: Mapping[str, str]) -> bool:
+    """Whether the files (or the hub's copy) can serve the options in ``fields``."""
+    return all(fields[option] in values for option, values in spec.only.items())
+
+
+def alternatives(specs: SpecT | tuple[SpecT, ...]) -> tuple[SpecT, ...]:
+    """A split's descriptions, of which there may be one or several."""
+    return specs if isinstance(specs, tuple) else (specs,)
 
 
 def template_fields(

@@ -7,21 +7,31 @@ examples = source.examples(get_task("xquad"), "test", "de", {})
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from adapter_stilts.errors import DataError
-from adapter_stilts.formats.examples import Example
+from adapter_stilts.formats.examples import Example, TaggingExample
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.files import FileSource
 from adapter_stilts.tasks.hub import HubSource
 from adapter_stilts.tasks.readers import READERS
 
-__all__ = ["READERS", "FileSource", "HubSource", "Source", "open_source"]
+__all__ = ["READERS", "FileSource", "HubSource", "Source", "open_source", "with_labels"]
 
 
 class Source(Protocol):
     """Reads tasks. ``options`` are the task's options that a recipe chose; the others take their default."""
+
+    levels: Mapping[str, str]
+    """How much text of a language the encoder saw (high, middle, low), where that is known."""
+
+    def wanted(self, task: Task) -> tuple[str, ...]:
+        """The languages the task is to be evaluated in, held or not."""
+
+    def offered(self, task: Task) -> tuple[str, ...]:
+        """The languages that may be asked for."""
 
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
         """Of the languages the split is used in (English for train and dev), those this source holds."""
@@ -31,6 +41,25 @@ class Source(Protocol):
 
     def examples(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> list[Example]:
         """The examples, in the release's order; never empty."""
+
+
+def with_labels(task: Task, source: Source, options: Mapping[str, str]) -> Task:
+    """The task, with the label set of its data where it leaves it to them: every tag of English train and dev.
+
+    Both splits are part of a stage's key, and so is the label set with them.
+    """
+    if not task.open_labels:
+        return task
+    splits: tuple[Split, ...] = ("train", "dev")
+    tags = {
+        tag
+        for split in splits
+        if "en" in source.languages(task, split)
+        for example in source.examples(task, split, "en", options)
+        if isinstance(example, TaggingExample)
+        for tag in example.tags or ()
+    }
+    return replace(task, labels=tuple(sorted(tags)))
 
 
 def open_source(data: str | None) -> Source:

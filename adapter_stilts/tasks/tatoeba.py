@@ -4,7 +4,7 @@ Data set   Tatoeba as cut for LASER, https://github.com/facebookresearch/LASER/t
            (hub: google/xtreme, config tatoeba.<code>)
 Paper      Artetxe and Schwenk 2019, https://arxiv.org/abs/1812.10464
 Licence    CC BY 2.0 FR
-Languages  36, each paired with English
+Languages  36, each paired with English; in XTREME-R also az lt pl ro uk
 
 Two files a language, aligned by line: line 3 of tatoeba.deu-eng.deu and of tatoeba.deu-eng.eng translate
 each other. Both become examples, ids ``foreign-2`` and ``english-2``, of the pair ``2`` (lines from 0):
@@ -13,6 +13,8 @@ each other. Both become examples, ids ``foreign-2`` and ``english-2``, of the pa
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from adapter_stilts.formats.examples import RetrievalExample
 from adapter_stilts.tasks.base import INDEX, Files, Hub, Row, Task
@@ -56,6 +58,7 @@ CODES = {
     "vi": "vie",
     "zh": "cmn",
 }
+ADDED = {"az": "aze", "lt": "lit", "pl": "pol", "ro": "ron", "uk": "ukr"}
 
 
 def release_row(row: Row) -> tuple[RetrievalExample, RetrievalExample]:
@@ -64,6 +67,11 @@ def release_row(row: Row) -> tuple[RetrievalExample, RetrievalExample]:
         RetrievalExample(f"foreign-{pair}", text(row, "foreign"), "foreign", pair),
         RetrievalExample(f"english-{pair}", text(row, "english"), "english", pair),
     )
+
+
+def sorted_row(row: Row) -> tuple[RetrievalExample, ...]:
+    """XTREME's own files sort the English side, so that lines no longer tell which translate each other."""
+    return tuple(replace(example, pair=None) for example in release_row(row))
 
 
 def hub_row(row: Row) -> tuple[RetrievalExample, RetrievalExample]:
@@ -82,10 +90,14 @@ TASK = Task(
     dataset="Tatoeba (LASER v1)",
     paper="https://arxiv.org/abs/1812.10464",
     licence="CC BY 2.0 FR",
-    codes=CODES,
+    codes={**CODES, **ADDED},
+    added_languages=tuple(ADDED),
     files={
-        "test": Files(
-            ("tatoeba.{code}-eng.{code}",), "parallel", release_row, beside=("tatoeba.{code}-eng.eng",)
+        "test": (
+            Files(
+                ("tatoeba.{code}-eng.{code}",), "parallel", release_row, beside=("tatoeba.{code}-eng.eng",)
+            ),
+            Files(("{language}-en.{language}",), "parallel", sorted_row, beside=("{language}-en.en",)),
         ),
     },
     hub={"test": Hub("google/xtreme", "tatoeba.{code}", "validation", hub_row)},

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from adapter_stilts.formats.examples import SpanQAExample
 from adapter_stilts.tasks.base import Files, Hub, Row, Task
-from adapter_stilts.tasks.columns import question, text
+from adapter_stilts.tasks.columns import asked, question, text
 from adapter_stilts.tasks.holdout import held_out
 
 CODES = {
@@ -53,7 +53,13 @@ def dev(row: Row) -> SpanQAExample | None:
 
 
 TRAIN_FILES = ("tydiqa-goldp-v1.1-train.json", "tydiqa-goldp-v1.1-train/tydiqa-goldp-v1.1-train.json")
-TEST_FILES = ("tydiqa-goldp-v1.1-dev/tydiqa.goldp.{language}.dev.json", "tydiqa.goldp.{language}.dev.json")
+# As XTREME renames them, as they are released, and all languages in one.
+TEST_FILES = (
+    "tydiqa-goldp-v1.1-dev/tydiqa.goldp.{language}.dev.json",
+    "tydiqa.goldp.{language}.dev.json",
+    "tydiqa-goldp-v1.1-dev/tydiqa-goldp-dev-{code}.json",
+    "tydiqa-goldp-v1.1-dev.json",
+)
 
 TASK = Task(
     name="tydiqa",
@@ -65,10 +71,11 @@ TASK = Task(
     dataset="TyDiQA-GoldP 1.1",
     paper="https://arxiv.org/abs/2003.05002",
     licence="Apache-2.0",
+    codes={code: name for name, code in CODES.items()},
     files={
         "train": Files(TRAIN_FILES, "squad_json", train, language=language),
         "dev": Files(TRAIN_FILES, "squad_json", dev, language=language),
-        "test": Files((*TEST_FILES, "tydiqa-goldp-v1.1-dev.json"), "squad_json", question, language=language),
+        "test": Files(TEST_FILES, "squad_json", asked, language=language),
     },
     hub={
         "train": Hub("google/xtreme", "tydiqa", "train", train, language=language),

@@ -4,7 +4,7 @@ Data set   Universal Dependencies, https://universaldependencies.org
            (hub: google/xtreme, config udpos.<Language>)
 Paper      Nivre et al. 2020, https://arxiv.org/abs/2004.10643
 Licence    by treebank, most CC BY-SA 4.0
-Languages  33 (af ... zh); trained on English
+Languages  33 (af ... zh), in XTREME-R also lt pl ro uk wo; trained on English
 
 All treebanks of a language are read, in the order of their names: ud/UD_German-*/*-ud-test.conllu. Two
 words and the range row that fuses them:
@@ -14,14 +14,15 @@ words and the range row that fuses them:
     4    dem  der  DET  _  _  5  det  _  _
 
 The option `words` chooses between the two words (``syntactic``, as on the hub) and ``vom`` (``fused``, as in
-the official test files); see `conllu.py`.
+the official test files); see `conllu.py`. What XTREME's scripts leave (udpos/test-de.tsv, a word and its tag a
+line) is read too; its words are fused ones.
 """
 
 from __future__ import annotations
 
 from adapter_stilts.formats.examples import TaggingExample
-from adapter_stilts.tasks.base import INDEX, Files, Hub, Row, Split, Task
-from adapter_stilts.tasks.columns import texts
+from adapter_stilts.tasks.base import Files, Hub, Row, Split, Task
+from adapter_stilts.tasks.columns import sentence
 from adapter_stilts.tasks.conllu import UPOS
 
 TREEBANKS = {
@@ -59,33 +60,30 @@ TREEBANKS = {
     "yo": "Yoruba",
     "zh": "Chinese",
 }
+ADDED = {"lt": "Lithuanian", "pl": "Polish", "ro": "Romanian", "uk": "Ukrainian", "wo": "Wolof"}
 
 
 def release_row(row: Row) -> TaggingExample:
-    return _sentence(row, "words", "tags")
+    return sentence(row, "words", "tags", UPOS)
 
 
 def hub_row(row: Row) -> TaggingExample:
-    return _sentence(row, "tokens", "pos_tags")
+    return sentence(row, "tokens", "pos_tags", UPOS)
 
 
-def _sentence(row: Row, words: str, tags: str) -> TaggingExample:
-    example = TaggingExample(id=str(row[INDEX]), words=texts(row, words), tags=texts(row, tags))
-    assert example.tags is not None
-    if len(example.words) != len(example.tags):
-        raise ValueError(f"{len(example.words)} words, but {len(example.tags)} tags")
-    if unknown := set(example.tags) - set(UPOS):
-        raise ValueError(f"tag {min(unknown)!r} is not one of: {', '.join(UPOS)}")
-    return example
-
-
-def release(split: Split) -> Files:
-    patterns = (f"UD_{{code}}-*/*-ud-{split}.conllu",)
-    return Files(patterns, "conllu", release_row, options={"words": "{words}", "language": "{language}"})
+def release(split: Split) -> tuple[Files, Files]:
+    """The treebanks, and what XTREME's scripts make of them: fused words, in test without tags."""
+    treebanks = (f"UD_{{code}}-*/*-ud-{split}.conllu",)
+    options = {"words": "{words}", "language": "{language}"}
+    prepared = (f"udpos/{split}-{{language}}.tsv", f"{split}-{{language}}.tsv")
+    return (
+        Files(treebanks, "conllu", release_row, options=options),
+        Files(prepared, "tagged", release_row, only={"words": ("fused",)}),
+    )
 
 
 def hub(split: str) -> Hub:
-    return Hub("google/xtreme", "udpos.{code}", split, hub_row, only={"words": "syntactic"})
+    return Hub("google/xtreme", "udpos.{code}", split, hub_row, only={"words": ("syntactic",)})
 
 
 TASK = Task(
@@ -100,7 +98,8 @@ TASK = Task(
     licence="by treebank, most CC BY-SA 4.0",
     labels=UPOS,
     folder="ud",
-    codes=TREEBANKS,
+    codes={**TREEBANKS, **ADDED},
+    added_languages=tuple(ADDED),
     options={"words": ("syntactic", "fused")},
     files={"train": release("train"), "dev": release("dev"), "test": release("test")},
     hub={"train": hub("train"), "dev": hub("validation"), "test": hub("test")},

@@ -15,18 +15,20 @@ from __future__ import annotations
 
 from adapter_stilts.tasks.base import Files, Hub, Row, Task
 from adapter_stilts.tasks.columns import text
-from adapter_stilts.tasks.nli import LABELS, release_row
+from adapter_stilts.tasks.nli import LABELS, release_row, xtreme_files
 
 
 def language(row: Row) -> str:
     return text(row, "language")
 
 
-def release(split: str) -> tuple[Files, Files]:
+def release(split: str) -> tuple[Files, ...]:
+    """The release, and what XTREME's scripts make of it: a file a language, in test without labels."""
     names = (f"XNLI-1.0/xnli.{split}", f"xnli.{split}")
     return (
         Files(tuple(f"{name}.tsv" for name in names), "tsv", release_row, language=language),
         Files(tuple(f"{name}.jsonl" for name in names), "jsonl", release_row, language=language),
+        xtreme_files(f"{split}-{{language}}.tsv", labelled=split != "test"),
     )
 
 

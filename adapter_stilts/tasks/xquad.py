@@ -3,7 +3,7 @@
 Data set   XQuAD, https://github.com/google-deepmind/xquad (hub: google/xtreme, config XQuAD.<language>)
 Paper      Artetxe et al. 2020, https://arxiv.org/abs/1910.11856
 Licence    CC BY-SA 4.0
-Languages  en ar de el es hi ru th tr vi zh; trained on English SQuAD 1.1 (the release's ro is not in XTREME)
+Languages  en ar de el es hi ru th tr vi zh; trained on English SQuAD 1.1 (ro is in XTREME-R only)
 
 One article of xquad.de.json; some contexts begin with U+FEFF, and `answer_start` counts it:
 
@@ -14,7 +14,7 @@ One article of xquad.de.json; some contexts begin with U+FEFF, and `answer_start
 from __future__ import annotations
 
 from adapter_stilts.tasks.base import Files, Hub, Task
-from adapter_stilts.tasks.columns import question
+from adapter_stilts.tasks.columns import asked
 
 TASK = Task(
     name="xquad",
@@ -26,6 +26,7 @@ TASK = Task(
     dataset="XQuAD",
     paper="https://arxiv.org/abs/1910.11856",
     licence="CC BY-SA 4.0",
-    files={"test": Files(("xquad.{language}.json",), "squad_json", question)},
-    hub={"test": Hub("google/xtreme", "XQuAD.{language}", "validation", question)},
+    added_languages=("ro",),
+    files={"test": Files(("xquad.{language}.json",), "squad_json", asked)},
+    hub={"test": Hub("google/xtreme", "XQuAD.{language}", "validation", asked)},
 )

@@ -100,3 +100,28 @@ def test_startup_reports_every_verb_and_one_tokenisation(
     assert cache["tokenizer_calls"]["first"] > 0
     assert cache["tokenizer_calls"]["second"] == 0
     assert cache["ratio"] > 0
+
+
+def test_mining_finds_what_was_planted(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    options = (
+        "--vectors",
+        "3000",
+        "--dimensions",
+        "128",
+        "--rounds",
+        "1",
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+    )
+    script = [sys.executable, str(SCRIPTS / "mining.py"), *options, "--out", str(out)]
+    finished = subprocess.run(script, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    found = json.loads(finished.stdout)
+    assert found == json.loads(out.read_text(encoding="utf-8"))
+    assert (found["benchmark"], found["planted"], found["planted_found"]) == ("mining", 600, 600)
+    assert found["scores_of_the_best"]["f1"] == 100.0
+    assert found["ratio"] > 0
+    assert found["peak_bytes"]["resident"] >= found["peak_bytes_before_mining"]["resident"] > 0

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from adapter_stilts.evaluate.scoring import score
@@ -66,3 +68,12 @@ def test_retrieval_asks_for_each_english_sentence_and_reports_the_other_way() ->
     assert scored.metrics == {"accuracy": 100.0}
     assert scored.beside == {"accuracy_foreign_to_english": 50.0}
     assert scored.submission == [0, 1]
+
+
+def test_mlqa_has_rules_of_its_own_for_each_language() -> None:
+    examples = [SpanQAExample("one", "?", "der Hund", (Answer("der Hund", 0),))]
+    mlqa = dataclasses.replace(get_task("xquad"), name="mlqa")
+    assert score(mlqa, examples, ["Hund"], "de").metrics == {"exact_match": 100.0, "f1": 100.0}
+    assert score(mlqa, examples, ["Hund"], "es").metrics["exact_match"] == 0.0
+    # XQuAD knows English articles only, whatever the language.
+    assert score(get_task("xquad"), examples, ["Hund"], "de").metrics["exact_match"] == 0.0

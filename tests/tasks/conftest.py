@@ -23,7 +23,7 @@ NLI = [
 def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small release of each data set."""
     root = tmp_path_factory.mktemp("releases")
-    for write in (_hellaswag, _commonsenseqa, _snli, _mnli, _xnli, _squad, _xquad, _tydiqa, _ud, _tatoeba):
+    for write in WRITERS:
         write(root)
     return root
 
@@ -192,3 +192,193 @@ def _ud(root: Path) -> None:
 def _tatoeba(root: Path) -> None:
     put(root / "tatoeba" / "tatoeba.deu-eng.deu", "Das Wasser ist kalt.\n Wer?\u2028\n")
     put(root / "tatoeba" / "tatoeba.deu-eng.eng", "The water is cold.\nWho?\n")
+
+
+def _anli(root: Path) -> None:
+    letters = {"neutral": "n", "entailment": "e", "contradiction": "c"}
+    for name, rows in {"R1": NLI[:1], "R2": NLI[2:3], "R3": NLI[2:]}.items():
+        written = [
+            {"uid": f"{name}-{n}", "context": one, "hypothesis": two, "label": letters[label], "reason": ""}
+            for n, (label, one, two) in enumerate(rows)
+        ]
+        for split in ("train", "dev", "test"):
+            put_jsonl(root / "anli" / "anli_v1.0" / name / f"{split}.jsonl", written)
+
+
+def _qqp(root: Path) -> None:
+    text = (
+        "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+        '7\t15\t16\tHow do I boil "an" egg?\tWhat is the way to boil eggs?\t1\n'
+        "8\t17\t18\tThis one is broken\n"
+        "in two.\tIs it?\t0\n"
+        "9\t19\t20\tWho?\tWhere?\t0\n"
+    )
+    for split in ("train", "dev"):
+        put(root / "qqp" / "QQP" / f"{split}.tsv", text)
+
+
+def _squad_v2(root: Path) -> None:
+    held = json.loads(
+        squad_layout(("The lamp was lit in 1822.", [("q1", "When?", ["1822"]), ("q2", "Who?", [])]))
+    )
+    for question in held["data"][0]["paragraphs"][0]["qas"]:
+        question["is_impossible"] = not question["answers"]
+        if question["is_impossible"]:
+            question["plausible_answers"] = [{"text": "lamp", "answer_start": 4}]
+    for split in ("train", "dev"):
+        put(root / "squad" / f"{split}-v2.0.json", json.dumps(held))
+
+
+def _cosmosqa(root: Path) -> None:
+    header = "id,context,question,answer0,answer1,answer2,answer3"
+    row = '9##q1,"It rained, so we ate ""indoors"" .",Where had they meant to eat ?,Outside .,At sea .,"A,\nB",None .'
+    for split in ("train", "valid"):
+        put(root / "cosmosqa" / f"{split}.csv", f"{header},label\n{row},0\n{row.replace('9##', '8##')},3\n")
+    unlabelled = {
+        "id": "7##q1",
+        "context": "It rained .",
+        "question": "Where ?",
+        **{f"answer{number}": str(number) for number in range(4)},
+    }
+    put_jsonl(root / "cosmosqa" / "test.jsonl", [unlabelled])
+
+
+def _siqa(root: Path) -> None:
+    row = {"context": "Ada lent Bo her bicycle.", "question": "How would Bo feel?"}
+    answers = {"answerA": "grateful", "answerB": "asleep", "answerC": "like a thief"}
+    for split in ("train", "dev"):
+        put_jsonl(root / "siqa" / f"{split}.jsonl", [{**row, **answers}, {**row, **answers}])
+        put(root / "siqa" / f"{split}-labels.lst", "1\n3\n")
+
+
+def _copa(root: Path) -> None:
+    rows = [
+        {
+            "premise": "The lamp went out.",
+            "choice1": "The oil was used up.",
+            "choice2": "Ships passed by.",
+            "question": asked,
+            "label": label,
+            "idx": label,
+        }
+        for label, asked in enumerate(("cause", "effect"))
+    ]
+    for split in ("train", "val"):
+        put_jsonl(root / "copa" / "COPA" / f"{split}.jsonl", rows)
+    italian = {**rows[0], "premise": "La lampada si spense.", "choice1": "L'olio finì.", "changed": False}
+    for split in ("val", "test"):
+        put_jsonl(root / "xcopa" / "data" / "it" / f"{split}.it.jsonl", [italian])
+
+
+AUTO = (
+    "ID=wsj_0201.1 PARSER=GOLD NUMPARSE=1\n"
+    "(<T S[dcl] 0 2> (<L NP NNP NNP Ada NP>) (<L S[dcl]\\NP VBZ VBZ sings S[dcl]\\NP_1>) )\n"
+)
+
+
+def _ccg(root: Path) -> None:
+    auto = root / "ccg" / "data" / "AUTO"
+    for section in range(2, 22):
+        put(auto / f"{section:02}" / f"wsj_{section:02}01.auto", AUTO)
+    put(auto / "00" / "wsj_0001.auto", AUTO.replace("<L NP ", "<L N "))
+
+
+def _pawsx(root: Path) -> None:
+    text = (
+        "id\tsentence1\tsentence2\tlabel\n"
+        '1\t"Links" steht der Turm .\tDer Turm steht "links .\t1\n'
+        "2\tA liebt B .\tB liebt A .\t0\n"
+    )
+    for language, names in {"de": ("translated_train",), "en": ("train",)}.items():
+        for name in (*names, "dev_2k", "test_2k"):
+            put(root / "pawsx" / "x-final" / language / f"{name}.tsv", text)
+
+
+def _panx(root: Path) -> None:
+    words = (("Ada", "B-PER"), (":", "O"), ("Riga", "B-LOC"))
+    for language in ("de", "en", "lt"):
+        text = "".join(f"{language}:{word}\t{tag}\n" for word, tag in words)
+        for split in ("train", "dev", "test"):
+            put(root / "panx" / language / split, f"{text}\n{language}:Riga\tB-LOC\n\n\n")
+
+
+def _mlqa(root: Path) -> None:
+    context = "Die Lampe brannte ab 1822."
+    for split in ("dev", "test"):
+        for language, asked in {"de": "Ab wann?", "es": "¿Desde cuándo?"}.items():
+            name = f"{split}-context-de-question-{language}.json"
+            put(root / "mlqa" / "MLQA_V1" / split / name, squad_layout((context, [("a1", asked, ["1822"])])))
+
+
+def _bucc2018(root: Path) -> None:
+    for part in ("sample", "training"):
+        folder = root / "bucc2018" / "de-en"
+        put(folder / f"de-en.{part}.de", "de-1\tDas Wasser ist kalt.\nde-2\tWer?\n")
+        put(folder / f"de-en.{part}.en", "en-1\tNobody.\nen-2\tThe water is cold.\n")
+        put(folder / f"de-en.{part}.gold", "de-1\ten-2\n")
+
+
+def _lareqa(root: Path) -> None:
+    for language in ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"):
+        context = f"\ufeff{language}: alt. Ab 1822."
+        questions = [("q1", f"{language}?", ["1822"]), ("q2", f"{language}: wann?", ["Ab"])]
+        held = json.loads(squad_layout((context, questions)))
+        paragraph = held["data"][0]["paragraphs"][0]
+        paragraph["sentence_breaks"] = [[0, 9], [10, 18]]
+        paragraph["sentences"] = [context[:9], context[10:]]
+        put(root / "lareqa" / "xquad-r" / f"{language}.json", json.dumps(held))
+
+
+def _mewslix(root: Path) -> None:
+    def article(language: str, text: str, mention: str, entity: str) -> dict[str, Any]:
+        start = text.index(mention)
+        span = {"start": start, "end": start + len(mention), "text": mention}
+        ends = text.index(".") + 1
+        context = {
+            "language": language,
+            "text": text,
+            "sentence_spans": [{"start": 0, "end": ends}, {"start": ends + 1, "end": len(text)}],
+        }
+        return {
+            "context": context,
+            "mentions": [{"example_id": f"{language}-1", "entity_id": entity, "mention_span": span}],
+        }
+
+    rows = [
+        article("de", "Es regnet. Riga feiert.", "Riga", "Q1773"),
+        article("tr", "Evet. Riga burada.", "Riga", "Q1773"),
+    ]
+    for split in ("dev", "test"):
+        put_jsonl(root / "mewslix" / f"wikinews_mentions-{split}.jsonl", rows)
+    entities = [
+        {"entity_id": "Q7", "title": "Perth", "description": "Perth is far away."},
+        {"entity_id": "Q1773", "title": "Riga", "description": "Rīga ir galvaspilsēta."},
+    ]
+    put_jsonl(root / "mewslix" / "candidate_set_entities.jsonl", entities)
+
+
+WRITERS: tuple[Write, ...] = (
+    _hellaswag,
+    _commonsenseqa,
+    _snli,
+    _mnli,
+    _xnli,
+    _squad,
+    _xquad,
+    _tydiqa,
+    _ud,
+    _tatoeba,
+    _anli,
+    _qqp,
+    _squad_v2,
+    _cosmosqa,
+    _siqa,
+    _copa,
+    _ccg,
+    _pawsx,
+    _panx,
+    _mlqa,
+    _bucc2018,
+    _lareqa,
+    _mewslix,
+)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from adapter_stilts.formats.examples import Answer
 from adapter_stilts.tasks import Task, all_tasks, columns
-from adapter_stilts.tasks.base import INDEX, Files
+from adapter_stilts.tasks.base import INDEX
 from adapter_stilts.tasks.holdout import held_out
+from adapter_stilts.tasks.rows import alternatives
 
 CONTEXT = "\ufeffDie Lampe 💡 brannte ab 1822."
 
@@ -88,15 +89,23 @@ NAMES += [
     "foreign",
     "english",
     "premise",
+    "is_impossible",
+    "is_duplicate",
+    "correct",
+    "side",
+    "pair",
+    "text",
+    "tokens",
+    "ner_tags",
 ]
+NAMES += [f"question{number}" for number in (1, 2)] + [f"answer{name}" for name in "ABC0123"]
 
 
 @pytest.mark.parametrize("task", all_tasks(), ids=lambda task: task.name)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(row=st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=len(NAMES)))
 def test_any_row_is_an_example_or_a_value_error(task: Task, row: dict[str, Any]) -> None:
-    specs = [spec for each in task.files.values() for spec in ((each,) if isinstance(each, Files) else each)]
-    for spec in [*specs, *task.hub.values()]:
+    for spec in [spec for each in (*task.files.values(), *task.hub.values()) for spec in alternatives(each)]:
         for function in (spec.example, spec.language):
             if function is not None:
                 with contextlib.suppress(ValueError):

@@ -133,8 +133,15 @@ PIECES = [
     b"#",
     b"\xc3",
     b"NOUN",
+    b"(<L N NN NN x N>)",
+    b"de-1\ten-1\n",
+    b'""',
 ]
 CONTENT = st.binary(max_size=200) | st.lists(st.sampled_from(PIECES) | st.binary(max_size=3)).map(b"".join)
+
+
+BESIDE = {"parallel", "labelled_jsonl", "mining", "answer_sentences", "mentions"}
+OPTIONS: dict[str, dict[str, Any]] = {"conllu": {"words": "fused"}, "mentions": {"language": "de"}}
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -142,10 +149,10 @@ CONTENT = st.binary(max_size=200) | st.lists(st.sampled_from(PIECES) | st.binary
 @given(content=CONTENT, other=CONTENT)
 @example(content=b"", other=b"")
 def test_any_bytes_are_read_or_refused(tmp_path: Path, name: str, content: bytes, other: bytes) -> None:
-    paths = [tmp_path / "first", tmp_path / "second"][: 2 if name == "parallel" else 1]
+    paths = [tmp_path / "first", tmp_path / "second"][: 2 if name in BESIDE else 1]
     for path, written in zip(paths, (content, other), strict=False):
         path.write_bytes(written)
-    options = {"words": "fused"} if name == "conllu" else {}
+    options = OPTIONS.get(name, {})
     # Anything but a DataError fails the test.
     with contextlib.suppress(DataError):
         assert all(isinstance(row, dict) for _, row in READERS[name](*paths, **options))

@@ -10,31 +10,29 @@ import pytest
 
 from adapter_stilts import tasks
 from adapter_stilts.errors import UnknownNameError
+from adapter_stilts.evaluate.membership import BENCHMARKS
 from adapter_stilts.formats.examples import Example
 from adapter_stilts.tasks import Task, all_tasks, get_task
 from adapter_stilts.tasks.base import Files
+from adapter_stilts.tasks.nli import LABELS as NLI_LABELS
 from adapter_stilts.tasks.readers import READERS
+from adapter_stilts.tasks.rows import alternatives
 
-NAMES = [
-    "commonsenseqa",
-    "hellaswag",
-    "mnli",
-    "snli",
-    "squad_v1",
-    "tatoeba",
-    "tydiqa",
-    "udpos",
-    "xnli",
-    "xquad",
+# fmt: off
+INTERMEDIATE = [
+    "anli", "ccg", "commonsenseqa", "copa", "cosmosqa", "hellaswag", "mnli", "qqp", "siqa", "snli", "squad_v1",
+    "squad_v2",
 ]
+TARGETS = [
+    "bucc2018", "lareqa", "mewslix", "mlqa", "panx", "pawsx", "tatoeba", "tydiqa", "udpos", "xcopa", "xnli", "xquad",
+]
+# fmt: on
 
 
 def test_every_task_file_is_found_and_sorted_by_role() -> None:
-    found = all_tasks()
-    assert set(NAMES) <= {task.name for task in found}
-    assert [task.role for task in found] == sorted(task.role for task in found)
-    targets = [task.name for task in found if task.role == "target"]
-    assert targets == sorted(targets)
+    assert [task.name for task in all_tasks() if task.role == "intermediate"] == INTERMEDIATE
+    assert [task.name for task in all_tasks() if task.role == "target"] == TARGETS
+    assert len(all_tasks()) == len(INTERMEDIATE) + len(TARGETS)
 
 
 def test_a_task_is_its_file() -> None:
@@ -54,24 +52,45 @@ def test_a_task_is_complete(task: Task) -> None:
     assert task.licence
     assert task.paper.startswith("https://")
     assert task.metric
-    assert len(set(task.languages)) == len(task.languages)
-    assert set(task.codes) <= set(task.languages)
+    assert len(set(task.all_languages)) == len(task.all_languages)
+    assert set(task.codes) <= set(task.all_languages)
+    assert bool(task.no_hub) != bool(task.hub)
     if task.train_task:
         trained_on = get_task(task.train_task)
         assert trained_on.format == task.format
         assert trained_on.labels == task.labels
         assert {"train", "dev"} <= set(trained_on.files)
-        assert {"train", "dev"} <= set(trained_on.hub)
-    for specs in task.files.values():
-        for spec in (specs,) if isinstance(specs, Files) else specs:
-            assert spec.reader in READERS
+        assert {"train", "dev"} <= set(trained_on.hub) or trained_on.no_hub
+    for specs in (*task.files.values(), *task.hub.values()):
+        for spec in alternatives(specs):
+            assert not isinstance(spec, Files) or spec.reader in READERS
+            for option, values in spec.only.items():
+                assert set(values) <= set(task.options[option])
 
 
-@pytest.mark.parametrize(
-    ("name", "count"), [("xnli", 15), ("xquad", 11), ("tydiqa", 9), ("udpos", 33), ("tatoeba", 36)]
-)
-def test_languages_of_xtreme(name: str, count: int) -> None:
-    assert len(get_task(name).languages) == count
+@pytest.mark.parametrize("name", TARGETS)
+def test_languages_are_those_of_the_benchmarks(name: str) -> None:
+    task = get_task(name)
+    line_ups = [
+        set(benchmark.languages[name]) for benchmark in BENCHMARKS.values() if name in benchmark.languages
+    ]
+    assert set(task.languages) == line_ups[0]
+    assert set(task.all_languages) == line_ups[-1]
+
+
+LABELS = {
+    "anli": NLI_LABELS,
+    "xnli": NLI_LABELS,
+    "qqp": ("not_duplicate", "duplicate"),
+    "pawsx": ("0", "1"),
+    "panx": ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"),
+    "ccg": (),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_label_sets(name: str) -> None:
+    assert get_task(name).labels == LABELS[name]
 
 
 LOOK_UP = """

@@ -54,7 +54,7 @@ COUNTS: list[tuple[str, Split, dict[str, int]]] = [
     ("squad_v1", "dev", {"en": 599}),
     ("xnli", "dev", {"en": 1}),
     ("xnli", "test", dict.fromkeys(XNLI, 1)),
-    ("xquad", "test", dict.fromkeys(get_task("xquad").languages, 248)),
+    ("xquad", "test", dict.fromkeys(get_task("xquad").all_languages, 248)),
     ("tydiqa", "test", dict.fromkeys(("en", "ar", "bn", "fi", "ru", "sw"), 1)),
     ("udpos", "train", {"en": 1500}),
     ("udpos", "dev", {"en": 150}),

@@ -136,6 +136,6 @@ def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: 
 
 
 def load(directory: Path, format_name: str) -> dict[str, Tensor]:
-    from adapter_stilts.model.tuning.libraries import with_adapterhub
+    from adapter_stilts.model.tuning.libraries import adapterhub_files
 
-    return with_adapterhub.load_head(directory, format_name)
+    return adapterhub_files.load_head(directory, format_name)

@@ -1,4 +1,4 @@
-"""Full fine-tuning: every weight is trained; what is saved is a checkpoint of Transformers' own task class."""
+"""Full fine-tuning: every weight is trained; what is saved is a checkpoint of Transformers' own class."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapter_stilts.errors import UsageError
+from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.io import write_json
 from adapter_stilts.model import families
+from adapter_stilts.model.encoders import encoder_class
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
-from adapter_stilts.model.weights import load_trained_state, read_tensors, trained_state
+from adapter_stilts.model.weights import load_trained_state, read_tensors, trained_state, write_tensors
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from adapter_stilts.model.merge import Merge
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 WHOLE = True
 LIBRARY = "transformers"
+
+HEAD = "head.safetensors"
 
 
 class Settings(TuningSettings):
@@ -56,25 +60,39 @@ load_state = load_trained_state
 
 
 def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
-    """Weights under the task class's names, so that ``AutoModelFor….from_pretrained(directory)`` reads them."""
-    from safetensors.torch import save_file
+    """Weights under the task class's names, so that ``AutoModelFor….from_pretrained(directory)`` reads them.
 
+    Where Transformers has no task class on the bare encoder (T5's are on the decoder), model.safetensors is the
+    encoder's own checkpoint, which its class loads, and the head stands beside it in head.safetensors under our
+    names: ``dense`` and ``output``, see `Head`.
+    """
     config: Any = copy.deepcopy(model.encoder.config)
-    prefix = families.encoder_prefix(config.model_type)
-    weights = {f"{prefix}.{name}": tensor for name, tensor in model.encoder.state_dict().items()}
-    if model.head is not None:
-        weights |= families.head_to_task_class(config.model_type, format_name, model.head.state_dict())
-    config.architectures = [families.task_class(config, format_name)]
+    encoder = _untied(model.encoder.state_dict())
+    head = {} if model.head is None else dict(model.head.state_dict())
+    if families.has_task_class(config.model_type, format_name):
+        prefix = families.encoder_prefix(config.model_type)
+        weights = {f"{prefix}.{name}": tensor for name, tensor in encoder.items()}
+        if head:
+            weights |= families.head_to_task_class(config.model_type, format_name, head)
+        config.architectures = [families.task_class(config, format_name)]
+    else:
+        weights = encoder
+        config.architectures = [encoder_class(config).__name__]
+        write_tensors(head, directory / HEAD)
     if labels:
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: row for row, label in enumerate(labels)}
     config.dtype = str(next(model.encoder.parameters()).dtype).removeprefix("torch.")
     config.save_pretrained(directory)
-    save_file(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()},
-        directory / "model.safetensors",
-        metadata={"format": "pt"},
-    )
+    write_tensors(weights, directory / "model.safetensors")
+
+
+def _untied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without second names of one tensor (T5's word embeddings have two), which the format does not allow."""
+    first: dict[tuple[int, torch.Size], str] = {}
+    for name, tensor in weights.items():
+        first.setdefault((tensor.data_ptr(), tensor.shape), name)
+    return {name: weights[name] for name in first.values()}
 
 
 def load_modules(model: TaskModel, directory: Path, name: str = TRAINED) -> None:
@@ -103,34 +121,43 @@ def check_merge(method: str) -> None:
 def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
     """Task arithmetic (Ilharco et al. 2023, arXiv 2212.04089): the base plus the merged changes of it."""
     from safetensors import safe_open
-    from safetensors.torch import save_file
 
     from adapter_stilts.model.backbone import load_encoder
     from adapter_stilts.model.merge import merged
 
     config = json.loads((bundles[0] / "config.json").read_text(encoding="utf-8"))
-    prefix = families.encoder_prefix(config["model_type"]) + "."
     encoder = load_encoder(base.location, base.commit, None, False)
-    start = encoder.state_dict()
     files: list[Any] = [safe_open(bundle / "model.safetensors", "pt") for bundle in bundles]
+    held = [set(file.keys()) for file in files]
+    prefixes = [_prefix(config["model_type"], keys) for keys in held]
     weights = {}
-    for name, tensor in start.items():
-        found = [file.get_tensor(prefix + name).float() for file in files]
-        weights[prefix + name] = tensor + merged([own - tensor for own in found], how, name)
+    for name, tensor in _untied(encoder.state_dict()).items():
+        found = [file.get_tensor(own + name).float() for file, own in zip(files, prefixes, strict=True)]
+        weights[prefixes[0] + name] = tensor + merged([own - tensor for own in found], how, name)
     if with_head:
-        for name in sorted(set(files[0].keys()) - set(weights)):
+        for name in sorted(held[0] - set(weights)):
             weights[name] = merged([file.get_tensor(name) for file in files], how.averaged(), name)
+        if (bundles[0] / HEAD).is_file():
+            heads = [read_tensors(bundle / HEAD) for bundle in bundles]
+            head = {name: merged([own[name] for own in heads], how.averaged(), name) for name in heads[0]}
+            write_tensors(head, out / HEAD)
     else:
         config["architectures"] = [type(encoder).__name__]
     write_json(out / "config.json", {**config, "dtype": "float32"})
-    save_file(
-        {name: tensor.contiguous() for name, tensor in weights.items()},
-        out / "model.safetensors",
-        metadata={"format": "pt"},
-    )
+    write_tensors(weights, out / "model.safetensors")
+
+
+def _prefix(model_type: str, names: set[str]) -> str:
+    """What stands before the encoder's names in a bundle: a task class's prefix, or nothing."""
+    prefix = f"{families.encoder_prefix(model_type)}." if families.is_known(model_type) else ""
+    return prefix if any(name.startswith(prefix) for name in names) else ""
 
 
 def load(directory: Path, format_name: str) -> dict[str, Tensor]:
+    if (directory / HEAD).is_file():
+        return read_tensors(directory / HEAD)
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    if not families.has_task_class(config["model_type"], format_name):
+        raise BundleError(f"{directory}: {HEAD} is missing, the head of {format_name}")
     path = directory / "model.safetensors"
     return families.head_from_task_class(config["model_type"], format_name, read_tensors(path), path)

@@ -17,22 +17,24 @@ from typing import TYPE_CHECKING, Any
 from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
 from adapter_stilts.io import write_json
 from adapter_stilts.model import families
+from adapter_stilts.model.tuning.libraries.adapterhub_files import (
+    CONFIG,
+    FUSION_CONFIG,
+    FUSION_WEIGHTS,
+    HEAD_CONFIG,
+    HEAD_WEIGHTS,
+    SETUP,
+    WEIGHTS,
+    read_adapter_config,
+)
 from adapter_stilts.model.tuning.libraries.frozen import read_config, refused, seeded, train_only
-from adapter_stilts.model.weights import fill, read_tensors
+from adapter_stilts.model.weights import fill, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from adapter_stilts.model.merge import Merge
     from adapter_stilts.model.task_model import TaskModel
-
-CONFIG = "adapter_config.json"
-WEIGHTS = "adapter.safetensors"
-SETUP = "adapter_setup.json"
-FUSION_CONFIG = "adapter_fusion_config.json"
-FUSION_WEIGHTS = "model_adapter_fusion.safetensors"
-HEAD_CONFIG = "head_config.json"
-HEAD_WEIGHTS = "model_head.safetensors"
 
 # A prefix's tensors can be reached through every layer; this is the one name they are kept under.
 _THROUGH_A_LAYER = re.compile(r"^encoder\.layer\.\d+\.attention\.self\.prefix_tuning\.pool\.")
@@ -79,7 +81,13 @@ def prepare(encoder: Any) -> None:
     if hasattr(encoder, "adapters_config"):
         return
     linear = {key: module for key, module in encoder.named_modules() if isinstance(module, nn.Linear)}
-    adapters.init(encoder)
+    try:
+        adapters.init(encoder)
+    except (ValueError, AttributeError, NotImplementedError) as error:
+        raise UsageError(
+            f"AdapterHub has no adapters for encoders of type {encoder.config.model_type!r} ({error}): --mode lora or "
+            "another of PEFT's changes any encoder's linear layers"
+        ) from error
     for key, module in linear.items():
         parent, _, attribute = key.rpartition(".")
         setattr(encoder.get_submodule(parent), attribute, module)
@@ -197,7 +205,7 @@ def _save_adapter(encoder: Any, name: str, directory: Path, format_name: str) ->
         directory / CONFIG,
         build_full_config(config, encoder.config, name=name, **_about(encoder, format_name)),
     )
-    _save_tensors({f"{prefix}.{k}": t for k, t in tensors(encoder, name).items()}, directory / WEIGHTS)
+    write_tensors({f"{prefix}.{k}": t for k, t in tensors(encoder, name).items()}, directory / WEIGHTS)
 
 
 def _save_fusion(encoder: Any, name: str, directory: Path, format_name: str) -> None:
@@ -207,7 +215,7 @@ def _save_fusion(encoder: Any, name: str, directory: Path, format_name: str) -> 
     config, names = encoder.adapters_config.get_fusion(name)
     about = {**_about(encoder, format_name), "adapter_names": names}
     write_json(directory / FUSION_CONFIG, build_full_config(config, encoder.config, name=name, **about))
-    _save_tensors(
+    write_tensors(
         {f"{prefix}.{k}": p.detach() for k, p in fusion_parameters(encoder, name).items()},
         directory / FUSION_WEIGHTS,
     )
@@ -221,7 +229,7 @@ def _save_head(encoder: Any, head: Any, directory: Path, format_name: str, label
         values |= {"label2id": {label: row for row, label in enumerate(labels)}, "num_labels": len(labels)}
     write_json(directory / HEAD_CONFIG, values)
     named = families.head_to_task_class(encoder.config.model_type, format_name, head.state_dict())
-    _save_tensors(named, directory / HEAD_WEIGHTS)
+    write_tensors(named, directory / HEAD_WEIGHTS)
 
 
 def fusion_parameters(encoder: nn.Module, name: str) -> dict[str, nn.Parameter]:
@@ -301,13 +309,6 @@ def _load_setup(model: TaskModel, directory: Path) -> None:
     fill(dict(fusion_parameters(encoder, fusion)), found, weights)
 
 
-def _save_tensors(named: Mapping[str, Tensor], path: Path) -> None:
-    from safetensors.torch import save_file
-
-    kept = {key: tensor.detach().cpu().contiguous() for key, tensor in named.items()}
-    save_file(kept, path, metadata={"format": "pt"})
-
-
 def load_modules(model: TaskModel, directory: Path, name: str) -> None:
     """Fill the named adapter from a folder, adding it where there is none. Raises BundleError."""
     encoder: Any = model.encoder
@@ -344,13 +345,13 @@ def _check_same(mine: Mapping[str, Any], theirs: Mapping[str, Any], directory: P
 
 def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
     """The weighted mean of adapters of one config. Raises UsageError, BundleError."""
-    from types import SimpleNamespace
+    from transformers import AutoConfig
 
     from adapter_stilts.model.merge import merged
 
     if abs(sum(how.weights) - 1) > 1e-6:
         raise UsageError(f"adapters are averaged: their weights should sum to 1, not {sum(how.weights):g}")
-    config = SimpleNamespace(**base.config)
+    config = AutoConfig.for_model(**base.config)
     read = [read_adapter_config(bundle / CONFIG, config) for bundle in bundles]
     inputs = []
     for bundle, (name, fields) in zip(bundles, read, strict=True):
@@ -361,78 +362,10 @@ def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: 
         if inputs[-1].keys() != inputs[0].keys():
             raise BundleError(f"{bundle / WEIGHTS}: other tensors than in {bundles[0]}")
     mean = {key: merged([tensors[key] for tensors in inputs], how, key) for key in inputs[0]}
-    _save_tensors(mean, out / WEIGHTS)
+    write_tensors(mean, out / WEIGHTS)
     write_json(out / CONFIG, {**read_config(bundles[0] / CONFIG), "name": "merged"})
     if with_head:
         heads = [read_tensors(bundle / HEAD_WEIGHTS) for bundle in bundles]
         mean = {key: merged([head[key] for head in heads], how, key) for key in heads[0]}
-        _save_tensors(mean, out / HEAD_WEIGHTS)
+        write_tensors(mean, out / HEAD_WEIGHTS)
         write_json(out / HEAD_CONFIG, read_config(bundles[0] / HEAD_CONFIG))
-
-
-def load_head(directory: Path, format_name: str) -> dict[str, Tensor]:
-    """The head's tensors by our names. Raises BundleError."""
-    path = directory / HEAD_WEIGHTS
-    values = read_config(directory / HEAD_CONFIG)
-    model_type = values.get("model_type")
-    if not isinstance(model_type, str):
-        raise BundleError(f"{directory / HEAD_CONFIG}: names no model_type")
-    return families.head_from_task_class(model_type, format_name, read_tensors(path), path)
-
-
-def read_adapter_config(path: Path, encoder: Any) -> tuple[str, dict[str, Any]]:
-    """Name and config of an adapter in a file: known fields with values of their kind, for this encoder.
-
-    Raises:
-        BundleError: another encoder, another method than those trained here, an unknown field, or a value that
-            cannot be what it should.
-    """
-    from adapters import ADAPTER_CONFIG_MAP, AdapterConfig
-
-    values = read_config(path)
-    for field in ("model_type", "hidden_size"):
-        if values.get(field) != getattr(encoder, field):
-            raise BundleError(
-                f"{path}: made for an encoder with {field} {values.get(field)!r}, not {getattr(encoder, field)!r}"
-            )
-    name, config = values.get("name"), values.get("config")
-    if not isinstance(name, str) or not name or not isinstance(config, dict):
-        raise BundleError(f"{path}: should hold a name and a config")
-    architecture = config.get("architecture")
-    if architecture not in (None, "prefix_tuning"):
-        raise BundleError(
-            f"{path}: architecture {architecture!r}; bottlenecks and prefix_tuning are read here"
-        )
-    kind: Any = type(ADAPTER_CONFIG_MAP["prefix_tuning" if architecture else "seq_bn"])
-    usual = kind().to_dict() | {"architecture": architecture}
-    for field, value in config.items():
-        if field not in usual:
-            raise BundleError(f"{path}: unknown field config.{field}")
-        if not _usable(field, value, usual[field]):
-            raise BundleError(f"{path}: config.{field} = {value!r} is not supported")
-    try:
-        loaded: Any = AdapterConfig.load(config)
-    except (TypeError, ValueError, KeyError) as error:
-        raise BundleError(f"{path}: config is incomplete ({error})") from error
-    return name, loaded.to_dict()
-
-
-# Fields that may hold a word beside a value of their usual kind.
-_WORDS = {"scaling": ("learned", "channel"), "residual_before_ln": ("post_add",)}
-# Fields that are not read here with any other value.
-_FIXED = ("inv_adapter", "inv_adapter_reduction_factor", "init_weights_seed", "stochastic_depth")
-_WHOLE = ("phm_dim", "phm_rank", "prefix_length", "bottleneck_size")
-
-
-def _usable(field: str, value: Any, usual: Any) -> bool:
-    """Whether a field's value is of its usual kind, and one that a bundle may ask for."""
-    if field in _FIXED:
-        return bool(value == usual)
-    if field == "leave_out":
-        return isinstance(value, list) and all(isinstance(layer, int) for layer in value)
-    if isinstance(value, str) and value in _WORDS.get(field, ()):
-        return True
-    if isinstance(usual, (int, float)) and not isinstance(usual, bool):
-        kinds = (int,) if field in _WHOLE else (int, float)
-        return isinstance(value, kinds) and not isinstance(value, bool) and value >= 0
-    return type(value) is type(usual)

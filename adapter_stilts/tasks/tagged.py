@@ -1,0 +1,78 @@
+"""Words with tags: the two-column layout of PAN-X and CoNLL, sentences a line, and CCGbank's derivations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from adapter_stilts.errors import DataError
+from adapter_stilts.tasks.lines import read_lines
+
+_LEAF = re.compile(r"\(<L (\S+) \S+ \S+ (\S+) \S+>\)")
+
+
+def read_tagged(path: Path, *, blanks: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line of the sentence's first word, ``{"words": [...], "tags": [...]}``) a sentence; a blank line ends it.
+
+    A line is a word, a tab and its tag. Words alone, as in test files without labels, give ``tags`` None.
+
+    Args:
+        path: the file.
+        blanks: whether blanks separate the columns, too.
+    """
+    started, words, tags = 0, list[str](), list[str]()
+    for number, line in read_lines(path):
+        if not line.strip():
+            if words:
+                yield started, _sentence(words, tags)
+            words, tags = [], []
+            continue
+        fields = line.split() if blanks and "\t" not in line else line.split("\t")
+        if len(fields) > 2:
+            raise DataError(path, number, f"holds {len(fields)} columns, should hold a word and its tag")
+        if len(fields) == 2 and not fields[1].strip():
+            raise DataError(path, number, f"word {fields[0]!r} has no tag")
+        if not words:
+            started = number
+        elif (len(fields) == 2) != bool(tags):
+            missing, other = ("no tag", "have one") if tags else ("a tag", "have none")
+            raise DataError(path, number, f"word {fields[0]!r} has {missing}, those before it {other}")
+        words.append(fields[0])
+        tags += fields[1:]
+    if words:
+        yield started, _sentence(words, tags)
+
+
+def read_tagged_sentences(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """One sentence a line: its words, a tab, as many tags; blanks between them. A number may stand before them."""
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        fields = line.split("\t")
+        if len(fields) == 3 and fields[0].strip().isdecimal():
+            del fields[0]
+        if len(fields) != 2:
+            raise DataError(path, number, f"holds {len(fields)} columns, should hold words and their tags")
+        words, tags = fields[0].split(), fields[1].split()
+        if not words or len(words) != len(tags):
+            raise DataError(path, number, f"holds {len(words)} words, but {len(tags)} tags")
+        yield number, _sentence(words, tags)
+
+
+def read_auto(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """CCGbank's AUTO files: the words of each derivation with their lexical categories as tags."""
+    for number, line in read_lines(path):
+        if not line.strip() or line.startswith("ID="):
+            continue
+        leaves = _LEAF.findall(line)
+        if not line.startswith("(<") or not leaves:
+            raise DataError(path, number, "is neither a line ID=... nor a derivation such as (<L N/N ...>)")
+        if line.count("(<L ") != len(leaves) or line.count("(") < line.count(")"):
+            raise DataError(path, number, f"is malformed after its word {len(leaves)}; it may be truncated")
+        yield number, _sentence([word for _, word in leaves], [category for category, _ in leaves])
+
+
+def _sentence(words: list[str], tags: list[str]) -> dict[str, Any]:
+    return {"words": words, "tags": tags or None}

@@ -1,0 +1,43 @@
+"""XCOPA: COPA's question, translated into eleven languages by people.
+
+Data set   XCOPA, https://github.com/cambridgeltl/xcopa (hub: cambridgeltl/xcopa)
+Paper      Ponti et al. 2020, https://arxiv.org/abs/2005.00333
+Licence    CC BY 4.0
+Languages  et ht id it qu sw ta th tr vi zh; trained on English Social IQa
+
+XTREME-R trains on Social IQa and then on COPA: here on Social IQa, or on COPA with target.train_task=copa, which after
+--inter siqa is both.
+
+One row of data/it/test.it.jsonl:
+
+    {"premise": "La lampada si spense.", "choice1": "L'olio era finito.", "choice2": "Passarono delle navi.",
+     "question": "cause", "label": 0, "idx": 3, "changed": false}
+"""
+
+from __future__ import annotations
+
+from adapter_stilts.tasks.base import Files, Hub, Task
+from adapter_stilts.tasks.copa import release_row
+
+
+def release(split: str) -> Files:
+    name = f"{split}.{{language}}.jsonl"
+    return Files((f"data/{{language}}/{name}", f"{{language}}/{name}", name), "jsonl", release_row)
+
+
+TASK = Task(
+    name="xcopa",
+    role="target",
+    format="multiple_choice",
+    metric=("accuracy",),
+    languages=("et", "ht", "id", "it", "qu", "sw", "ta", "th", "tr", "vi", "zh"),
+    train_task="siqa",
+    dataset="XCOPA",
+    paper="https://arxiv.org/abs/2005.00333",
+    licence="CC BY 4.0",
+    files={"dev": release("val"), "test": release("test")},
+    hub={
+        "dev": Hub("cambridgeltl/xcopa", "{language}", "validation", release_row),
+        "test": Hub("cambridgeltl/xcopa", "{language}", "test", release_row),
+    },
+)

@@ -1,0 +1,84 @@
+"""`--recipe miniature`: no network, no folder, languages of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter_stilts.miniature import CODES, MiniatureSource, pretrained
+from adapter_stilts.miniature.text import SHARE
+from adapter_stilts.tasks import get_task
+
+QUICK = ["--set", "intermediate.max_steps=2", "--set", "target.max_steps=2", "--limit-eval", "4"]
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> list[str]:
+    command = "train --inter commonsenseqa --target tydiqa --mode full --recipe miniature --device cpu"
+    return [*command.split(), "--store", str(tmp_path / "store"), *QUICK]
+
+
+def test_the_baseline_comes_with_it_and_levels_are_shown(cli: Any, arguments: list[str]) -> None:
+    printed = json.loads(cli(*arguments, "--json").out)
+    assert [cell["inter"] for cell in printed["cells"]] == ["none", "commonsenseqa"]
+    result = printed["cells"][1]["results"]["tydiqa"]
+    assert list(result["languages"]) == ["en", *CODES]
+    assert result["levels"] == MiniatureSource.levels
+    assert "missing" not in result
+
+    shown = cli(*arguments).out
+    rows = [line.replace("│", " ").split() for line in shown.splitlines()]
+    of_level = [code for code, level in result["levels"].items() if level == "low"]
+    mean = sum(result["languages"][code]["f1"] for code in of_level) / len(of_level)
+    assert [row[-1] for row in rows if row[:2] == ["low", "resources"]][-1] == f"{mean:.2f}"
+    zero_shot = sum(result["languages"][code]["f1"] for code in CODES) / len(CODES)
+    assert [row[-1] for row in rows if row[:2] == ["without", "en"]][-1] == f"{zero_shot:.2f}"
+    assert "by intermediate task (gain)" in shown
+
+
+def test_predictions_are_written_in_constructed_languages(
+    cli: Any, arguments: list[str], tmp_path: Path
+) -> None:
+    cli(*arguments, "--languages", "qac")
+    (folder,) = {path.parent for path in tmp_path.rglob("test-*.json")} & set(tmp_path.rglob("*/tydiqa"))
+    asked = MiniatureSource().examples(get_task("tydiqa"), "test", "qac", {})[:4]
+    answers = json.loads((folder / "test-qac.json").read_text(encoding="utf-8"))
+    assert list(answers) == [example.id for example in asked]
+
+
+def test_a_real_language_is_refused_by_the_constructed_ones(cli: Any, arguments: list[str]) -> None:
+    ran = cli(*arguments, "--languages", "de")
+    assert ran.code == 2
+    assert f"unknown language of tydiqa 'de'. Choices: en, {', '.join(CODES)}." in ran.err
+    assert "constructed" in ran.err
+
+
+def test_a_folder_of_data_is_refused(cli: Any, arguments: list[str], tmp_path: Path) -> None:
+    ran = cli(*arguments, "--data", tmp_path)
+    assert ran.code == 2
+    assert "leave out --data, or read the folder with --set data=real" in ran.err
+
+
+def test_a_damaged_encoder_is_told(
+    cli: Any, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "encoder"
+    folder.mkdir()
+    for path in pretrained.FOLDER.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "model.safetensors").write_bytes(b"no weights")
+    monkeypatch.setattr(pretrained.encoder_folder, "__defaults__", (folder,))
+    ran = cli(*arguments)
+    assert ran.code == 1
+    assert "model.safetensors: is damaged" in ran.err
+    assert pretrained.REBUILD in ran.err
+
+
+def test_the_card_states_the_shares() -> None:
+    card = (pretrained.FOLDER / "README.md").read_text(encoding="utf-8")
+    for level, share in SHARE.items():
+        assert f"{level}: " in card
+        assert f"({share:g} times the text of English)" in card

@@ -1,0 +1,100 @@
+"""The study in the miniature: its effects are there, and a broken piece shows in the numbers.
+
+Every check is made twice: on the code as it is, and with one piece broken on purpose, where it has to fail.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from adapter_stilts.cli.execute import execute_plan
+from adapter_stilts.cli.session import Session
+from adapter_stilts.formats.examples import Example, PairClassificationExample
+from adapter_stilts.miniature import CODES, MiniatureSource
+from adapter_stilts.recipe import load_recipe
+from adapter_stilts.runtime import Runtime
+from adapter_stilts.stages.plan import plan
+from adapter_stilts.stages.store import Store
+from adapter_stilts.tasks.base import Split, Task
+
+Scores = dict[str, float]
+Run = Callable[..., Scores]
+
+
+class Changed(MiniatureSource):
+    """The miniature with its examples changed; its fingerprints say so."""
+
+    change = ""
+
+    def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
+        return f"{self.change} {super().fingerprint(task, split, language, options)}"
+
+
+class ShuffledLabels(Changed):
+    """Train labels belong to other examples."""
+
+    change = "shuffled"
+
+    def examples(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> list[Example]:
+        found = super().examples(task, split, language, options)
+        if split != "train":
+            return found
+        pairs = [example for example in found if isinstance(example, PairClassificationExample)]
+        assert len(pairs) == len(found)
+        labels = [example.label for example in pairs]
+        Random(0).shuffle(labels)
+        return [replace(example, label=label) for example, label in zip(pairs, labels, strict=True)]
+
+
+class PermutedLanguages(Changed):
+    """The first language is served as the last, and so on."""
+
+    change = "permuted"
+
+    def examples(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> list[Example]:
+        served = dict(zip(CODES, reversed(CODES), strict=True)).get(language, language)
+        return super().examples(task, split, served, options)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Scores by language of a target after an intermediate task."""
+    store = tmp_path_factory.mktemp("study") / "store"
+
+    def call(inter: str, target: str, source: MiniatureSource | None = None, where: Path = store) -> Scores:
+        overrides = [
+            ("intermediate.tasks", [inter]),
+            ("target.tasks", [target]),
+            ("intermediate.baseline", False),
+        ]
+        recipe = load_recipe("miniature", overrides)
+        runtime = Runtime(where, where / "cache", None, "cpu")
+        session = Session(recipe, runtime, as_json=True)
+        data = source or MiniatureSource()
+        laid_out = plan(recipe, lambda: session.base, data)
+        outcomes = execute_plan(laid_out, session.base, runtime, data, Store(where))
+        assert outcomes is not None
+        assert outcomes[-1].directory is not None, outcomes[-1].error
+        metrics = json.loads((outcomes[-1].directory / "metrics.json").read_text(encoding="utf-8"))
+        return {code: sum(each.values()) / len(each) for code, each in metrics["languages"].items()}
+
+    return call
+
+
+def average(scores: Scores) -> float:
+    """Zero-shot: over the languages the model had no labels in."""
+    return sum(scores[code] for code in CODES) / len(CODES)
+
+
+def fall(scores: Scores) -> float:
+    """How far the languages of low resources score below those of high."""
+    of: dict[str, list[float]] = {}
+    for code in CODES:
+        of.setdefault(MiniatureSource.levels[code], []).append(scores[code])
+    return sum(of["high"]) / len(of["high"]) - sum(of["low"]) / len(of["low"])
