@@ -22,12 +22,12 @@ import numpy as np
 import torch
 
 from adapter_stilts.evaluate.metrics import bucc_scores
-from adapter_stilts.evaluate.mining import BLOCKS, Vectors, mine, similarity_blocks
+from adapter_stilts.evaluate.mining import BLOCKS, Array, mine, similarity_blocks
 from adapter_stilts.model import cpu_linear
 from adapter_stilts.runtime import peak_memory
 
 
-def planted(count: int, dimensions: int, share: float, seed: int) -> tuple[Vectors, Vectors, dict[int, int]]:
+def planted(count: int, dimensions: int, share: float, seed: int) -> tuple[Array, Array, dict[int, int]]:
     """Two sets of vectors, and the counterpart of each of the first that has one."""
     random = np.random.default_rng(seed)
     first = random.standard_normal((count, dimensions), dtype=np.float32)
@@ -46,7 +46,7 @@ def planted(count: int, dimensions: int, share: float, seed: int) -> tuple[Vecto
     return first, second, dict(zip(left.tolist(), right.tolist(), strict=True))
 
 
-def product_only(first: Vectors, second: Vectors, device: str) -> float:
+def product_only(first: Array, second: Array, device: str) -> float:
     """Seconds of the blocked product."""
     began = measure.now(device)
     for _ in similarity_blocks(first, second, device):

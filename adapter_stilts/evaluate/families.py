@@ -6,14 +6,14 @@ Source: the reader, metric and suffix tables of google-research/xtreme `evaluate
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import DataError, UnknownNameError
 from adapter_stilts.evaluate import metrics, submission
 
-Note = Callable[[str], None]
+Note = submission.Note
 Scores = dict[str, float]
 
 
@@ -26,12 +26,18 @@ class Family:
         headline: the metrics whose mean is the task's score in the benchmark's averages.
         score: (predictions file, labels file, language, note) -> metric -> percent.
         render: the predictions of one language -> the text of their file.
+        count: predictions file -> how many it holds, read as for scoring; refuses what scoring would refuse.
+        submitted_with: options of the task that its official files were made with.
+        trained: whether a model is trained for the task before it is evaluated.
     """
 
     suffix: str
     headline: tuple[str, ...]
     score: Callable[[Path, Path, str, Note], Scores]
     render: Callable[[Any], str]
+    count: Callable[[Path], int]
+    submitted_with: Mapping[str, str] = field(default_factory=dict)
+    trained: bool = True
 
 
 def family_of(task: str) -> Family:
@@ -46,7 +52,7 @@ def family_of(task: str) -> Family:
 
 
 def _score_labels(predictions: Path, labels: Path, language: str, note: Note) -> Scores:
-    predicted, gold = submission.read_lines(predictions), submission.read_lines(labels)
+    predicted, gold = (submission.read_lines(path, note) for path in (predictions, labels))
     _check_lengths(predictions, len(predicted), labels, len(gold))
     return {"accuracy": metrics.accuracy(predicted, gold)}
 
@@ -58,7 +64,7 @@ def _score_choices(predictions: Path, labels: Path, language: str, note: Note) -
 
 
 def _score_tags(predictions: Path, labels: Path, language: str, note: Note) -> Scores:
-    predicted, gold = submission.read_sentences(predictions), submission.read_sentences(labels)
+    predicted, gold = (submission.read_sentences(path, note) for path in (predictions, labels))
     for ours, theirs in zip(predicted, gold, strict=False):
         if len(ours.tags) != len(theirs.tags):
             raise DataError(
@@ -81,11 +87,10 @@ def _score_tags(predictions: Path, labels: Path, language: str, note: Note) -> S
 
 
 def _score_pairs(predictions: Path, labels: Path, language: str, note: Note) -> Scores:
-    predicted, gold = submission.read_pairs(predictions), submission.read_pairs(labels)
-    if not gold:
-        raise DataError(labels, None, "no gold pair: there is nothing to score against")
-    if not predicted:
-        note(f"{predictions} holds no pair and scores 0")
+    predicted, gold = (submission.read_pairs(path, note) for path in (predictions, labels))
+    for path, pairs in ((predictions, predicted), (labels, gold)):
+        if not pairs:
+            note(f"{path} holds no pair, so that the score is 0")
     return metrics.bucc_scores(gold, predicted)
 
 
@@ -150,21 +155,58 @@ def _note_unanswered(predictions: Path, unanswered: int, total: int, note: Note)
         note(f"{predictions}: {unanswered} of {total} have no prediction and score 0")
 
 
-_LABELS = Family("tsv", ("accuracy",), _score_labels, submission.render_labels)
-_CHOICES = Family("jsonl", ("accuracy",), _score_choices, submission.render_choices)
-_TAGS = Family("tsv", ("f1",), _score_tags, submission.render_sentences)
-_PAIRS = Family("tsv", ("f1",), _score_pairs, submission.render_pairs)
-_SQUAD = Family("json", ("exact_match", "f1"), _score_squad, submission.render_object)
-_MLQA = Family("json", ("exact_match", "f1"), _score_mlqa, submission.render_object)
-_MEWSLIX = Family("json", ("map@20",), _score_mewslix, submission.render_object)
-_LAREQA = Family("json", ("map@20",), _score_lareqa, submission.render_object)
+def _count_answers(path: Path) -> int:
+    return len(submission.read_answers(path, submission.read_ids(path)))
+
+
+_LABELS = Family(
+    "tsv",
+    ("accuracy",),
+    _score_labels,
+    submission.render_labels,
+    lambda path: len(submission.read_lines(path)),
+)
+_CHOICES = Family(
+    "jsonl",
+    ("accuracy",),
+    _score_choices,
+    submission.render_choices,
+    lambda path: len(submission.read_choices(path)),
+)
+_TAGS = Family(
+    "tsv",
+    ("f1",),
+    _score_tags,
+    submission.render_sentences,
+    lambda path: len(submission.read_sentences(path)),
+)
+_PAIRS = Family(
+    "tsv",
+    ("f1",),
+    _score_pairs,
+    submission.render_pairs,
+    lambda path: len(submission.read_pairs(path)),
+    trained=False,
+)
+_SQUAD = Family("json", ("exact_match", "f1"), _score_squad, submission.render_object, _count_answers)
+_MLQA = replace(_SQUAD, score=_score_mlqa, submitted_with={"question": "same"})
+_MEWSLIX = Family(
+    "json",
+    ("map@20",),
+    _score_mewslix,
+    submission.render_object,
+    lambda path: len(submission.read_rankings(path)),
+    trained=False,
+)
+_LAREQA = replace(_MEWSLIX, score=_score_lareqa)
 
 FAMILIES: Mapping[str, Family] = {
     "xnli": _LABELS,
     "pawsx": _LABELS,
-    "tatoeba": _LABELS,
+    "tatoeba": replace(_LABELS, trained=False),
     "xcopa": _CHOICES,
-    "udpos": _TAGS,
+    # The parts of a contraction are one word in the official files, with one tag.
+    "udpos": replace(_TAGS, submitted_with={"words": "fused"}),
     "panx": _TAGS,
     "bucc2018": _PAIRS,
     "xquad": _SQUAD,

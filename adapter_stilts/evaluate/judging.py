@@ -129,7 +129,7 @@ class _Candidates:
 def _candidates(part: Predicted, settings: Any, device: str) -> _Candidates:
     """Sentences that read the same are mined once; a pair of texts stands for all pairs of their ids."""
     vectors = np.asarray(part.reduced["vector"])
-    sides: list[tuple[Any, list[list[str]]]] = []
+    sides: list[tuple[mining.Vectors, list[list[str]]]] = []
     for side in ("foreign", "english"):
         rows = [row for row, example in enumerate(part.examples) if example.side == side]
         ids: dict[str, list[str]] = {}
@@ -139,7 +139,8 @@ def _candidates(part: Predicted, settings: Any, device: str) -> _Candidates:
             if text not in ids:
                 first.append(row)
             ids.setdefault(text, []).append(part.examples[row].id)
-        sides.append((vectors[first], list(ids.values())))
+        chosen = mining.Chosen(vectors, np.asarray(first, dtype=np.int64))
+        sides.append((chosen, list(ids.values())))
     (foreign, foreign_ids), (english, english_ids) = sides
     scores: dict[IdPair, float] = {}
     if foreign_ids and english_ids:
@@ -151,17 +152,26 @@ def _candidates(part: Predicted, settings: Any, device: str) -> _Candidates:
 
 
 def gold_pairs(examples: Sequence[RetrievalExample]) -> set[IdPair]:
-    """The (foreign, English) ids that stand for translations, as far as both sides are there."""
+    """The (foreign, English) ids that stand for translations, as far as both sides are there.
+
+    A sentence with several counterparts names each pair it is in, separated by blanks.
+    """
     english: dict[str, list[str]] = {}
     for example in examples:
-        if example.side == "english" and example.pair is not None:
-            english.setdefault(example.pair, []).append(example.id)
+        if example.side == "english":
+            for name in _names(example):
+                english.setdefault(name, []).append(example.id)
     return {
         (example.id, other)
         for example in examples
-        if example.side == "foreign" and example.pair is not None
-        for other in english.get(example.pair, ())
+        if example.side == "foreign"
+        for name in _names(example)
+        for other in english.get(name, ())
     }
+
+
+def _names(example: RetrievalExample) -> list[str]:
+    return [] if example.pair is None else example.pair.split()
 
 
 def _scored_pairs(gold: set[IdPair], found: list[IdPair], threshold: mining.Threshold) -> Scored:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +25,33 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Strategy: TypeAlias = Literal["max", "intersect", "forward", "backward"]
-Vectors: TypeAlias = npt.NDArray[np.float32]
+Array: TypeAlias = npt.NDArray[np.float32]
 Floats: TypeAlias = npt.NDArray[np.float64]
 Indices: TypeAlias = npt.NDArray[np.int64]
 
 NEIGHBOURS = 4
+
+
+class Vectors(Protocol):
+    """Sentence vectors (sentences, dimensions), read a slice at a time: an array, mapped or not, or `Chosen`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Some rows of an array, copied a slice at a time: a million vectors take 4 GB."""
+
+    vectors: Array
+    rows: Indices
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: slice, /) -> Array:
+        return self.vectors[self.rows[rows]]
 
 
 @dataclass(frozen=True)
@@ -80,7 +102,7 @@ def mine(
     """Candidate translation pairs of two sets of sentence vectors, scored by ratio margin.
 
     Args:
-        first, second: (sentences, dimensions) of any length; memory-mapped arrays are read by blocks.
+        first, second: (sentences, dimensions), vectors of any length; read by blocks.
         strategy: ``forward`` gives every first sentence its best second one, ``backward`` the reverse,
             ``intersect`` the pairs that are best both ways, ``max`` the best of all these, greedily by score,
             each sentence once (the choice of XTREME's script and of jiant).
@@ -144,7 +166,7 @@ def similarity_blocks(
                     yield held + row, column, product(group[row : row + sizes.rows], others)
 
 
-def _unit(vectors: Vectors, device: str) -> Tensor:
+def _unit(vectors: Array, device: str) -> Tensor:
     import torch
 
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float32))

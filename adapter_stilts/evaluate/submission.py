@@ -10,19 +10,22 @@ One file a language, `<folder>/<task>/test-<language>.<suffix>`, in predictions 
   of them may be wrapped in `{"data": ...}`.
 
 Source: the readers of google-research/xtreme `evaluate.py` (UTF-8, any line ending, blanks around a line
-dropped). Where that scorer would stop with a traceback, or would silently read a damaged file as other labels
-(a byte order mark, a word beside the tag, a row that is not a pair), these readers raise a DataError.
+dropped). Where that scorer would stop with a traceback, these readers raise a DataError. Where it would silently read
+a damaged file as other labels (a byte order mark, a word beside the tag, a row that is not a pair) they do as it does
+if they are given a `note` to tell of it, as scoring has to, and raise a DataError otherwise.
 """
 
 from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from adapter_stilts.errors import DataError
+
+Note: TypeAlias = Callable[[str], None]
 
 
 class Sentence(NamedTuple):
@@ -32,22 +35,21 @@ class Sentence(NamedTuple):
     tags: list[str]
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(path: Path, note: Note | None = None) -> list[str]:
     """The lines of a UTF-8 text file without the blanks around them; blank lines are kept as ``""``."""
-    lines = _read_text(path).split("\n")
+    lines = _read_text(path, note).split("\n")
     if not lines[-1]:
         lines.pop()
     return [line.strip() for line in lines]
 
 
-def read_sentences(path: Path) -> list[Sentence]:
+def read_sentences(path: Path, note: Note | None = None) -> list[Sentence]:
     """Tag lines. Every blank line closes a sentence, so two in a row hold an empty one between them."""
     sentences, tags, start = [], [], 1
-    for number, line in enumerate(read_lines(path), start=1):
+    told = _Once(path, note)
+    for number, line in enumerate(read_lines(path, note), start=1):
         if len(line.split()) > 1:
-            raise DataError(
-                path, number, f"expected one tag alone, found {_brief(line)}: drop the word column"
-            )
+            told(number, f"expected one tag alone, found {_brief(line)}: drop the word column")
         if line:
             tags.append(line)
         else:
@@ -58,16 +60,30 @@ def read_sentences(path: Path) -> list[Sentence]:
     return sentences
 
 
-def read_pairs(path: Path) -> list[tuple[str, str]]:
-    """Pair lines."""
+def read_pairs(path: Path, note: Note | None = None) -> list[tuple[str, ...]]:
+    """Pair lines. A row of another width, a blank one included, counts as one more pair, which none equals."""
     pairs = []
-    for number, line in enumerate(read_lines(path), start=1):
-        ids = line.split("\t")
+    told = _Once(path, note)
+    for number, line in enumerate(read_lines(path, note), start=1):
+        ids = tuple(line.split("\t"))
         if len(ids) != 2:
-            # The official scorer would count such a row, a blank one included, as one more mined pair.
-            raise DataError(path, number, f"expected two ids separated by a tab, found {_brief(line)}")
-        pairs.append((ids[0], ids[1]))
+            told(number, f"expected two ids separated by a tab, found {_brief(line)}")
+        pairs.append(ids)
     return pairs
+
+
+class _Once:
+    """Tells of the first oddity of a file, or refuses the file where nobody listens."""
+
+    def __init__(self, path: Path, note: Note | None) -> None:
+        self._path, self._note, self._told = path, note, False
+
+    def __call__(self, line: int, why: str) -> None:
+        if self._note is None:
+            raise DataError(self._path, line, why)
+        if not self._told:
+            self._note(f"{self._path}:{line}: {why}; scored as it stands, as the official scorer does")
+        self._told = True
 
 
 def read_choices(path: Path) -> list[object]:
@@ -110,6 +126,11 @@ def read_answers(path: Path, wanted: Iterable[str]) -> dict[str, str]:
     return answers
 
 
+def read_ids(path: Path) -> list[str]:
+    """All ids of an object by id."""
+    return list(_read_object(path, "id to prediction"))
+
+
 def read_rankings(path: Path, wanted: Iterable[str] | None = None) -> dict[str, list[str]]:
     """Lists of ids by query id, for those of the `wanted` queries that are there (all, where None)."""
     found = _read_object(path, "query id to a list of ids")
@@ -147,7 +168,7 @@ def render_object(predictions: Mapping[str, str] | Mapping[str, Sequence[str]]) 
     return json.dumps(dict(predictions), indent=1) + "\n"
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, note: Note | None = None) -> str:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -155,11 +176,8 @@ def _read_text(path: Path) -> str:
     except OSError as error:
         raise DataError(path, None, f"cannot be read: {error.strerror or error}") from error
     if content.startswith(b"\xef\xbb\xbf"):
-        raise DataError(
-            path,
-            1,
-            "starts with a byte order mark, which the official scorer takes for text: save without it",
-        )
+        why = "starts with a byte order mark, which the official scorer takes for text: save without it"
+        _Once(path, note)(1, why)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -63,7 +63,8 @@ class RetrievalExample:
     """One sentence of a bilingual pool, or a query or candidate of a pool that is ranked.
 
     `pair` names the gold alignment: the foreign and the English sentence of one translation pair carry the
-    same one; None is a sentence without a known translation (a distractor, or a split without labels).
+    same one; None is a sentence without a known translation (a distractor, or a split without labels). Where
+    pairs are mined, a sentence with several counterparts has the names of its pairs, separated by blanks.
 
     Queries and candidates have `topics` instead: a candidate is relevant to a query that shares one with it. A
     sentence that answers three questions has the three questions' ids; a question its own.

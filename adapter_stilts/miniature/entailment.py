@@ -71,7 +71,7 @@ def inference(*, sentences: tuple[int, int], entries: float, tries: int = 12) ->
         for _ in range(tries):
             clause, finally_ = _hypothesis(rng, clauses)
             label = _RELATION[world.judge(clause, finally_=finally_)]
-            told = tell(rng, clause, plain=0.7)._replace(link="finally" if finally_ else "")
+            told = tell(rng, clause, plain=0.85)._replace(link="finally" if finally_ else "")
             words = sum(
                 len(phrase.names) + bool(phrase.noun) + bool(phrase.adjective) for _, phrase in clause.roles
             )
@@ -106,10 +106,10 @@ def _hypothesis(rng: Random, told: Sequence[Clause]) -> tuple[Clause, bool]:
     clause = rng.choice(told)
     kind = rng.random()
     finally_ = False
-    if kind < 0.3:
+    if kind < 0.4:
         clause = _less(rng, clause._replace(negated=False))
-    elif kind < 0.7:
-        clause = altered(rng, clause._replace(negated=False), told)
+    elif kind < 0.8:
+        clause = altered(rng, clause._replace(negated=False), told, new=0.6)
     elif kind < 0.9:
         outcome = _outcome(rng, told)
         finally_ = outcome is not None
@@ -118,7 +118,7 @@ def _hypothesis(rng: Random, told: Sequence[Clause]) -> tuple[Clause, bool]:
         alike = [name for name in _alike(clause.predicate) if name != clause.predicate]
         clause = clause._replace(predicate=rng.choice(alike) if alike else clause.predicate, negated=False)
         clause = _legal(clause)
-    negated = rng.random() < 0.15
+    negated = rng.random() < 0.1
     return clause._replace(negated=negated), finally_
 
 
@@ -203,11 +203,12 @@ def _outcome(rng: Random, told: Sequence[Clause]) -> Clause | None:
     return None
 
 
-def paraphrase(labels: tuple[str, str], *, ask: bool) -> Propose:
+def paraphrase(labels: tuple[str, str], *, ask: bool, plain: float = 0.6) -> Propose:
     """Same meaning or not, told differently either way (``ask``: two questions for the same role).
 
     Args:
         labels: for different and same meaning.
+        plain: share of the pairs, of verbs with a synonym, in which the voice stays the same.
     """
 
     def propose(rng: Random, split: Split) -> Iterator[Candidate]:
@@ -220,6 +221,9 @@ def paraphrase(labels: tuple[str, str], *, ask: bool) -> Propose:
         for _ in range(6):
             other = _reversed(rng, clause) if rng.random() < 0.6 else clause
             second = tell(rng, other, plain=0.5, unlike=first, ask=role)
+            if PREDICATES[clause.predicate].synonym and rng.random() < plain:
+                # Another word in the same voice: only the places of the words tell.
+                second = first._replace(clause=other, variant=1 - first.variant)
             if (second.voice, second.variant) == (first.voice, first.variant) or len(voices(clause)) == 1:
                 continue
             if write([_ENGLISH.realise(first)]) == write([_ENGLISH.realise(second)]):

@@ -39,7 +39,9 @@ class Settings:
         text: how much text is generated, as a factor.
         translation_share: share of the sequences that are parallel sentences.
         smoothing: languages are drawn in proportion to their number of sequences to this power.
-        masked: share of the tokens to be predicted; of these 80 % show the mask, 10 % a random token.
+        masked: share of the tokens to be predicted; of these 60 % show the mask, 25 % a word of the same sequence
+            and 15 % themselves. Words of the same sequence (BERT: random ones), because those are seen to be wrong
+            only by who did what to whom, which is what sentence pairs are about.
         batch_tokens: tokens of an optimizer step, padding included.
         chunk: sequences drawn at a time; within a chunk, batches are of like length.
     """
@@ -218,12 +220,20 @@ class _Corpus:
             ids[row, : len(sequence)] = sequence
         mask = ids != self._tokenizer.pad_token_id
         chosen = (self._random.random(ids.shape) < self._settings.masked) & (ids >= self._first_word)
-        labels = np.where(chosen, ids, IGNORED)
+        labels, labelled = np.where(chosen, ids, IGNORED), ids
         roll = self._random.random(ids.shape)
-        ids = np.where(chosen & (roll < 0.8), self._tokenizer.mask_token_id, ids)
-        some = self._random.integers(self._first_word, self._tokenizer.mask_token_id, ids.shape)
-        ids = np.where(chosen & (roll >= 0.8) & (roll < 0.9), some, ids)
+        ids = np.where(chosen & (roll < 0.6), self._tokenizer.mask_token_id, ids)
+        ids = np.where(chosen & (roll >= 0.6) & (roll < 0.85), self._others(labelled), ids)
         return torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64)), torch.from_numpy(labels)
+
+    def _others(self, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """For each position a word of the same sequence (itself, at times)."""
+        drawn = self._random.random(ids.shape) * (ids >= self._first_word)
+        # Rows in random order, their words first: position i takes the word that stands i-th, modulo their number.
+        order = np.argsort(-drawn, axis=1)
+        counts = np.maximum((drawn > 0).sum(axis=1, keepdims=True), 1)
+        places = np.arange(ids.shape[1])[None, :] % counts
+        return np.take_along_axis(ids, np.take_along_axis(order, places, axis=1), axis=1)
 
 
 def _train(model: Any, corpus: _Corpus, settings: Settings, began: float) -> Iterator[dict[str, float]]:

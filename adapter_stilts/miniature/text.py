@@ -10,7 +10,7 @@ from random import Random
 
 from adapter_stilts.miniature.constructed import grammar
 from adapter_stilts.miniature.entries import entry, known, need, practice
-from adapter_stilts.miniature.events import tell
+from adapter_stilts.miniature.events import EVERYDAY, SOCIAL, TRANSFERS, event, people, tell
 from adapter_stilts.miniature.languages import BY_CODE, CODES, SHARE
 from adapter_stilts.miniature.meaning import Sentence, write
 from adapter_stilts.miniature.questions import Question, questions
@@ -67,17 +67,27 @@ def pairs(code: str, seed: int = 0, count: int | None = None) -> Iterator[tuple[
 
 def _document(rng: Random) -> Sequence[Sentence]:
     roll = rng.random()
-    if roll < 0.4:
+    if roll < 0.35:
         return story(rng, TRAIN).document.sentences
-    if roll < 0.55:
+    if roll < 0.5:
         return entry(rng, TRAIN).sentences
-    if roll < 0.6:
+    if roll < 0.53:
         return (any_sentence(rng),)
+    if roll < 0.63:
+        return _restatement(rng)
     if roll < 0.7:
         return (naming_sentence(rng),)
     if roll < 0.8:
         return _commonplace(rng)
     return _conversation(rng)
+
+
+def _restatement(rng: Random) -> Sequence[Sentence]:
+    """One event told in two ways."""
+    names = rng.choice((TRANSFERS, SOCIAL, EVERYDAY))
+    clause = event(rng, rng.choice(names), people(rng, 2, described=0.4), optional=0.4)
+    first = tell(rng, clause, plain=0.5)
+    return (first, tell(rng, clause, plain=0.5, unlike=first))
 
 
 def _commonplace(rng: Random) -> Sequence[Sentence]:

@@ -252,7 +252,13 @@ class _Planner:
         extra: Mapping[str, Any] = MappingProxyType({}),
     ) -> Stage:
         options = dict(self.recipe.options.get(task.name, {}))
-        others = beside(task, languages, self.source.languages(task, "test"))
+        held = self.source.languages(task, "test")
+        others = beside(task, languages, held)
+        absent = [language for language in task.languages if language not in held]
+        if absent and any(split == "test" for split, _ in others):
+            self._notice(
+                f"{task.name}: the pool that is searched lacks the candidates of {', '.join(absent)}"
+            )
         part = {
             **self._common(task, options),
             **extra,

@@ -126,10 +126,12 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
     chosen = course(stage, context, _build) if "mixture" in part else _one_task(stage, context, settings)
     model = chosen.model
     model.to(accelerator.device)
-    config = model.encoder.config.to_dict()  # type: ignore[operator, union-attr]
+    # By attribute: families name their sizes otherwise in the file (T5's num_layers, DistilBERT's dim).
+    config: Any = model.encoder.config
+    sizes = {name: getattr(config, name) for name in ("num_hidden_layers", "hidden_size")}
     speed = Speed(
         context.runtime.micro_batch_tokens
-        or micro_batch_tokens(config, device, part["gradient_checkpointing"]),
+        or micro_batch_tokens(sizes, device, part["gradient_checkpointing"]),
         OVERHEAD_TOKENS.get(device, OVERHEAD_TOKENS["cuda"]),
         context.runtime.checkpoint_seconds,
     )

@@ -105,6 +105,10 @@ def test_gold_pairs_need_both_sides() -> None:
         sentence("e3", "english", None),
     ]
     assert gold_pairs(examples) == {("f1", "e1"), ("f1", "e2")}
+    # Several names: f1 and f2 share e2, and nothing makes a pair of f2 and e1.
+    names = {"f1": "1 2", "e1": "1", "f2": "3", "e2": "2 3", "f3": None, "e3": "4"}
+    renamed = [dataclasses.replace(example, pair=names[example.id]) for example in examples]
+    assert gold_pairs(renamed) == {("f1", "e1"), ("f1", "e2"), ("f2", "e2")}
 
 
 def test_mining_without_gold_pairs() -> None:

@@ -224,7 +224,6 @@ REFUSED: list[tuple[str, bytes, int | None, str]] = [
     ("xnli", b"e\nn\nc\n", 4, "3 lines for 4 labels"),
     ("xnli", b"e\nn\nc\ne\n\n", 5, "5 lines for 4 labels"),
     ("xnli", b"e\nn\n\xff\ne\n", 3, "0xff is not UTF-8"),
-    ("xnli", b"\xef\xbb\xbfe\nn\nc\ne\n", 1, "byte order mark"),
     ("tatoeba", "4\n1\n".encode("utf-16"), 1, "not UTF-8"),
     ("xcopa", b'{"label": 0}\n\n', 2, "not JSON"),
     ("xcopa", b'{"label": 0}\n{"answer": 1}\n', 2, "label"),
@@ -237,10 +236,6 @@ REFUSED: list[tuple[str, bytes, int | None, str]] = [
     ("udpos", b"NOUN\nVERB\nVERB\nSCONJ\n", 1, "4 tags starts here"),
     ("udpos", b"NOUN\nVERB\nVERB\n\nSCONJ\n\nX\n", 7, "3 sentences for 2"),
     ("panx", b"B-PER\nI-PER\nO\n", 1, "1 sentences for 2"),
-    ("panx", b"Ann\tB-PER\nLee\tI-PER\nsat\tO\n\nhere\tO\n", 1, "drop the word column"),
-    ("bucc2018", b"x-1\ten-1\nx-2 en-2\n", 2, "separated by a tab"),
-    ("bucc2018", b"x-1\ten-1\t0.9\n", 1, "separated by a tab"),
-    ("bucc2018", b"x-1\ten-1\n\n", 2, "separated by a tab"),
     ("xquad", b"", 1, "not JSON"),
     ("xquad", b'{\n"a": "x",\n}', 3, "not JSON"),
     ("xquad", b'\xef\xbb\xbf{"a": "x"}', 1, "byte order mark"),
@@ -270,7 +265,6 @@ def test_refused_predictions(build: Build, task: str, content: bytes, line: int 
     ("task", "content", "why"),
     [
         ("xnli", "", "nothing to score against"),
-        ("bucc2018", "", "nothing to score against"),
         ("udpos", "", "sentences for 0"),
         ("xquad", "{}", "list of objects"),
         ("xquad", "[]", "nothing to score against"),
@@ -317,13 +311,45 @@ def test_files_the_format_allows(tmp_path: Path, task: str, predictions: str) ->
     assert scores == pytest.approx(SAMPLES[task][2])
 
 
-def test_no_mined_pair_scores_zero_with_a_note(tmp_path: Path) -> None:
-    (tmp_path / "predictions").touch()
-    (tmp_path / "labels").write_text(SAMPLES["bucc2018"][1])
+@pytest.mark.parametrize("empty", ["predictions", "labels"])
+def test_no_pair_scores_zero_with_a_note(tmp_path: Path, empty: str) -> None:
+    for name, text in zip(("predictions", "labels"), SAMPLES["bucc2018"], strict=False):
+        (tmp_path / name).write_text("" if name == empty else text)
     notes: list[str] = []
     scores = family_of("bucc2018").score(tmp_path / "predictions", tmp_path / "labels", "de", notes.append)
     assert scores == {"f1": 0.0, "precision": 0.0, "recall": 0.0}
+    assert notes == [f"{tmp_path / empty} holds no pair, so that the score is 0"]
+
+
+# Files that the official scorer takes as they are: it compares what no label equals.
+AS_IT_STANDS: list[tuple[str, bytes, int, str, dict[str, float]]] = [
+    ("xnli", b"\xef\xbb\xbfe\nn\nc\nc\n", 1, "byte order mark", {"accuracy": 75.0}),
+    # Four gold pairs; a row that is no pair counts among those predicted.
+    ("bucc2018", b"x-1\ten-1\nx-2 en-2\n", 2, "a tab", {"f1": THIRD, "precision": 50, "recall": 25}),
+    ("bucc2018", b"x-1\ten-1\n\n\n", 2, "a tab", {"f1": THIRD, "precision": 50, "recall": 25}),
+    ("bucc2018", b"x-1\ten-1\t0.9\n", 1, "a tab", {"f1": 0, "precision": 0, "recall": 0}),
+    # What follows the first hyphen is the type: one of three spans is right, of two gold ones.
+    ("panx", b"Ann\tB-PER\nLee\tI-PER\nsat\tO\n\nhere\tO\n", 1, "word column", {"f1": 40}),
+]
+
+
+@pytest.mark.parametrize(("task", "content", "line", "why", "wanted"), AS_IT_STANDS)
+def test_what_the_official_scorer_takes_is_scored_with_a_note(
+    tmp_path: Path, task: str, content: bytes, line: int, why: str, wanted: dict[str, float]
+) -> None:
+    predictions = tmp_path / "predictions"
+    predictions.write_bytes(content)
+    (tmp_path / "labels").write_text(SAMPLES[task][1])
+    notes: list[str] = []
+    scores = family_of(task).score(predictions, tmp_path / "labels", "de", notes.append)
+    assert {name: scores[name] for name in wanted} == pytest.approx(wanted)
     assert len(notes) == 1
+    assert notes[0].startswith(f"{predictions}:{line}: ")
+    assert why in notes[0]
+    # Where nobody scores, as before a submission is written, it is refused.
+    with pytest.raises(DataError, match=why) as caught:
+        family_of(task).count(predictions)
+    assert caught.value.line == line
 
 
 def test_line_separators_of_unicode_do_not_end_lines(tmp_path: Path) -> None:

@@ -69,6 +69,13 @@ TABLE: dict[str, tuple[str, dict[str, Any], str]] = {
          "type_vocab_size": 0},
         "DebertaV2Model",
     ),
+    "deberta": (
+        "DebertaConfig",
+        {**LIKE_BERT, "relative_attention": True, "pos_att_type": ["p2c", "c2p"],
+         "position_biased_input": False, "type_vocab_size": 0},
+        "DebertaModel",
+    ),
+    "umt5": ("UMT5Config", LIKE_T5, "UMT5ForConditionalGeneration"),
     "t5": ("T5Config", LIKE_T5, "T5ForConditionalGeneration"),
     "mt5": ("MT5Config", {**LIKE_T5, "feed_forward_proj": "gated-gelu"}, "MT5ForConditionalGeneration"),
 }  # fmt: skip
@@ -189,6 +196,25 @@ def test_padding_and_the_way_in_do_not_count(base_of: Bases, family: str, featur
     assert any("embed" in name or "shared" in name for name in grads)
 
 
+def test_gradient_checkpointing_changes_no_gradient(base_of: Bases, features: Features) -> None:
+    for family in [*TABLE, *OTHERS]:
+        if family in ("xlm-roberta-xl", "albert", "mpnet"):  # have none
+            continue
+        grads = []
+        head = model_of(base_of(family), "pair_classification").head
+        for checkpointing in (False, True):
+            encoder = load_encoder(str(base_of(family)), None, 0.0, checkpointing)
+            model = TaskModel(encoder, head, get_format("pair_classification")).train()
+            rows = [np.asarray([2, 3]), np.asarray([1, 0])]
+            model(MicroBatch(features, np.arange(4), rows, 1.0)).backward()
+            grads.append({name: p.grad for name, p in model.encoder.named_parameters() if p.grad is not None})
+        plain, again = grads
+        assert plain.keys() == again.keys()
+        assert len(plain) > 10, family
+        apart = {n: float((plain[n] - again[n]).abs().max() / (plain[n].abs().max() + 1e-9)) for n in plain}
+        assert max(apart.values()) < 1e-4, (family, apart)
+
+
 @pytest.mark.parametrize("family", [*TABLE, *OTHERS])
 def test_states_of_every_layer(base_of: Bases, family: str, features: Features) -> None:
     model = model_of(base_of(family), None)
@@ -274,7 +300,7 @@ def test_transformers_gives_the_same_logits(
 
 
 def test_t5_heads_read_the_mean_of_the_real_tokens(base_of: Bases, features: Features) -> None:
-    for family in ("t5", "mt5"):
+    for family in ("t5", "mt5", "umt5"):
         model = model_of(base_of(family), "multiple_choice")
         assert "decoder" not in dict(model.encoder.named_children())
         inputs = collate(features, np.arange(4), model.padding_id, "cpu")
@@ -295,7 +321,7 @@ def test_positions(base_of: Bases) -> None:
     assert limits == {
         **dict.fromkeys(("bert", "electra", "distilbert", "albert", "rembert", "modernbert"), 64),
         **dict.fromkeys(("xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet"), 62),
-        **dict.fromkeys(("t5", "mt5", "deberta-v2"), None),
+        **dict.fromkeys(("t5", "mt5", "umt5", "deberta", "deberta-v2"), None),
     }
 
 

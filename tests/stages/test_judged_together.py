@@ -93,5 +93,5 @@ def test_a_stage_mines_each_language_with_its_own_threshold(
         wanted = 200 * len(right) / (len(gold) + len(result.submission))
         assert result.metrics == {"f1": pytest.approx(wanted)}
     assert len({result.beside["threshold"] for result in results.values()}) == 2
-    told = summarise(task, results)
+    told = summarise(task, results, context.source)
     assert told["beside"][TWO[0]].keys() == {"precision", "recall", "threshold", "dev_f1"}

@@ -1,0 +1,222 @@
+"""From finished evaluate stages to a folder in XTREME's submission layout, checked by the scorer's own readers.
+
+Every file is read back as `score` would read it before anything is written, and the folder appears whole or not at
+all. The official scorer takes a task in all its languages or refuses everything, so a task that lacks one is left
+out and named.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapter_stilts.errors import DataError, StoreError, UsageError
+from adapter_stilts.evaluate.families import FAMILIES, family_of
+from adapter_stilts.evaluate.membership import BENCHMARKS, Benchmark
+from adapter_stilts.evaluate.sizes import size_of
+from adapter_stilts.evaluate.xtreme import prediction_path
+from adapter_stilts.io import whole_directory
+
+BASELINE = "none"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A finished evaluate stage.
+
+    Args:
+        inter: the intermediate task before it, ``none`` for the baseline.
+        part: its resolved settings (see `stages/graph.py`).
+    """
+
+    directory: Path
+    task: str
+    inter: str
+    part: Mapping[str, Any]
+
+    @property
+    def predictions(self) -> Path:
+        return self.directory / "predictions"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What was written, and what a complete submission would need besides.
+
+    Args:
+        tasks: task -> the stage its files are from.
+        left_out: task -> why it is not among them; tasks of the benchmark that were never evaluated included.
+        notes: task -> what a user should know of files that were written: of another size than the test set.
+    """
+
+    directory: Path
+    tasks: Mapping[str, Path]
+    left_out: Mapping[str, str]
+    notes: Mapping[str, str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the benchmark's total can be computed from it."""
+        return not self.left_out and not self.notes
+
+
+def find_evaluations(places: Sequence[Path]) -> list[Evaluation]:
+    """The finished evaluate stages of both benchmarks' tasks in the given places: stages, or stores of them.
+
+    Raises:
+        StoreError: a stage's record cannot be read.
+        UsageError: a place is neither.
+    """
+    found = []
+    for place in places:
+        if (place / "stage.json").is_file():
+            directories = [place]
+        elif place.is_dir():
+            directories = sorted(path.parent for path in place.glob("evaluate-*/stage.json"))
+        else:
+            raise UsageError(f"{place}: neither a store nor an evaluate stage in one")
+        for directory in directories:
+            record = _record(directory)
+            if record["kind"] == "evaluate" and record["task"] in FAMILIES:
+                inter = _intermediate(directory, record)
+                found.append(Evaluation(directory, record["task"], inter, record["part"]))
+            elif directory == place:
+                raise UsageError(
+                    f"{place}: a {record['kind']} stage of {record['task']}, which no benchmark asks for"
+                )
+    return found
+
+
+def _record(directory: Path) -> dict[str, Any]:
+    path = directory / "stage.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not {"kind", "task", "part", "parents"} <= record.keys() or not isinstance(record["part"], dict):
+            raise ValueError("it lacks keys of a stage")
+    except (OSError, ValueError, AttributeError) as error:
+        raise StoreError(f"{path} cannot be read ({error}): remove the directory") from error
+    return dict(record)
+
+
+def _intermediate(directory: Path, record: Mapping[str, Any]) -> str:
+    """The task of the first training, unless that is the target's own."""
+    task, chain = record["task"], []
+    while record["parents"]:
+        parent = directory.parent / record["parents"][0]
+        if not (parent / "stage.json").is_file():
+            break
+        record = _record(parent)
+        chain.append(record["task"])
+    own = 1 if family_of(str(task)).trained else 0
+    return str(chain[-1]) if len(chain) > own else BASELINE
+
+
+def write_submission(
+    evaluations: Iterable[Evaluation], out: Path, benchmark: str, inter: str | None = None
+) -> Submission:
+    """Check and copy the predictions of a benchmark's tasks.
+
+    Args:
+        out: a folder that does not exist or is empty.
+        inter: take only the evaluations after this intermediate task.
+
+    Raises:
+        UsageError: a task was evaluated more than once, `out` holds files, or there is nothing to submit.
+        DataError: a predictions file is damaged, or the scorer would refuse it.
+    """
+    chosen = BENCHMARKS[benchmark]
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"--out {out} holds files already: name a new folder, or remove it")
+    left_out: dict[str, str] = {}
+    notes: dict[str, str] = {}
+    files: dict[str, list[Path]] = {}
+    stages: dict[str, Path] = {}
+    by_task = _one_a_task(evaluations, chosen, inter)
+    for task in chosen.languages:
+        if task not in by_task:
+            left_out[task] = "not evaluated"
+            continue
+        why = _unfit(by_task[task], chosen)
+        if why is not None:
+            left_out[task] = why
+            continue
+        stages[task] = by_task[task].directory
+        files[task], note = _checked(by_task[task], chosen)
+        if note is not None:
+            notes[task] = note
+    if not files:
+        told = "; ".join(f"{task}: {why}" for task, why in left_out.items())
+        raise UsageError(f"nothing to submit to {benchmark}. {told}")
+    with whole_directory(out) as aside:
+        for task, paths in files.items():
+            (aside / task).mkdir()
+            for path in paths:
+                shutil.copyfile(path, aside / task / path.name)
+    return Submission(out, stages, left_out, notes)
+
+
+def _one_a_task(
+    evaluations: Iterable[Evaluation], benchmark: Benchmark, inter: str | None
+) -> dict[str, Evaluation]:
+    by_task: dict[str, list[Evaluation]] = {}
+    every = list(evaluations)
+    seen = dict.fromkeys(evaluation.inter for evaluation in every)
+    if inter is not None and inter not in seen:
+        raise UsageError(
+            f"--inter {inter}: no evaluation after it is there; there are some after {', '.join(seen) or 'none'}"
+        )
+    for evaluation in every:
+        if evaluation.task in benchmark.languages and inter in (None, evaluation.inter):
+            by_task.setdefault(evaluation.task, []).append(evaluation)
+    for task, several in by_task.items():
+        if len(several) > 1:
+            listed = "\n".join(f"  {e.directory} (after {e.inter}, {_told(e)})" for e in several)
+            raise UsageError(
+                f"{task} was evaluated {len(several)} times; name the stages to take instead of their store, or "
+                f"choose by --inter:\n{listed}"
+            )
+    return {task: several[0] for task, several in by_task.items()}
+
+
+def _told(evaluation: Evaluation) -> str:
+    languages = evaluation.part.get("data", {})
+    return f"{len(languages)} languages, limit {evaluation.part.get('limit')}"
+
+
+def _unfit(evaluation: Evaluation, benchmark: Benchmark) -> str | None:
+    """Why a stage's predictions are no submission, told by its settings alone."""
+    task, part = evaluation.task, evaluation.part
+    if part.get("limit") is not None:
+        return f"evaluated on the first {part['limit']} examples a language only (--limit-eval)"
+    for option, value in family_of(task).submitted_with.items():
+        taken = part.get("options", {}).get(option, value)
+        if taken != value:
+            return (
+                f"evaluated with {option} = {taken!r}, while the official files hold {value!r}: evaluate it with "
+                f"--set options.{task}.{option}={value}"
+            )
+    wanted = benchmark.languages[task]
+    missing = [lang for lang in wanted if not prediction_path(evaluation.predictions, task, lang).is_file()]
+    if missing:
+        return f"{len(missing)} of {len(wanted)} languages are missing: {', '.join(missing)}"
+    return None
+
+
+def _checked(evaluation: Evaluation, benchmark: Benchmark) -> tuple[list[Path], str | None]:
+    """A task's files, each read as the scorer reads it, and what their sizes lack."""
+    task, paths, odd = evaluation.task, [], []
+    for language in benchmark.languages[task]:
+        path = prediction_path(evaluation.predictions, task, language)
+        count, wanted = family_of(task).count(path), size_of(task, language)
+        if wanted is not None and count != wanted:
+            odd.append(f"{language} {count} of {wanted}")
+        if not count and task != "bucc2018":  # where nothing may be found
+            raise DataError(path, None, "holds no prediction: evaluate the task again")
+        paths.append(path)
+    if not odd:
+        return paths, None
+    return paths, f"other numbers of predictions than the test sets hold: {', '.join(odd)}"
