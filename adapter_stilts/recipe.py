@@ -25,6 +25,7 @@ Precision = Literal["fp32", "bf16", "8bit", "4bit"]
 Optimizer = Literal["adamw", "adamw8bit", "paged_adamw8bit"]
 Data = Literal["real", "miniature"]
 StepOrder = Literal["shuffled", "length_grouped"]
+Sampling = Literal["proportional", "temperature", "uniform"]
 Scalar = str | int | float | bool
 
 
@@ -86,17 +87,84 @@ class TrainingSettings(_Frozen):
     """Train on the first so many examples."""
 
 
+class Mixture(_Frozen):
+    """How a stage of several tasks draws the task of each step."""
+
+    sampling: Sampling = "proportional"
+    """By the number of training items (up to `cap`), by its root (`temperature`), or each task as often."""
+    cap: int | None = Field(default=131072, ge=1)
+    """A task counts as at most so many items (Raffel et al. 2020, section 3.5.2); None counts all."""
+    temperature: float = Field(default=2.0, ge=1)
+    """Of `temperature`: items to the power of one over it (Raffel et al. 2020 found 2 the best)."""
+
+
+class Text(_Frozen):
+    """Masked language modelling beside the tasks of the intermediate stage, or before it."""
+
+    weight: float = Field(default=0.0, ge=0)
+    """Steps on text for each step on the tasks; 0 has none. The tasks' own steps stay as many."""
+    text: str | None = None
+    """Folder of the text, ``hub:ORG/NAME``, or ``miniature``. Its content is hashed, not its place."""
+    config: str = "{language}"
+    """Of text from the hub: the name of a language's configuration, e.g. ``20231101.{language}``."""
+    when: Literal["interleaved", "before"] = "interleaved"
+    """Drawn like a task of the stage, or a stage of its own before it."""
+    steps: int | None = Field(default=None, ge=1)
+    """Of a stage of its own; None takes the passes over the text that the intermediate stage's settings say."""
+    smoothing: float = Field(default=0.3, ge=0, le=1)
+    """A language is drawn by its number of lines to this power (0.3: XLM-R, Conneau et al. 2020)."""
+    languages: tuple[str, ...] | None = None
+    """Languages (pairs, of parallel text) to take; None takes all that the folder holds."""
+
+    @model_validator(mode="after")
+    def _effective(self) -> Text:
+        if self.steps is not None and self.when != "before":
+            raise ValueError(
+                f"steps = {self.steps} needs when = 'before': interleaved text takes as many steps as its weight says"
+            )
+        return self
+
+
+class Robust(_Frozen):
+    """Robust training of pair classification: the input embeddings of each step are perturbed.
+
+    Huang et al. 2021 (arXiv 2104.08645) train against the worst perturbation in a ball (adversarial) or against
+    random ones (smoothing). Lengths here are shares of each embedding's own norm, so that one setting serves
+    encoders whose embeddings differ in scale; the defaults are ours, not the paper's.
+    """
+
+    kind: Literal["none", "adversarial", "smoothing"] = "none"
+    norm: float = Field(default=0.1, gt=0)
+    """adversarial: radius of the ball around each token's embedding, as a share of the embedding's L2 norm."""
+    step_size: float = Field(default=0.05, gt=0)
+    """adversarial: length of one ascent, in the same unit."""
+    steps: int = Field(default=2, ge=1)
+    """adversarial: ascents a step; each costs one more forward and backward pass."""
+    deviation: float = Field(default=0.1, gt=0)
+    """smoothing: standard deviation of the Gaussian noise, as a share of the embedding's root mean square."""
+
+
 class Intermediate(TrainingSettings):
     """The intermediate stage."""
 
     tasks: tuple[str, ...] = ("none",)
-    """Cells: each entry is one intermediate task, or ``none`` (the baseline)."""
+    """Cells: each entry is an intermediate task, several with commas between (one stage), or ``none``."""
     baseline: bool = False
     """Run every target without an intermediate task as well, so that the gain is shown."""
+    languages: tuple[str, ...] | None = None
+    """Languages to train in, where the data hold translated train sets; None is English alone."""
+    mixture: Mixture = Mixture()
+    mlm: Text = Text()
+    """Masked language modelling of text in many languages: ``<code>.txt`` or ``<code>/*.txt``, a document a line."""
+    tlm: Text = Text()
+    """Translation language modelling of parallel text: ``<pair>.tsv``, two sentences a line."""
+    robust: Robust = Robust()
 
 
 class Target(TrainingSettings):
     """The target stage."""
+
+    robust: Robust = Robust()
 
     tasks: tuple[str, ...] = ()
     """Target tasks; each is trained and evaluated after every cell's intermediate stage."""

@@ -76,6 +76,7 @@ def test_the_study(stage: str) -> None:
     }
     lengths = {name: format_settings(recipe, name).model_dump()["max_length"] for name in format_names()}
     assert lengths == {
+        "masked_lm": 256,
         "multiple_choice": 256,
         "pair_classification": 256,
         "retrieval": 512,

@@ -27,7 +27,7 @@ def execute_plan(
     accelerator = build_accelerator(runtime)
     progress = Progress(accelerator, quiet=not accelerator.is_main_process)
     encoder = Encoder(load_tokenizer(base), runtime.cache)
-    context = Context(base, source, encoder, store, runtime, accelerator, progress, plan.bundles)
+    context = Context(base, source, encoder, store, runtime, accelerator, progress, plan.bundles, plan.texts)
     with progress, _stopping_at_a_step(progress):
         outcomes = execute(plan.stages, context)
     accelerator.end_training()

@@ -63,7 +63,8 @@ def _row(task: Task, source: Source | None) -> dict[str, Any]:
         row["at_hand"] = {}
         for split in task.files:
             try:
-                row["at_hand"][split] = list(source.languages(task, split))
+                held = source.training_languages(task) if split == "train" else source.languages(task, split)
+                row["at_hand"][split] = list(held)
             except DataError as error:
                 # One damaged file must not hide what else the folder holds.
                 row.setdefault("unreadable", {})[split] = str(error)

@@ -9,8 +9,14 @@ import click
 @click.option(
     "--inter",
     multiple=True,
-    metavar="TASK",
-    help="Intermediate task, or `none` for the baseline. Repeat to compare several.",
+    metavar="TASK[,TASK...]",
+    help="Intermediate task; several with commas train one stage together, `all` the study's nine; `mlm` and "
+    "`tlm` are language modelling, `none` the baseline. Repeat to compare.",
+)
+@click.option(
+    "--inter-languages",
+    metavar="L[,L...]",
+    help="Train the intermediate task in these, where the data hold translated train sets.  [default: en]",
 )
 @click.option("--target", metavar="TASK[,TASK...]", help="Target task or tasks.")
 @click.option("--mode", metavar="MODE", help="What is trained: full, adapter, lora, dora, rslora or ia3.")
@@ -52,6 +58,7 @@ import click
 @click.option("--track", multiple=True, metavar="NAME", help="A tracker of accelerate's, e.g. tensorboard.")
 def train(
     inter: tuple[str, ...],
+    inter_languages: str | None,
     target: str | None,
     mode: str | None,
     combine: str | None,
@@ -72,7 +79,7 @@ def train(
     checkpoint_seconds: float,
     track: tuple[str, ...],
 ) -> int:
-    """Train on an intermediate task, then on a target task, in English; evaluate in every language.
+    """Train on one intermediate task or several, then on a target task, in English; evaluate in every language.
 
     Finished stages are kept in the store: the same command answers from it, an interrupted one resumes.
 
@@ -80,6 +87,8 @@ def train(
     Examples:
       adapter-stilts train --inter hellaswag --target tydiqa --mode full
       adapter-stilts train --inter none --inter hellaswag --target xquad,udpos --data DATA --base DIR
+      adapter-stilts train --inter mnli,squad_v1,hellaswag --target tydiqa
+      adapter-stilts train --inter mlm,mnli --set intermediate.mlm.text=TEXT --target xnli
       adapter-stilts train --target xnli --data DATA --set target.train_task=snli
     """
     from pathlib import Path
@@ -90,6 +99,7 @@ def train(
 
     flags = {
         "intermediate.tasks": _cells(inter) if inter else None,
+        "intermediate.languages": _names(inter_languages),
         "target.tasks": _names(target),
         "mode": mode,
         "combine": combine,
@@ -121,12 +131,5 @@ def _names(text: str | None) -> list[str] | None:
 
 
 def _cells(inter: tuple[str, ...]) -> list[str]:
-    from adapter_stilts.errors import UsageError
-
-    for name in inter:
-        if "," in name:
-            raise UsageError(
-                f"--inter {name}: one stage over several tasks is not there yet; "
-                "repeat --inter to compare tasks one by one"
-            )
-    return list(dict.fromkeys(inter))
+    """One entry a cell; the names of one stage stay joined by commas."""
+    return list(dict.fromkeys(",".join(_names(entry) or [entry]) for entry in inter))

@@ -32,13 +32,13 @@ class HeadShape:
     """The head on top of the encoder, by shape, so that formats need no torch to be described.
 
     Args:
-        states: what it reads: the first token's state of a sequence, or every token's.
+        states: what it reads: the first token's state of a sequence, every token's, or the masked ones'.
         dense: a square layer and tanh before the output layer (as the pooler of BERT, the dense layer of
             RobertaClassificationHead).
-        outputs: width of the output layer.
+        outputs: width of the output layer; 0 is the vocabulary, and the layer is the encoder's embeddings.
     """
 
-    states: Literal["first_token", "all_tokens"]
+    states: Literal["first_token", "all_tokens", "masked_tokens"]
     dense: bool
     outputs: int
 

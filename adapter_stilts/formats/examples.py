@@ -77,6 +77,15 @@ class RetrievalExample:
     topics: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TextExample:
+    """A sentence or document, alone or with its translation."""
+
+    id: str
+    text: str
+    translation: str | None = None
+
+
 def first_examples(examples: Sequence[Example], count: int | None) -> list[Example]:
     """The first `count` examples, all where it is None; of retrieval, the first `count` of each side.
 
@@ -93,5 +102,10 @@ def first_examples(examples: Sequence[Example], count: int | None) -> list[Examp
 
 
 Example: TypeAlias = (
-    PairClassificationExample | MultipleChoiceExample | SpanQAExample | TaggingExample | RetrievalExample
+    PairClassificationExample
+    | MultipleChoiceExample
+    | SpanQAExample
+    | TaggingExample
+    | RetrievalExample
+    | TextExample
 )

@@ -61,6 +61,11 @@ class MiniatureSource:
             return CODES
         return ("en", *CODES) if split == "test" else ("en",)
 
+    def training_languages(self, task: Task) -> tuple[str, ...]:
+        """All: what is trained on can be told in each, as if by a translator who makes no mistake."""
+        english = self.languages(task, "train")
+        return (*english, *CODES) if english else ()
+
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """Of the generator's schema and seed and of what is asked for; nothing is generated."""
         self._checked(task, split, language, options)
@@ -101,8 +106,6 @@ class MiniatureSource:
         if not counterpart.sizes[split]:
             raise UsageError(f"the miniature's {task.name} has no {split} split; splits: {held}.")
         languages = CODES if counterpart.foreign_only else ("en", *CODES)
-        if split == "train":
-            languages = ("en",)
         if language not in languages:
             kind = f"language of the miniature's {task.name} {split}"
             hint = f"The miniature's languages are constructed ones: {', '.join(CODES)}."

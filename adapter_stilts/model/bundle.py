@@ -1,9 +1,10 @@
 """Bundles: the files of one trained thing, loadable by its own library, with our account of it beside them.
 
-    config.json, model.safetensors     Transformers' own task class (full)
+    config.json, model.safetensors     Transformers' own task class (full), or the encoder alone
     tokenizer.json ...                 the tokenizer it was trained with (full)
     adapter_config.json, adapter_model.safetensors                          PEFT's (lora, dora, rslora, ia3)
     adapter_config.json, adapter.safetensors, head_config.json, model_head.safetensors    AdapterHub's (adapter)
+    heads.safetensors                  its several heads (`model/multitask.py`)
     bundle.json                        what it is: base, task, labels, parents, metrics, versions
     README.md                          a model card
     SHA256SUMS                         digests of all of the above
@@ -17,7 +18,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.io import sha256_file, write_json, write_text
@@ -27,6 +28,17 @@ from adapter_stilts.recipe import Base
 SCHEMA = 1
 DIGESTS = "SHA256SUMS"
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+class HeadInfo(BaseModel):
+    """One of several heads, in `heads.safetensors`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str
+    labels: tuple[str, ...]
+    tasks: tuple[str, ...]
+    """What it was trained on."""
 
 
 class BundleInfo(BaseModel):
@@ -49,6 +61,21 @@ class BundleInfo(BaseModel):
     metrics: dict[str, float]
     """English dev metrics of the chosen checkpoint, in percent."""
     versions: dict[str, str]
+    heads: dict[str, HeadInfo] = Field(default_factory=dict)
+    """Of a stage over several tasks: its heads by name. Empty where there is one, of `format` and `labels`."""
+
+    def answers(self, format_name: str, labels: tuple[str, ...]) -> bool:
+        """Whether a head fits."""
+        return (self.format, self.labels) == (format_name, labels) or self.head(
+            format_name, labels
+        ) is not None
+
+    def head(self, format_name: str, labels: tuple[str, ...]) -> str | None:
+        """The name of the head that fits, where there are several."""
+        fitting = [
+            name for name, head in self.heads.items() if (head.format, head.labels) == (format_name, labels)
+        ]
+        return fitting[0] if fitting else None
 
 
 def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any) -> None:
@@ -59,7 +86,7 @@ def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any) -> None:
     """
     if get_tuning(info.tuning).WHOLE:
         tokenizer.save_pretrained(directory)
-    write_json(directory / "bundle.json", info.model_dump())
+    write_json(directory / "bundle.json", info.model_dump(exclude=None if info.heads else {"heads"}))
     write_text(directory / "README.md", model_card(info))
     names = sorted(_present(directory))
     write_text(directory / DIGESTS, "".join(f"{sha256_file(directory / name)}  {name}\n" for name in names))
@@ -143,6 +170,11 @@ def _present(directory: Path) -> set[str]:
 
 def model_card(info: BundleInfo) -> str:
     """A short card with hub front matter."""
+    heads = "".join(
+        f"- head `{name}`: {head.format} ({', '.join(head.tasks)})\n"
+        for name, head in sorted(info.heads.items())
+    )
+    heads += "\n" if heads else ""
     metrics = ", ".join(f"{name} {value:.1f}" for name, value in sorted(info.metrics.items())) or "none"
     return f"""---
 library_name: {get_tuning(info.tuning).LIBRARY}
@@ -155,5 +187,5 @@ tags: [adapter-stilts, cross-lingual, {info.format.replace("_", "-")}]
 Trained on `{info.task}` in English from `{info.base}` with adapter-stilts
 {info.versions.get("adapter-stilts", "")}. English dev: {metrics}.
 
-`bundle.json` holds every setting; `SHA256SUMS` the digests of all files.
+{heads}`bundle.json` holds every setting; `SHA256SUMS` the digests of all files.
 """

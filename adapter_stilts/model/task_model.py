@@ -11,16 +11,20 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from adapter_stilts.formats import masked_lm
 from adapter_stilts.formats.base import Format
 from adapter_stilts.formats.features import Features, Indices
 from adapter_stilts.model.encoders import has_first_token, layers_of, mean_state
 from adapter_stilts.model.heads import Head
+from adapter_stilts.model.language_head import LanguageHead
+from adapter_stilts.model.multitask import Heads
+from adapter_stilts.model.robust import Embeddings, Perturbation
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,16 @@ class MicroBatch:
         items: training items, all whole.
         parts: the sequences of each sub-batch.
         scale: factor on the summed loss (one over the units of the optimizer step).
+        head: the one that answers, of a model with several.
+        perturb: perturbs the input embeddings (robust training).
     """
 
     features: Features
     items: Indices
     parts: Sequence[Indices]
     scale: float
+    head: str | None = None
+    perturb: Perturbation | None = None
 
 
 @dataclass(frozen=True)
@@ -62,16 +70,22 @@ def collate(features: Features, rows: Indices, padding_id: int, device: torch.de
 
 
 class TaskModel(nn.Module):
-    """An encoder with the head of one task.
+    """An encoder with the head of one task, or with several heads.
 
     Args:
         encoder: a Transformers encoder.
         head: None where the encoder's states are the result (retrieval).
-        format: module of the task's format.
+        format: module of the task's format; None where there are several heads, which bring theirs.
         bf16: run in bfloat16 autocast; weights stay in fp32.
     """
 
-    def __init__(self, encoder: nn.Module, head: Head | None, format: Format, bf16: bool = False) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        head: Head | LanguageHead | Heads | None,
+        format: Format | None,
+        bf16: bool = False,
+    ) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
         self.format, self.bf16 = format, bf16
@@ -83,32 +97,67 @@ class TaskModel(nn.Module):
     def device(self) -> torch.device:
         return next(self.encoder.parameters()).device
 
+    def with_head(self, name: str) -> TaskModel:
+        """One of several heads on the same encoder: shares every weight."""
+        head, format = self._answering(name)
+        return TaskModel(self.encoder, head, format, self.bf16)
+
+    def without_head(self) -> TaskModel:
+        """The same encoder alone: shares every weight."""
+        return TaskModel(self.encoder, None, None, self.bf16)
+
     def forward(self, micro: MicroBatch) -> Tensor:
         """Summed loss of the micro-batch times its scale: a scalar."""
         inputs = [collate(micro.features, rows, self.padding_id, self.device) for rows in micro.parts]
         with self._precision():
             sizes = [part.input_ids.numel() for part in inputs]
             flat = torch.cat([part.input_ids.reshape(-1) for part in inputs])
-            embedded = self.encoder.get_input_embeddings()(flat).split(sizes)  # type: ignore[operator]
-            outputs = [self._outputs(part, words) for part, words in zip(inputs, embedded, strict=True)]
-        return self.format.loss_sum(outputs, micro.parts, micro.features, micro.items) * micro.scale
+            embedded: Embeddings = self.encoder.get_input_embeddings()(flat).split(sizes)  # type: ignore[operator]
+        if micro.perturb is not None:
+            embedded = micro.perturb(embedded, lambda words: self._loss(micro, inputs, words))
+        loss = self._loss(micro, inputs, embedded)
+        if isinstance(self.head, Heads) and torch.distributed.is_initialized():
+            assert micro.head is not None
+            loss = loss + self.head.untouched(micro.head)
+        return loss
 
-    def _outputs(self, inputs: Inputs, words: Tensor) -> Tensor:
-        states = self._states(inputs, inputs_embeds=words.view(*inputs.input_ids.shape, -1))
-        return self._answers(states, inputs)
+    def _loss(self, micro: MicroBatch, inputs: Sequence[Inputs], embedded: Embeddings) -> Tensor:
+        head, format = self._answering(micro.head)
+        with self._precision():
+            outputs = []
+            for part, words, rows in zip(inputs, embedded, micro.parts, strict=True):
+                states = self._states(part, inputs_embeds=words.view(*part.input_ids.shape, -1))
+                outputs.append(self._answers(head, states, part, micro.features, rows))
+        return format.loss_sum(outputs, micro.parts, micro.features, micro.items) * micro.scale
+
+    def _answering(self, name: str | None) -> tuple[Head | LanguageHead, Format]:
+        if isinstance(self.head, Heads):
+            assert name is not None, "a model with several heads is told which one answers"
+            return cast("Head | LanguageHead", self.head[name]), self.head.formats[name]
+        assert self.head is not None
+        assert self.format is not None
+        return self.head, self.format
+
+    def _answers(
+        self, head: Head | LanguageHead, states: Tensor, inputs: Inputs, features: Features, rows: Indices
+    ) -> Tensor:
+        if isinstance(head, LanguageHead):
+            # Only hidden pieces are told: the product with the vocabulary is the dearest of all.
+            chosen = torch.as_tensor(masked_lm.hidden(features, rows), device=states.device)
+            table: Any = self.encoder.get_input_embeddings()  # type: ignore[operator]
+            return head(states[chosen], table.weight)  # type: ignore[no-any-return]
+        if head.first_token and not self.has_first_token:
+            states = mean_state(states, inputs.attention_mask)
+        return head(states)  # type: ignore[no-any-return]
 
     def predict(self, features: Features, rows: Indices) -> Tensor:
         """The head's outputs for some sequences, or the encoder's last states where there is no head."""
         inputs = collate(features, rows, self.padding_id, self.device)
         with torch.inference_mode(), self._precision():
             states = self._states(inputs, input_ids=inputs.input_ids)
-            return states if self.head is None else self._answers(states, inputs)
-
-    def _answers(self, states: Tensor, inputs: Inputs) -> Tensor:
-        assert self.head is not None
-        if self.head.first_token and not self.has_first_token:
-            states = mean_state(states, inputs.attention_mask)
-        return self.head(states)  # type: ignore[no-any-return]
+            if self.head is None:
+                return states
+            return self._answers(self._answering(None)[0], states, inputs, features, rows)
 
     def _states(self, inputs: Inputs, **ids: Tensor) -> Tensor:
         if inputs.token_type_ids is not None:

@@ -6,8 +6,9 @@ between runs: another seed, learning rate or encoder of the same tokenizer does 
 
 from __future__ import annotations
 
+import errno
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from adapter_stilts.formats.features import Features
 from adapter_stilts.io import digest_of, remove_partials, whole_directory
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import Source
+from adapter_stilts.tasks.text import TextSource
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,67 @@ class SplitData:
                 "limit": self.limit,
             }
         )
-        directory = self.encoder.cache / "features" / key[:2] / key
-        if (directory / "manifest.json").is_file():
+
+        def encode() -> Features:
             try:
-                return Features.load(directory)
-            except (OSError, ValueError, KeyError, AssertionError):  # damaged: made again
-                shutil.rmtree(directory, ignore_errors=True)
+                return format.encode(self.examples, self.encoder.tokenizer, self.settings, self.task.labels)
+            except ValueError as error:
+                raise UsageError(f"{self.task.name} {self.split} ({self.language}): {error}") from error
+
+        return _cached(self.encoder.cache, key, encode)
+
+
+@dataclass(frozen=True)
+class TextData:
+    """Text of one language as features.
+
+    Args:
+        fingerprint: of the text.
+        limit: only the first so many lines; None takes all.
+    """
+
+    source: TextSource
+    language: str
+    fingerprint: str
+    settings: FormatSettings
+    encoder: Encoder
+    limit: int | None = None
+
+    @cached_property
+    def features(self) -> Features:
+        """Encoded lines, from the cache where they are in it."""
+        format = get_format("masked_lm")
+        key = digest_of(
+            {
+                "data": self.fingerprint,
+                "tokenizer": self.encoder.fingerprint,
+                # What is hidden is drawn in each step: only lengths matter here.
+                "format": ["masked_lm", format.SCHEMA, self.settings.model_dump(mode="json")["max_length"]],
+                "limit": self.limit,
+            }
+        )
+
+        def encode() -> Features:
+            examples = self.source.examples(self.language, self.limit)
+            return format.encode(examples, self.encoder.tokenizer, self.settings, ())
+
+        return _cached(self.encoder.cache, key, encode)
+
+
+def _cached(cache: Path, key: str, encode: Callable[[], Features]) -> Features:
+    directory = cache / "features" / key[:2] / key
+    if (directory / "manifest.json").is_file():
         try:
-            features = format.encode(self.examples, self.encoder.tokenizer, self.settings, self.task.labels)
-        except ValueError as error:
-            raise UsageError(f"{self.task.name} {self.split} ({self.language}): {error}") from error
-        remove_partials(directory)
-        with whole_directory(directory) as aside:
-            features.save(aside)
-        return features
+            return Features.load(directory)
+        except (OSError, ValueError, KeyError, AssertionError):  # damaged: made again
+            shutil.rmtree(directory, ignore_errors=True)
+    features = encode()
+    remove_partials(directory)
+    try:
+        if not (directory / "manifest.json").is_file():  # else another process of the launch was quicker
+            with whole_directory(directory) as aside:
+                features.save(aside)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # it was so while we wrote
+            raise
+    return features

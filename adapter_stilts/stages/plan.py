@@ -21,13 +21,14 @@ from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.model.bundle import bundle_digest, read_bundle
 from adapter_stilts.model.merge import Merge, equal_weights
 from adapter_stilts.model.tuning import get_tuning, tuning_settings
-from adapter_stilts.recipe import Recipe, TrainingSettings, validated
+from adapter_stilts.recipe import Intermediate, Recipe, Target, TrainingSettings, validated
 from adapter_stilts.stages.graph import Stage, in_order
+from adapter_stilts.stages.intermediate import NONE, lay_out, robust_part
 from adapter_stilts.tasks import all_tasks, get_task
 from adapter_stilts.tasks.base import Task
+from adapter_stilts.tasks.groups import ALL, TEXTS, UNIONS
 from adapter_stilts.tasks.sources import Source
-
-NONE = "none"
+from adapter_stilts.tasks.text import TextSource
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,13 @@ class Plan:
     Args:
         notices: what a user should know before it runs (languages the data lack, a missing dev split).
         bundles: folders of bundles that stages start from, by their digest in the stage's part.
+        texts: text that stages train on, by name (``mlm``, ``tlm``).
     """
 
     cells: tuple[Cell, ...]
     notices: tuple[str, ...]
     bundles: Mapping[str, Path] = field(default_factory=dict)
+    texts: Mapping[str, TextSource] = field(default_factory=dict)
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -85,9 +88,9 @@ def plan_evaluation(
     info = read_bundle(bundle)
     planner = _Planner(recipe, resolve, source)
     target = planner.target(recipe.target.tasks[0])
-    if target.train_task is not None and (info.format, info.labels) != (target.format, target.labels):
+    if target.train_task is not None and not info.answers(target.format, target.labels):
         fitting = [task.name for task in all_tasks() if task.role == "target" and task.train_task is None]
-        fitting += [t.name for t in all_tasks() if (t.format, t.labels) == (info.format, info.labels)]
+        fitting += [t.name for t in all_tasks() if info.answers(t.format, t.labels)]
         raise BundleError(
             f"{bundle} was trained on {info.task!r} ({info.format}); its head cannot answer {target.name!r} "
             f"({target.format}). Targets it can be evaluated on: "
@@ -103,6 +106,7 @@ class _Planner:
         self.recipe, self.source = recipe, source
         self._resolve = resolve
         self.notices: dict[str, None] = {}
+        self.texts: dict[str, TextSource] = {}
 
     @cached_property
     def base(self) -> ResolvedBase:
@@ -126,33 +130,30 @@ class _Planner:
         names = recipe.intermediate.tasks
         if recipe.intermediate.baseline and NONE not in names:
             names = (NONE, *names)
-        inters = {name: self._intermediate(name) for name in names}
+        inters = {name: lay_out(self, name) for name in names}
         targets = [self.target(name) for name in recipe.target.tasks]
         languages = self.languages(targets)
         cells = []
-        starts: dict[str, tuple[Stage, ...]] = {
-            name: (self._train(inter, recipe.intermediate, ()),) if inter else ()
-            for name, inter in inters.items()
-        }
-        if recipe.combine != "continue":
-            starts = self._combined(starts)
         together = recipe.combine if recipe.combine in ("stack", "fuse") else None
+        starts = inters if recipe.combine == "continue" else self._combined(inters)
         for inter_name, parents in starts.items():
             for target in targets:
                 trained = parents
                 if target.train_task is not None:
-                    trained = (self._train(self._train_task(target), recipe.target, parents, together),)
-                elif together:
+                    how = together if parents else None
+                    trained = (self.train(self._train_task(target), recipe.target, parents, how),)
+                elif together and parents:
                     raise UsageError(
                         f"--combine {together} is trained on the target, and {target.name!r} trains nothing: "
                         "--combine merge:linear needs no training"
                     )
                 stage = self.evaluate(target, languages[target.name], trained)
                 cells.append(Cell(inter_name, target.name, stage))
-        return Plan(tuple(cells), tuple(self.notices))
+        return Plan(tuple(cells), tuple(self.notices), texts=self.texts)
 
     def _combined(self, starts: Mapping[str, tuple[Stage, ...]]) -> dict[str, tuple[Stage, ...]]:
-        """All intermediate tasks as one start."""
+        """All intermediate tasks as one start, beside the baseline where that is asked for."""
+        alone: dict[str, tuple[Stage, ...]] = {name: () for name in starts if name == NONE}
         kind, _, method = self.recipe.combine.partition(":")
         if kind not in ("stack", "fuse", "merge") or (method and kind != "merge"):
             raise UnknownNameError(
@@ -164,14 +165,14 @@ class _Planner:
         parents = tuple(stage for stages in starts.values() for stage in stages)
         names = [name for name, stages in starts.items() if stages]
         least = 1 if kind == "stack" else 2
-        if len(parents) < least or len(names) < len(starts):
+        if len(parents) < least:
             raise UsageError(
                 f"--combine {self.recipe.combine} takes {least} or more intermediate tasks, e.g. --inter mnli --inter "
                 f"squad_v1; got {', '.join(starts)}"
             )
         if kind != "merge":
             get_tuning(self.recipe.mode).check_combine(kind)
-            return {f"{kind} of {', '.join(names)}": parents}
+            return {**alone, f"{kind} of {', '.join(names)}": parents}
         settings = self.recipe.merge
         weights = settings.weights or equal_weights(len(parents))
         if len(weights) != len(parents):
@@ -181,13 +182,18 @@ class _Planner:
         how = Merge(method or "linear", weights, settings.density, settings.rank, self.recipe.seed)
         get_tuning(self.recipe.mode).check_merge(how.method)
         part = {"base": self.base.fingerprint, "mode": self.recipe.mode, "merge": how.settings()}
-        return {f"{how.method} of {', '.join(names)}": (Stage("compose", "+".join(names), part, parents),)}
+        merged = Stage("compose", "+".join(stage.task for stage in parents), part, parents)
+        return {**alone, f"{how.method} of {', '.join(names)}": (merged,)}
 
-    def _intermediate(self, name: str) -> Task | None:
-        if name == NONE:
-            return None
-        task = _known_task(name, "intermediate task", (NONE,), lambda task: task.role == "intermediate")
-        return self._trainable(task)
+    def intermediate_task(self, name: str) -> Task:
+        """A task that may be trained on first: it has a train split of its own. Raises UnknownNameError."""
+        extra = (NONE, ALL, *UNIONS, *TEXTS)
+        return _known_task(name, "intermediate task", extra, lambda task: task.train_task == task.name)
+
+    @property
+    def place(self) -> str:
+        """Where the data are, for messages."""
+        return _place(self.source)
 
     def target(self, name: str) -> Task:
         return _known_task(name, "target task", (), lambda task: task.role == "target")
@@ -202,9 +208,10 @@ class _Planner:
                 f"target.train_task = {name!r} cannot train {target.name!r}: another format or label set. "
                 f"Choices: {', '.join(fitting)}"
             )
-        return self._trainable(task, target)
+        return self.trainable(task, target)
 
-    def _trainable(self, task: Task, target: Task | None = None) -> Task:
+    def trainable(self, task: Task, target: Task | None = None) -> Task:
+        """The task, if its English train split is at hand. Raises DataError."""
         if "en" in self.source.languages(task, "train"):
             return task
         message = f"holds no English train split of {task.name!r}"
@@ -245,39 +252,58 @@ class _Planner:
                 _place(self.source), None, f"holds no test split of {task.name!r} in any of its languages"
             )
         if absent:
-            self._notice(
+            self.notice(
                 f"{task.name}: {len(found)} of {len(wanted)} languages are at hand and averaged; "
                 f"missing: {', '.join(absent)}"
             )
         return found
 
-    def _train(
-        self, task: Task, settings: TrainingSettings, parents: tuple[Stage, ...], combine: str | None = None
+    def train(
+        self,
+        task: Task,
+        settings: Intermediate | Target,
+        parents: tuple[Stage, ...],
+        combine: str | None = None,
     ) -> Stage:
+        """The stage that trains one task in English.
+
+        Args:
+            combine: ``stack`` or ``fuse``: how it takes its parents' modules together.
+        """
         options = dict(self.recipe.options.get(task.name, {}))
-        has_dev = "en" in self.source.languages(task, "dev")
-        if not has_dev:
-            self._notice(
-                f"{task.name}: no English dev split at hand; the last weights are kept, not the best"
-            )
-        training = TrainingSettings.model_validate(
-            {name: getattr(settings, name) for name in TrainingSettings.model_fields}
-        )
+        has_dev = self.has_dev(task)
         part = {
             **self._common(task, options),
-            "mode": self.recipe.mode,
-            **({"tuning": self._tuning} if self._tuning else {}),
+            **self.trained(settings),
             **({"combine": combine} if combine else {}),
-            "optimizer": self.recipe.optimizer,
-            "gradient_checkpointing": self.recipe.gradient_checkpointing,
-            "seed": self.recipe.seed,
-            "training": training.model_dump(mode="json"),
+            **robust_part(settings.robust, [task], task.name),
             "data": {
                 split: self.source.fingerprint(task, split, "en", options)
                 for split in (("train", "dev") if has_dev else ("train",))
             },
         }
         return Stage("train", task.name, part, parents)
+
+    def trained(self, settings: TrainingSettings) -> dict[str, Any]:
+        """What every train stage's part says of how it trains."""
+        training = TrainingSettings.model_validate(
+            {name: getattr(settings, name) for name in TrainingSettings.model_fields}
+        )
+        return {
+            "mode": self.recipe.mode,
+            **({"tuning": self._tuning} if self._tuning else {}),
+            "optimizer": self.recipe.optimizer,
+            "gradient_checkpointing": self.recipe.gradient_checkpointing,
+            "seed": self.recipe.seed,
+            "training": training.model_dump(mode="json"),
+        }
+
+    def has_dev(self, task: Task) -> bool:
+        """Whether there is an English dev split; says so where there is none."""
+        found = "en" in self.source.languages(task, "dev")
+        if not found:
+            self.notice(f"{task.name}: no English dev split at hand; the last weights are kept, not the best")
+        return found
 
     def evaluate(
         self,
@@ -291,9 +317,7 @@ class _Planner:
         others = beside(task, languages, held)
         absent = [language for language in task.languages if language not in held]
         if absent and any(split == "test" for split, _ in others):
-            self._notice(
-                f"{task.name}: the pool that is searched lacks the candidates of {', '.join(absent)}"
-            )
+            self.notice(f"{task.name}: the pool that is searched lacks the candidates of {', '.join(absent)}")
         part = {
             **self._common(task, options),
             **extra,
@@ -310,22 +334,25 @@ class _Planner:
         return Stage("evaluate", task.name, part, parents)
 
     def _common(self, task: Task, options: Mapping[str, str]) -> dict[str, Any]:
-        settings = format_settings(self.recipe, task.format)
+        return {"base": self.base.fingerprint, "precision": self.recipe.precision, **self.read(task, options)}
+
+    def read(self, task: Task, options: Mapping[str, str]) -> dict[str, Any]:
+        """How a task's rows become features."""
+        defaults = {name: values[0] for name, values in task.options.items()}
+        return {"format": self.fitting(task.format), "options": {**defaults, **options}}
+
+    def fitting(self, format_name: str) -> dict[str, Any]:
+        """A format's settings. Raises UsageError where the encoder has no positions for them."""
+        settings = format_settings(self.recipe, format_name)
         room = self.base.max_length
         max_length = settings.model_dump().get("max_length", 0)
         if room is not None and max_length > room:
             raise UsageError(
-                f"formats.{task.format}.max_length = {max_length}: {self.base.id} has positions for {room} tokens"
+                f"formats.{format_name}.max_length = {max_length}: {self.base.id} has positions for {room} tokens"
             )
-        defaults = {name: values[0] for name, values in task.options.items()}
-        return {
-            "base": self.base.fingerprint,
-            "precision": self.recipe.precision,
-            "format": settings.model_dump(mode="json"),
-            "options": {**defaults, **options},
-        }
+        return settings.model_dump(mode="json")
 
-    def _notice(self, message: str) -> None:
+    def notice(self, message: str) -> None:
         self.notices[message] = None
 
 

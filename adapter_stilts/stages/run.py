@@ -12,25 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from adapter_stilts.errors import AdapterStiltsError, BundleError
+from adapter_stilts.errors import AdapterStiltsError
 from adapter_stilts.evaluate.judging import Predicted, judge, passes
 from adapter_stilts.evaluate.predict import predict, rows_of
-from adapter_stilts.evaluate.scoring import Scored, score
+from adapter_stilts.evaluate.scoring import Scored
 from adapter_stilts.evaluate.xtreme import write_predictions
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import concatenate
 from adapter_stilts.io import write_json
-from adapter_stilts.model.backbone import ResolvedBase, load_encoder
-from adapter_stilts.model.bundle import BundleInfo, check_base, read_bundle, write_bundle
+from adapter_stilts.model.backbone import ResolvedBase
+from adapter_stilts.model.bundle import BundleInfo, write_bundle
 from adapter_stilts.model.compose import merge_bundles
 from adapter_stilts.model.cpu_linear import linear_library, quicken
 from adapter_stilts.model.encoders import dropout_of
 from adapter_stilts.model.families import activation
 from adapter_stilts.model.heads import Head
 from adapter_stilts.model.merge import Merge
+from adapter_stilts.model.multitask import load_head
 from adapter_stilts.model.task_model import TaskModel, states_of_layer
 from adapter_stilts.model.tuning import get_tuning
-from adapter_stilts.model.tuning.base import Tuning
 from adapter_stilts.model.weights import fill
 from adapter_stilts.recipe import TrainingSettings
 from adapter_stilts.runtime import (
@@ -43,11 +43,15 @@ from adapter_stilts.runtime import (
 )
 from adapter_stilts.stages.data import Encoder, SplitData
 from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.mixed import Course, course, dev_judge, perturbation
+from adapter_stilts.stages.starting import start
 from adapter_stilts.stages.store import Store
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import Source, with_labels
+from adapter_stilts.tasks.text import TextSource
 from adapter_stilts.train.loop import Speed, Step, Watch, train
+from adapter_stilts.train.mixture import alone
 
 
 class StageWatch(Watch):
@@ -75,6 +79,7 @@ class Context:
     accelerator: Any
     watch: StageWatch
     bundles: Mapping[str, Path] = field(default_factory=dict)
+    texts: Mapping[str, TextSource] = field(default_factory=dict)
 
     def bundle_of(self, stage: Stage) -> Path | None:
         """The bundle a stage starts from: its parent's, or one given by digest; None is the base."""
@@ -97,6 +102,11 @@ class Context:
             task, split, language, self.source, stage.part["options"], settings, self.encoder, limit
         )
 
+    def quicken(self, stage: Stage, encoder: Any) -> None:
+        """Let the encoder's linear layers use the processor's quicker library, where it may."""
+        if _quick_linears(stage, self):
+            quicken(encoder)
+
     @property
     def evaluation_tokens(self) -> int:
         if self.runtime.evaluation_tokens is not None:
@@ -118,12 +128,11 @@ def run_stage(stage: Stage, context: Context) -> Path:
 
 def _run_train(stage: Stage, context: Context, began: float) -> Path:
     part = stage.part
-    task = with_labels(get_task(stage.task), context.source, part["options"])
     settings = TrainingSettings.model_validate(part["training"])
     tuning = get_tuning(part["mode"])
     accelerator, device = context.accelerator, context.accelerator.device.type
-    train_split = context.split(stage, task, "train", "en", settings.limit_train)
-    model = _build(stage, context, task, settings.dropout)
+    chosen = course(stage, context, _build) if "mixture" in part else _one_task(stage, context, settings)
+    model = chosen.model
     model.to(accelerator.device)
     # By attribute: families name their sizes otherwise in the file (T5's num_layers, DistilBERT's dim).
     config: Any = model.encoder.config
@@ -138,8 +147,8 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
     trained = train(
         model,
         tuning,
-        train_split.features,
-        _dev_evaluation(stage, context, task, settings) if "dev" in part["data"] else None,
+        chosen.data,
+        chosen.evaluate,
         settings,
         part["optimizer"],
         part["seed"],
@@ -152,8 +161,7 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
         "steps": trained.steps,
         "best_step": trained.best_step,
         "dev": trained.metrics,
-        "examples": train_split.features.num_examples,
-        "sequences": train_split.features.num_sequences,
+        **chosen.record,
         "micro_batch_tokens": trained.micro_batch_tokens,
         **counter.summary(),
     }
@@ -164,14 +172,7 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
             base=context.base.id,
             base_revision=context.base.commit,
             base_fingerprint=context.base.fingerprint,
-            task=task.name,
-            format=task.format,
-            labels=task.labels,
-            settings={
-                name: part[name]
-                for name in ("training", "format", "options", "precision", "seed", "tuning", "combine")
-                if name in part
-            },
+            **chosen.described,
             parents=tuple(parent.key for parent in stage.parents),
             metrics=trained.metrics,
             versions=versions(),
@@ -179,40 +180,49 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
         with context.store.commit(stage, record) as aside:
             bundle = aside / "bundle"
             bundle.mkdir()
-            tuning.save(model, bundle, task.format, task.labels)
+            chosen.save(bundle)
             write_bundle(bundle, info, context.encoder.tokenizer)
             shutil.copyfile(context.store.work(stage) / "log.jsonl", aside / "log.jsonl")
     accelerator.wait_for_everyone()
     return directory
 
 
-def _dev_evaluation(stage: Stage, context: Context, task: Task, settings: TrainingSettings) -> Any:
-    """A function from the model to its English dev metrics, on a subset chosen by the seed."""
-    dev = context.split(stage, task, "dev", "en", None)
+def _one_task(stage: Stage, context: Context, settings: TrainingSettings) -> Course:
+    """The course of a stage of one task, in English."""
+    part = stage.part
+    task = with_labels(get_task(stage.task), context.source, part["options"])
     format = get_format(task.format)
-    chosen: Any = None
-
-    def evaluate(model: TaskModel) -> dict[str, float]:
-        nonlocal chosen
-        if chosen is None:
-            count = len(dev.examples)
-            if settings.dev_examples is None or settings.dev_examples >= count:
-                rows = np.arange(count)
-            else:
-                rows = np.sort(
-                    np.random.default_rng([stage.part["seed"], 1]).choice(
-                        count, settings.dev_examples, replace=False
-                    )
+    features = context.split(stage, task, "train", "en", settings.limit_train).features
+    model = _build(stage, context, task, settings.dropout)
+    evaluate = None
+    if "dev" in part["data"]:
+        evaluate = dev_judge([context.split(stage, task, "dev", "en", None)], context, settings, part["seed"])
+    return Course(
+        model,
+        alone(features, format, settings, part["seed"], perturb=perturbation(part)),
+        evaluate,
+        {
+            "task": task.name,
+            "format": task.format,
+            "labels": task.labels,
+            "settings": {
+                name: part[name]
+                for name in (
+                    "training",
+                    "format",
+                    "options",
+                    "precision",
+                    "seed",
+                    "robust",
+                    "tuning",
+                    "combine",
                 )
-            chosen = [dev.examples[row] for row in rows], dev.features.select(rows)
-        examples, features = chosen
-        reduced = predict(
-            model, format, features, dev.settings, context.evaluation_tokens, context.accelerator
-        )
-        predictions = format.decode(examples, features, reduced, dev.settings, task.labels)
-        return score(task, examples, predictions).metrics
-
-    return evaluate
+                if name in part
+            },
+        },
+        lambda bundle: get_tuning(part["mode"]).save(model, bundle, task.format, task.labels),
+        {"examples": features.num_examples, "sequences": features.num_sequences},
+    )
 
 
 def _run_compose(stage: Stage, context: Context, began: float) -> Path:
@@ -321,23 +331,10 @@ def _write_results(directory: Path, task: Task, results: Mapping[str, Scored], s
 
 
 def _build(stage: Stage, context: Context, task: Task, dropout: float | None) -> TaskModel:
-    """The encoder of the parent's bundle, or the base; with a new head to train, or the bundle's to evaluate."""
+    """What a stage starts from, with a new head to train, or the bundle's to evaluate."""
     format = get_format(task.format)
-    bundle = context.bundle_of(stage)
-    info = None if bundle is None else read_bundle(bundle)
-    tuning = _tuning_of(stage, context, bundle, info)
-    settings = None if tuning is None else tuning.Settings.model_validate(stage.part.get("tuning", {}))
-    precision, device = stage.part["precision"], context.accelerator.device
-    whole = tuning is not None and tuning.WHOLE and bundle is not None
-    encoder = load_encoder(
-        *((str(bundle), None) if whole else (context.base.location, context.base.commit)),
-        dropout,
-        bool(stage.part.get("gradient_checkpointing", False)),
-        tuning.backbone_weights(settings, precision)
-        if tuning
-        else ("fp32" if precision == "bf16" else precision),
-        str(device),
-    )
+    begun = start(stage, context)
+    encoder = begun.encoder(dropout)
     shape = format.head_shape(task.labels)
     head = None
     if shape is not None:
@@ -351,47 +348,17 @@ def _build(stage: Stage, context: Context, task: Task, dropout: float | None) ->
             activation=activation(config),
         )
         if stage.kind == "evaluate":
-            assert bundle is not None
-            assert tuning is not None
-            fill(head.state_dict(), tuning.load(bundle, task.format), bundle)
-    if _quick_linears(stage, context):
-        quicken(encoder)
-    model = TaskModel(encoder, head, format, bf16=precision != "fp32")
-    # A merge has a shape of its own, which is gone on with.
-    composed = any(parent.kind == "compose" for parent in stage.parents)
-    if tuning is not None and stage.kind == "train" and not composed and "combine" not in stage.part:
-        tuning.attach(model, settings, int(stage.part["seed"]), _module_name(stage.task))
-    if tuning is not None and "combine" in stage.part:
-        bundles = {_module_name(parent.task): context.bundle_at(parent) for parent in stage.parents}
-        for directory in bundles.values():
-            _tuning_of(stage, context, directory, read_bundle(directory))
-        name = _module_name(stage.task)
-        name += "_target" if name in bundles else ""
-        tuning.combine(model, stage.part["combine"], bundles, settings, int(stage.part["seed"]), name)
-    elif tuning is not None and bundle is not None:
-        tuning.load_modules(model, bundle, _module_name(stage.task))
-    return model
-
-
-def _module_name(task: str) -> str:
-    """A stage's task as the name of its modules: both libraries take neither dots nor signs."""
-    return "".join(letter if letter.isalnum() else "_" for letter in task)
-
-
-def _tuning_of(stage: Stage, context: Context, bundle: Path | None, info: BundleInfo | None) -> Tuning | None:
-    """What a stage trains, or what made the bundle that it evaluates; None evaluates the base itself.
-
-    Raises:
-        BundleError: the bundle it starts from is of another tuning, or of another base.
-    """
-    if bundle is None or info is None:
-        return get_tuning(stage.part["mode"]) if stage.kind == "train" else None
-    check_base(bundle, info, context.base.id, context.base.fingerprint)
-    if stage.kind == "train" and info.tuning != stage.part["mode"]:
-        raise BundleError(
-            f"{bundle} was trained with --mode {info.tuning}: it cannot be continued with --mode {stage.part['mode']}"
-        )
-    return get_tuning(info.tuning)
+            assert begun.bundle is not None
+            assert begun.info is not None
+            assert begun.tuning is not None
+            name = begun.info.head(task.format, task.labels)
+            weights = (
+                begun.tuning.load(begun.bundle, task.format)
+                if name is None
+                else load_head(begun.bundle, name)
+            )
+            fill(head.state_dict(), weights, begun.bundle)
+    return begun.model(encoder, head, format)
 
 
 def _quick_linears(stage: Stage, context: Context) -> bool:

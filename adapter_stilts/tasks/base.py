@@ -44,6 +44,8 @@ class Files:
         beside: templates of file names read together with the match, from the same folder, as further
             arguments of the reader (the English side of a parallel corpus).
         only: the values of an option that these files can serve, where they cannot serve all.
+        languages: of a train split, the languages these files hold (a translated train set's, or several at
+            once). Where empty, English alone, or the task's where a pattern names the language.
     """
 
     patterns: tuple[str, ...]
@@ -53,6 +55,7 @@ class Files:
     language: Callable[[Row], str] | None = None
     beside: tuple[str, ...] = ()
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Hub:
         dataset: repository id, e.g. ``"Rowan/hellaswag"``.
         config: configuration name, a template.
         split: the hub's own split name, or several joined by ``+``.
-        example, language, only: as in `Files`. Class labels arrive as names, not numbers; -1 as None.
+        example, language, only, languages: as in `Files`. Class labels arrive as names, not numbers; -1 as None.
         revision: a branch other than the main one: ``refs/convert/parquet`` is the hub's own copy of data sets
             that their owners left as a loading script, which no longer runs.
     """
@@ -75,6 +78,7 @@ class Hub:
     language: Callable[[Row], str] | None = None
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     revision: str | None = None
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

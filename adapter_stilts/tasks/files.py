@@ -21,8 +21,12 @@ from adapter_stilts.tasks.rows import (
     gather,
     serves,
     template_fields,
+    train_languages,
     wanted_languages,
 )
+
+TRANSLATED = "translated"
+"""Folder of translated train sets, one folder a language."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ class FileSource:
     """Reads tasks from release files under ``root``; each task's file says which ones.
 
     A data set is looked for in its own folder (``root/hellaswag``) and then in ``root`` itself, so ``root``
-    may be a folder of data sets or that of one.
+    may be a folder of data sets or that of one. A train set that someone translated is found in ``translated/de/``
+    beside the original, under the original's file names and in its format.
     """
 
     def __init__(self, root: Path) -> None:
@@ -78,6 +83,14 @@ class FileSource:
             return ()
         wanted = wanted_languages(task, split)
         return tuple(language for language in wanted if self._holds(task, split, language))
+
+    def training_languages(self, task: Task) -> tuple[str, ...]:
+        """English where its train split is here, then the languages of other train splits, sorted."""
+        if "train" not in task.files:
+            return ()
+        english = ("en",) if self._holds(task, "train", "en") else ()
+        others = sorted(set(self._translated(task)) - {"en"})
+        return (*english, *(language for language in others if self._holds(task, "train", language)))
 
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """sha256 over the bytes of the files read, in order, and over what is taken from them."""
@@ -111,17 +124,35 @@ class FileSource:
 
     def _holds(self, task: Task, split: Split, language: str) -> bool:
         for options in _choices(task):
-            match = self._match(task, split, template_fields(task, split, language, options, task.files))
+            match = self._match(task, split, self._fields(task, split, language, options))
             if match and (match.one_language or self._read(task, split, match)[language]):
                 return True
         return False
 
     def _find(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> _Match:
-        fields = template_fields(task, split, language, options, task.files)
+        fields = self._fields(task, split, language, options)
         match = self._match(task, split, fields)
         if match is None:
             raise DataError(self.root, None, self._absent(task, split, fields))
         return match
+
+    def _fields(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> dict[str, str]:
+        return template_fields(task, split, language, options, task.files, self._translated(task))
+
+    def _translated(self, task: Task) -> list[str]:
+        """Languages that a train split is said or seen to be in."""
+        said = [
+            language
+            for spec in alternatives(task.files.get("train", ()))
+            for language in train_languages(task, spec.languages, spec.patterns)
+        ]
+        seen = [
+            path.name
+            for folder in (f"{task.folder or task.name}/", "")
+            for path in sorted((self.root / folder / TRANSLATED).glob("*"))
+            if path.is_dir()
+        ]
+        return list(dict.fromkeys([*said, *seen]))
 
     def _absent(self, task: Task, split: Split, fields: dict[str, str]) -> str:
         """Why no file matches, and what to do."""
@@ -145,7 +176,7 @@ class FileSource:
             paths = self._paths(spec, name, fields)
             if not paths:
                 continue
-            named = "{language}" in pattern or "{code}" in pattern
+            named = "{language}" in pattern or "{code}" in pattern or f"{TRANSLATED}/" in name
             match = _Match(spec, fields, paths, one_language=named or spec.language is None)
             if all(path.is_file() for path in match.flat()):
                 return match
@@ -174,7 +205,7 @@ class FileSource:
         states = [_state(path) for path in match.flat()]
         key = json.dumps([task.name, split, {**match.fields, "language": "", "code": ""}, states])
         if key not in self._grouped:
-            languages = wanted_languages(task, split)
+            languages = spec.languages or wanted_languages(task, split)
             self._grouped[key] = gather(
                 _rows(match), spec.example, spec.language, languages, skip_others=True
             )
@@ -197,12 +228,17 @@ def _with_code(task: Task, fields: dict[str, str]) -> dict[str, str]:
 
 def _candidates(task: Task, split: Split, fields: Mapping[str, str]) -> Iterator[tuple[Files, str, str]]:
     """(description, its pattern, the path or wildcard to try), in order of preference."""
+    language = fields["language"]
     for spec in alternatives(task.files[split]):
-        if serves(spec, fields):
-            for pattern in spec.patterns:
-                parts = pattern.format_map(fields).split(" + ")
-                for folder in (f"{task.folder or task.name}/", ""):
-                    yield spec, pattern, " + ".join(folder + part for part in parts)
+        served = train_languages(task, spec.languages, spec.patterns)
+        other = split == "train" and language not in served
+        if not serves(spec, fields) or (other and served != ("en",)):
+            continue
+        place = f"{TRANSLATED}/{language}/" if other else ""
+        for pattern in spec.patterns:
+            parts = pattern.format_map(fields).split(" + ")
+            for folder in (f"{task.folder or task.name}/", ""):
+                yield spec, pattern, " + ".join(folder + place + part for part in parts)
 
 
 def _choices(task: Task) -> Iterator[dict[str, str]]:

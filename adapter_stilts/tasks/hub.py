@@ -18,6 +18,7 @@ from adapter_stilts.tasks.rows import (
     gather,
     serves,
     template_fields,
+    train_languages,
     wanted_languages,
 )
 
@@ -62,6 +63,10 @@ class HubSource:
         _check_served(task)
         return _held(task, split) if split in task.hub else ()
 
+    def training_languages(self, task: Task) -> tuple[str, ...]:
+        """English, and what the task's file says of train sets in other languages on the hub."""
+        return tuple(dict.fromkeys([*self.languages(task, "train"), *_translated(task)]))
+
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """sha256 over data set, config, split, the cached data's fingerprint and what is taken from it.
 
@@ -91,7 +96,7 @@ class HubSource:
             key = (task.name, split, json.dumps({**fields, "language": "", "code": ""}))
             if key not in self._grouped:
                 rows = _rows(self._load(address), name)
-                languages = _held(task, split)
+                languages = hub.languages or _held(task, split)
                 self._grouped[key] = gather(rows, hub.example, hub.language, languages, skip_others=True)
             found = self._grouped[key]
         if not found[language]:
@@ -102,8 +107,8 @@ class HubSource:
         self, task: Task, split: Split, language: str, options: Mapping[str, str]
     ) -> tuple[Hub, dict[str, str]]:
         _check_served(task)
-        fields = template_fields(task, split, language, options, task.hub)
-        if language not in _held(task, split):
+        fields = template_fields(task, split, language, options, task.hub, _translated(task))
+        if language not in (*_held(task, split), *(_translated(task) if split == "train" else ())):
             raise UsageError(
                 f"the hub's copy of {task.name} has no {language!r}, which XTREME-R adds. Pass --data DIR with "
                 f"the release files, or choose among: {', '.join(_held(task, split))}."
@@ -112,7 +117,8 @@ class HubSource:
         fields["code"] = codes.get(language, language)
         hubs = alternatives(task.hub[split])
         for hub in hubs:
-            if serves(hub, fields):
+            other = split == "train" and language not in _train_languages(task, hub)
+            if serves(hub, fields) and not other:
                 return hub, fields
         option, served = next((option, hub.only[option]) for hub in hubs for option in hub.only)
         raise UsageError(
@@ -133,6 +139,16 @@ def _check_served(task: Task) -> None:
             f"the hub cannot serve {task.name!r}: {task.no_hub}. Pass --data DIR with its release files; "
             f"`adapter-stilts tasks {task.name}` tells where they are from."
         )
+
+
+def _train_languages(task: Task, hub: Hub) -> tuple[str, ...]:
+    return train_languages(task, hub.languages, (hub.config or "",))
+
+
+def _translated(task: Task) -> tuple[str, ...]:
+    """Languages beside English that a train split is said to be in."""
+    hubs = alternatives(task.hub["train"]) if "train" in task.hub else ()
+    return tuple(dict.fromkeys(language for hub in hubs for language in _train_languages(task, hub)))
 
 
 def _held(task: Task, split: Split) -> tuple[str, ...]:

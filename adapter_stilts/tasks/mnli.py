@@ -3,19 +3,24 @@
 Data set   MultiNLI 1.0, https://cims.nyu.edu/~sbowman/multinli (hub: nyu-mll/glue, config mnli)
 Paper      Williams et al. 2018, https://arxiv.org/abs/1704.05426
 Licence    by genre: OANC licence, CC BY 3.0, CC BY-SA 3.0
-Languages  English
+Languages  English; its train set machine-translated into XNLI's languages (XNLI-MT-1.0, CC BY-NC 4.0)
 
 One row of multinli_1.0_train.jsonl (the .txt, and GLUE's MNLI/train.tsv, name the columns alike; rows with
 gold label "-" are skipped). Dev is the matched one; the labels of GLUE's test sets are not published.
 
     {"gold_label": "entailment", "sentence1": "The ferry leaves at noon, rain or shine.",
      "sentence2": "Rain does not stop the ferry.", "genre": "travel", "pairID": "1e", "promptID": "1", ...}
+
+One row of XNLI-MT-1.0/multinli/multinli.train.de.tsv (its English file is the original, tokenised, and not read):
+
+    premise                    hypo                  label
+    Die Fähre fährt mittags .  Es regnet nie .       contradictory
 """
 
 from __future__ import annotations
 
 from adapter_stilts.tasks.base import Files, Hub, Task
-from adapter_stilts.tasks.nli import LABELS, hub_row, release_row, xtreme_files
+from adapter_stilts.tasks.nli import LABELS, hub_row, release_row, translated_row, xtreme_files
 
 ANNOTATORS = ("label1", "label2", "label3", "label4", "label5")
 
@@ -31,6 +36,16 @@ def release(split: str) -> tuple[Files, ...]:
     )
 
 
+TRANSLATED = Files(
+    tuple(
+        f"{folder}multinli.train.{{language}}.tsv"
+        for folder in ("xnli/XNLI-MT-1.0/multinli/", "XNLI-MT-1.0/multinli/", "multinli/", "")
+    ),
+    "tsv",
+    translated_row,
+    languages=("ar", "bg", "de", "el", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"),
+)
+
 TASK = Task(
     name="mnli",
     role="intermediate",
@@ -42,7 +57,7 @@ TASK = Task(
     paper="https://arxiv.org/abs/1704.05426",
     licence="OANC licence, CC BY 3.0 or CC BY-SA 3.0, by genre",
     labels=LABELS,
-    files={"train": release("train"), "dev": release("dev_matched")},
+    files={"train": (*release("train"), TRANSLATED), "dev": release("dev_matched")},
     hub={
         "train": Hub("nyu-mll/glue", "mnli", "train", hub_row),
         "dev": Hub("nyu-mll/glue", "mnli", "validation_matched", hub_row),

@@ -34,6 +34,21 @@ def pairs(
     return example
 
 
+TRANSLATED_LABELS = {"contradictory": "contradiction"}
+"""XNLI's machine-translated train files have a word of their own for this one."""
+
+
+def translated_row(row: Row) -> PairClassificationExample:
+    """A row of XNLI-MT's ``multinli.train.<language>.tsv``: premise, hypo, label."""
+    told = text(row, "label")
+    return PairClassificationExample(
+        id=str(row[INDEX]),
+        premise=text(row, "premise"),
+        hypothesis=text(row, "hypo"),
+        label=label({"label": TRANSLATED_LABELS.get(told, told)}, "label", LABELS),
+    )
+
+
 def unlabelled(row: Row) -> PairClassificationExample:
     """A row of sentence pairs without their relation."""
     return PairClassificationExample(str(row[INDEX]), text(row, "sentence1"), text(row, "sentence2"), None)

@@ -33,10 +33,24 @@ def alternatives(specs: SpecT | tuple[SpecT, ...]) -> tuple[SpecT, ...]:
     return specs if isinstance(specs, tuple) else (specs,)
 
 
+def train_languages(task: Task, given: tuple[str, ...], templates: Collection[str]) -> tuple[str, ...]:
+    """The languages that a description of a train split serves: those given, or as its templates say."""
+    named = any("{language}" in template or "{code}" in template for template in templates)
+    return given or (task.languages if named else ("en",))
+
+
 def template_fields(
-    task: Task, split: Split, language: str, options: Mapping[str, str], splits: Collection[Split]
+    task: Task,
+    split: Split,
+    language: str,
+    options: Mapping[str, str],
+    splits: Collection[Split],
+    translated: Collection[str] = (),
 ) -> dict[str, str]:
     """The values of a template's fields but ``code``: the language, and every option, chosen or default.
+
+    Args:
+        translated: further languages that a train split may be read in.
 
     Raises:
         UnknownNameError: an option, its value or the language is not one of the task's.
@@ -45,9 +59,9 @@ def template_fields(
     if split not in splits:
         held = ", ".join(splits) or "none"
         raise UsageError(f"task {task.name!r} has no {split} split here; splits: {held}.")
-    if language not in wanted_languages(task, split):
-        kind = f"language of {task.name} {split}"
-        raise UnknownNameError(kind, language, wanted_languages(task, split))
+    valid = dict.fromkeys([*wanted_languages(task, split), *(translated if split == "train" else ())])
+    if language not in valid:
+        raise UnknownNameError(f"language of {task.name} {split}", language, valid)
     for name, value in options.items():
         if name not in task.options:
             raise UnknownNameError(f"option of task {task.name!r}", name, task.options)

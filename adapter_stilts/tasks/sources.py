@@ -36,6 +36,9 @@ class Source(Protocol):
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
         """Of the languages the split is used in (English for train and dev), those this source holds."""
 
+    def training_languages(self, task: Task) -> tuple[str, ...]:
+        """The languages the train split is held in: English, and those it was translated to."""
+
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """A string that changes whenever the examples may."""
 

@@ -73,12 +73,14 @@ TASK = Task(
     licence="Apache-2.0",
     codes={code: name for name, code in CODES.items()},
     files={
-        "train": Files(TRAIN_FILES, "squad_json", train, language=language),
+        "train": Files(TRAIN_FILES, "squad_json", train, language=language, languages=tuple(CODES.values())),
         "dev": Files(TRAIN_FILES, "squad_json", dev, language=language),
         "test": Files(TEST_FILES, "squad_json", asked, language=language),
     },
     hub={
-        "train": Hub("google/xtreme", "tydiqa", "train", train, language=language),
+        "train": Hub(
+            "google/xtreme", "tydiqa", "train", train, language=language, languages=tuple(CODES.values())
+        ),
         "dev": Hub("google/xtreme", "tydiqa", "train", dev, language=language),
         "test": Hub("google/xtreme", "tydiqa", "validation", question, language=language),
     },

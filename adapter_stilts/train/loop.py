@@ -18,16 +18,17 @@ from typing import Any
 import torch
 
 from adapter_stilts.errors import TrainingError
-from adapter_stilts.formats.features import Features, Indices
+from adapter_stilts.formats.features import Features
 from adapter_stilts.io import disk_errors
+from adapter_stilts.model.multitask import Heads
 from adapter_stilts.model.task_model import MicroBatch, TaskModel
 from adapter_stilts.model.tuning.base import Tuning
 from adapter_stilts.recipe import Optimizer, TrainingSettings
 from adapter_stilts.runtime import is_out_of_memory
-from adapter_stilts.train.batching import cut_step, item_lengths, sequences_of, share
+from adapter_stilts.train.batching import cut_step, sequences_of, share
 from adapter_stilts.train.checkpoint import read_best, read_checkpoint, write_best, write_checkpoint
+from adapter_stilts.train.mixture import Drawn, Mixture, alone
 from adapter_stilts.train.optim import build_optimizer, build_schedule
-from adapter_stilts.train.order import Order
 
 # Checkpoints take at most this share of the time, however slow the disk.
 CHECKPOINT_SHARE = 0.05
@@ -45,6 +46,8 @@ class Step:
     """Real (non-padding) tokens of the step, over all processes."""
     padded_tokens: int
     seconds: float
+    task: str | None = None
+    """What the step trained on, in a mixture."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Watch:
 def train(
     model: TaskModel,
     tuning: Tuning,
-    features: Features,
+    data: Features | Mixture,
     evaluate: Callable[[TaskModel], dict[str, float]] | None,
     settings: TrainingSettings,
     optimizer_name: Optimizer,
@@ -100,7 +103,7 @@ def train(
     """Train `model` in place and leave it with the weights of the best evaluation.
 
     Args:
-        features: the train split.
+        data: the train split, or several to draw from.
         evaluate: dev metrics in percent of the current weights; their mean chooses the checkpoint. None keeps
             the last weights.
         work: folder of checkpoints and the log; a run that finds some there goes on from them.
@@ -109,9 +112,11 @@ def train(
     Raises:
         TrainingError: the loss is not a number, or one item alone does not fit the memory.
     """
-    kind = model.format.ITEMS
-    order = Order(item_lengths(features, kind), settings.batch_size, settings.step_order, seed)
-    total = order.total_steps(settings.epochs, settings.max_steps)
+    mixture = data
+    if isinstance(mixture, Features):
+        assert model.format is not None
+        mixture = alone(mixture, model.format, settings, seed)
+    total = mixture.total_steps(settings.epochs, settings.max_steps)
     optimizer = build_optimizer(model, settings, optimizer_name)
     schedule = build_schedule(optimizer, settings.warmup_ratio, total)
     state = _State(budget=speed.micro_batch_tokens)
@@ -124,21 +129,22 @@ def train(
     while step < total and not stopped:
         began = time.perf_counter()
         rate = float(schedule.get_last_lr()[0])
-        items = order.step(step)
-        loss, tokens, padded = _step(
-            wrapped, model, features, items, order.lengths, state, speed, accelerator, watch, (seed, step)
-        )
+        drawn = mixture.step(step)
+        loss, tokens, padded = _step(wrapped, model, drawn, state, speed, accelerator, watch, (seed, step))
         if not math.isfinite(loss):
+            of = f" of {drawn.task}" if drawn.task else ""
             raise TrainingError(
-                f"the loss is {loss} at step {step + 1} of {total}, learning rate {rate:.2e}: lower the learning rate "
-                "(--set target.learning_rate=… or intermediate.learning_rate=…), lengthen warm-up, or use fp32"
+                f"the loss{of} is {loss} at step {step + 1} of {total}, learning rate {rate:.2e}: lower the "
+                "learning rate (--set target.learning_rate=… or intermediate.learning_rate=…), lengthen warm-up, "
+                "or use fp32"
             )
         accelerator.clip_grad_norm_(wrapped.parameters(), settings.max_grad_norm)
         prepared.step()
         schedule.step()
         prepared.zero_grad(set_to_none=True)
         step += 1
-        report = Step(step, total, loss, rate, tokens, padded, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        report = Step(step, total, loss, rate, tokens, padded, seconds, drawn.task)
         if log is not None:
             log.write(report)
         watch.step(report)
@@ -215,9 +221,7 @@ def _resume(
 def _step(
     wrapped: torch.nn.Module,
     model: TaskModel,
-    features: Features,
-    items: Indices,
-    lengths: Indices,
+    drawn: Drawn,
     state: _State,
     speed: Speed,
     accelerator: Any,
@@ -225,20 +229,21 @@ def _step(
     seed: tuple[int, int],
 ) -> tuple[float, int, int]:
     """Gradients of one step: its mean loss, real and padded tokens. Halves the micro-batch while memory fails."""
-    own = share(items, lengths, accelerator.process_index, accelerator.num_processes)
+    features, items, format = drawn.features, drawn.items, drawn.format
+    own = share(items, drawn.lengths, accelerator.process_index, accelerator.num_processes)
     # A process without items still takes part in the gradient exchange, with one item of no weight.
     idle = len(own) == 0
-    units = model.format.units(features, items)
+    units = format.units(features, items)
     scale = 0.0 if idle else accelerator.num_processes / units
     own = items[:1] if idle else own
     while True:
-        cuts = cut_step(features, own, model.format.ITEMS, state.budget, speed.overhead_tokens)
+        cuts = cut_step(features, own, format.ITEMS, state.budget, speed.overhead_tokens)
         try:
             torch.manual_seed(_mix(*seed, accelerator.process_index))
             model.train()
             loss = torch.zeros((), device=model.device)
             for number, cut in enumerate(cuts):
-                micro = MicroBatch(features, cut.items, cut.parts, scale)
+                micro = MicroBatch(features, cut.items, cut.parts, scale, drawn.head, drawn.perturb)
                 last = number == len(cuts) - 1
                 with _maybe(not last, accelerator, wrapped):
                     part = wrapped(micro)
@@ -264,7 +269,9 @@ def _step(
                 torch.cuda.empty_cache()
     if accelerator.num_processes > 1:
         loss = accelerator.reduce(loss, "mean")
-    real = int(features.input_ids.lengths[sequences_of(features, items, model.format.ITEMS)[0]].sum())
+        if isinstance(model.head, Heads) and drawn.head is not None:
+            model.head.forget(drawn.head)
+    real = int(features.input_ids.lengths[sequences_of(features, items, format.ITEMS)[0]].sum())
     padded = sum(len(p) * int(features.input_ids.lengths[p].max()) for c in cuts for p in c.parts)
     return float(loss), real, padded
 
@@ -339,6 +346,7 @@ class _Log:
     def write(self, step: Step) -> None:
         entry = {
             "step": step.step,
+            **({"task": step.task} if step.task else {}),
             "loss": round(step.loss, 6),
             "learning_rate": step.learning_rate,
             "tokens": step.tokens,

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from adapter_stilts.formats.features import Indices
 from adapter_stilts.recipe import StepOrder
@@ -62,3 +63,42 @@ class Order:
         # A short last step stays last, so that every other step is full.
         places = [*random.permutation(len(steps) - 1).tolist(), len(steps) - 1]
         return np.concatenate([steps[place] for place in places])
+
+
+@dataclass(frozen=True)
+class SmoothedOrder:
+    """Text of several languages: each item of a step draws its language, then one of the language's items.
+
+    Items are drawn with replacement, so that a step needs to know of no other.
+
+    Args:
+        lengths: tokens of each item.
+        bounds: items ``[bounds[i], bounds[i + 1])`` are of language i.
+        batch_size: items of an optimizer step.
+        smoothing: a language is drawn by its number of items to this power.
+        seed: of the draws.
+    """
+
+    lengths: Indices
+    bounds: Indices
+    batch_size: int
+    smoothing: float
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(len(self.lengths) / self.batch_size)
+
+    @property
+    def shares(self) -> npt.NDArray[np.float64]:
+        """How often each language is drawn."""
+        sizes = np.diff(self.bounds)
+        weights = np.where(sizes > 0, sizes.astype(np.float64) ** self.smoothing, 0.0)
+        return weights / weights.sum()  # type: ignore[no-any-return]
+
+    def step(self, number: int) -> Indices:
+        """Items of one optimizer step (0-based)."""
+        random = np.random.default_rng([self.seed, number, 3])
+        languages = random.choice(len(self.bounds) - 1, self.batch_size, p=self.shares)
+        sizes = np.diff(self.bounds)[languages]
+        return self.bounds[:-1][languages] + random.integers(0, sizes)

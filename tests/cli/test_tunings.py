@@ -187,3 +187,19 @@ def test_a_whole_bundle_has_its_own_base(
     ran = cli("evaluate", found, "--target", "xquad", "--base", tiny_base, "--data", tiny_data)
     assert ran.code == 2
     assert "holds its own encoder (--mode full); leave --base out" in ran.err
+
+
+@pytest.mark.parametrize("mode", ["adapter", "lora", "ia3"])
+def test_one_stage_over_several_tasks(cli: Cli, tiny: Tiny, tmp_path: Path, mode: str) -> None:
+    """Several heads over one set of modules, whose bundle another stage goes on from."""
+    more = ("--inter", "hellaswag,snli", "--target", "xnli,tatoeba", "--mode", mode, *SMALL.get(mode, ()))
+    ran = cli(*tiny(*more, "--set", "target.train_task=snli"))
+    assert (ran.code, set(ran.statuses())) == (0, {"ran"}), ran.err
+    found = bundle(tmp_path / "store", "hellaswag+snli")
+    info = json.loads((found / "bundle.json").read_text())
+    assert set(info["heads"]) == {"hellaswag", "snli"}
+    assert {name.partition(".")[0] for name in load_file(found / "heads.safetensors")} == {
+        "hellaswag",
+        "snli",
+    }
+    assert not (found / "model.safetensors").exists()

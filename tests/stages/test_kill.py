@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 LONGER = [
     *("--set", "intermediate.max_steps=40", "--set", "target.max_steps=40"),
@@ -52,10 +54,17 @@ print(json.dumps(done))
 """
 
 
+MIXED = [
+    *("--inter", "hellaswag,snli,mlm", "--target", "tatoeba", "--limit-train", "30"),
+    *("--set", "intermediate.mlm.text=miniature", "--set", "intermediate.robust.kind=adversarial"),
+]
+
+
+@pytest.mark.parametrize("cell", [["--inter", "hellaswag", "--target", "xquad"], MIXED], ids=["one", "mixed"])
 def test_kills_at_any_moment(
-    tiny: Callable[..., list[str]], listing: Callable[[Path], list[str]], tmp_path: Path
+    tiny: Callable[..., list[str]], listing: Callable[[Path], list[str]], tmp_path: Path, cell: list[str]
 ) -> None:
-    arguments = tiny("--inter", "hellaswag", "--target", "xquad", "--checkpoint-seconds", "0", *LONGER)
+    arguments = tiny(*cell, "--checkpoint-seconds", "0", *LONGER)
     ran = subprocess.run(
         [sys.executable, "-c", HARNESS, json.dumps(arguments), str(tmp_path), "12"],
         capture_output=True,

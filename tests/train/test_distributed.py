@@ -60,3 +60,32 @@ def test_two_processes_equal_one(
     assert record["processes"] == 2
     assert "[5/5]" in ran.stderr
     assert ran.stderr.count("[5/5] evaluate udpos: ran") == 1
+
+
+def test_two_processes_equal_one_in_a_mixture(
+    tiny: Callable[..., list[str]], cli: Callable[..., object], tmp_path: Path
+) -> None:
+    """Each step leaves all heads but one without a gradient, which DDP alone would not bear."""
+    arguments = tiny("--inter", "mlm,hellaswag,snli", "--target", "tatoeba", *SETTINGS, "--limit-train", "9")
+    arguments += ["--set", "intermediate.max_steps=10", "--set", "intermediate.mlm.text=miniature"]
+    launch = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
+    launch += ["--dynamo_backend", "no", "--main_process_port", "0"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "accelerate.commands.launch", *launch, "-m", "adapter_stilts", *arguments,
+         "--store", str(tmp_path / "two")],
+        capture_output=True, text=True, timeout=180, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    one = cli(*arguments, "--store", tmp_path / "one").json  # type: ignore[attr-defined]
+    name = Path(one["stages"][0]["dir"]).name
+    assert name.startswith("train-hellaswag+snli+mlm-")
+    for file in ("model.safetensors", "heads.safetensors"):
+        first, second = (load_file(tmp_path / run / name / "bundle" / file) for run in ("one", "two"))
+        assert first.keys() == second.keys()
+        for key in first:
+            assert float((first[key] - second[key]).abs().max()) < 1e-5, key
+    logs = [(tmp_path / run / name / "log.jsonl").read_text().splitlines() for run in ("one", "two")]
+    rows = [[json.loads(line) for line in log] for log in logs]
+    assert [row["task"] for row in rows[0]] == [row["task"] for row in rows[1]]
+    assert {row["task"] for row in rows[0]} == {"hellaswag", "snli", "mlm"}
+    assert [row["loss"] for row in rows[1]] == pytest.approx([row["loss"] for row in rows[0]], rel=1e-4)

@@ -192,7 +192,8 @@ def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str,
 
 
 def _about(encoder: Any, format_name: str) -> dict[str, str]:
-    task_class = families.task_class(encoder.config, format_name)
+    known = families.has_task_class(encoder.config.model_type, format_name)
+    task_class = families.task_class(encoder.config, format_name) if known else type(encoder).__name__
     return {"model_name": encoder.config.name_or_path, "model_class": task_class}
 
 

@@ -1,0 +1,50 @@
+"""The cache of encoded features: another process may write the same while we do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adapter_stilts.formats.features import Features, Ragged
+from adapter_stilts.stages.data import _cached
+
+KEY = "ab" * 32
+
+
+class _Overtaken(Features):
+    """Features whose other writer finishes during the given step of ours."""
+
+    target: Path
+    during: str
+
+    def save(self, directory: Path) -> None:
+        super().save(directory)
+        if self.during == "save":
+            _finish(self, self.target)
+
+
+def _finish(features: Features, target: Path) -> None:
+    target.mkdir(parents=True)
+    Features.save(features, target)
+
+
+@pytest.mark.parametrize("during", ["encode", "save"])
+def test_two_writers_of_the_same_features(tmp_path: Path, during: str) -> None:
+    target = tmp_path / "features" / KEY[:2] / KEY
+
+    def encode() -> Features:
+        features = _Overtaken(Ragged.from_lengths(np.arange(5, dtype=np.int32), [2, 3]), np.arange(3))
+        object.__setattr__(features, "target", target)
+        object.__setattr__(features, "during", during)
+        if during == "encode":
+            _finish(features, target)
+        return features
+
+    refuse: Callable[[], Features] = lambda: pytest.fail("encoded twice")  # noqa: E731
+    for make in (encode, refuse):
+        found = _cached(tmp_path, KEY, make)
+        assert found.input_ids.lengths.tolist() == [2, 3]
+    assert [path.name for path in target.parent.iterdir()] == [KEY]
