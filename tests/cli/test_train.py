@@ -153,10 +153,15 @@ REFUSED: dict[str, tuple[list[str], int, str]] = {
     "no target": (["--inter", "hellaswag"], 2, "no target task: name one or several with --target"),
     "task": (["--target", "xqad"], 2, "unknown target task 'xqad'; did you mean 'xquad'?"),
     "intermediate": (["--target", "xquad", "--inter", "helaswag"], 2, "did you mean 'hellaswag'?"),
-    "several at once": (
-        ["--target", "xquad", "--inter", "hellaswag,snli"],
+    "the baseline with a task": (
+        ["--target", "xquad", "--inter", "none,snli"],
         2,
-        "one stage over several tasks is not there yet",
+        "'none' is the baseline and stands alone",
+    ),
+    "text that is not given": (
+        ["--target", "xquad", "--inter", "snli,mlm"],
+        2,
+        "--set intermediate.mlm.text=DIR",
     ),
     "language": (["--target", "xquad", "--languages", "de,xx"], 2, "unknown language of xquad 'xx'"),
     "language not at hand": (
