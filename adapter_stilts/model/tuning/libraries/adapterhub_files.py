@@ -20,10 +20,14 @@ FUSION_CONFIG = "adapter_fusion_config.json"
 FUSION_WEIGHTS = "model_adapter_fusion.safetensors"
 HEAD_CONFIG = "head_config.json"
 HEAD_WEIGHTS = "model_head.safetensors"
+# Where Transformers has no task class on the bare encoder, the head's tensors stand here under our names.
+HEAD = "head.safetensors"
 
 
 def load_head(directory: Path, format_name: str) -> dict[str, Tensor]:
     """The head's tensors by our names. Raises BundleError."""
+    if (directory / HEAD).is_file():
+        return read_tensors(directory / HEAD)
     path = directory / HEAD_WEIGHTS
     values = read_config(directory / HEAD_CONFIG)
     model_type = values.get("model_type")

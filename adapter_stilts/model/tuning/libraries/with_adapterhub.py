@@ -21,6 +21,7 @@ from adapter_stilts.model.tuning.libraries.adapterhub_files import (
     CONFIG,
     FUSION_CONFIG,
     FUSION_WEIGHTS,
+    HEAD,
     HEAD_CONFIG,
     HEAD_WEIGHTS,
     SETUP,
@@ -225,6 +226,9 @@ def _save_fusion(encoder: Any, name: str, directory: Path, format_name: str) -> 
 def _save_head(encoder: Any, head: Any, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
     from adapters.configuration import build_full_config
 
+    if not families.has_task_class(encoder.config.model_type, format_name):
+        write_tensors(head.state_dict(), directory / HEAD)
+        return
     values = build_full_config(None, encoder.config, name=None, **_about(encoder, format_name))
     if labels:
         values |= {"label2id": {label: row for row, label in enumerate(labels)}, "num_labels": len(labels)}
@@ -365,7 +369,10 @@ def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: 
     mean = {key: merged([tensors[key] for tensors in inputs], how, key) for key in inputs[0]}
     write_tensors(mean, out / WEIGHTS)
     write_json(out / CONFIG, {**read_config(bundles[0] / CONFIG), "name": "merged"})
-    if with_head:
+    if with_head and (bundles[0] / HEAD).is_file():
+        heads = [read_tensors(bundle / HEAD) for bundle in bundles]
+        write_tensors({k: merged([head[k] for head in heads], how, k) for k in heads[0]}, out / HEAD)
+    elif with_head:
         heads = [read_tensors(bundle / HEAD_WEIGHTS) for bundle in bundles]
         mean = {key: merged([head[key] for head in heads], how, key) for key in heads[0]}
         write_tensors(mean, out / HEAD_WEIGHTS)
