@@ -57,7 +57,11 @@ def make(tiny_base: Path) -> Make:
     from adapter_stilts.model.task_model import TaskModel
 
     def call(
-        key: str, precision: str = "fp32", checkpointing: bool = False, dropout: float = 0.1
+        key: str,
+        precision: str = "fp32",
+        checkpointing: bool = False,
+        dropout: float = 0.1,
+        over: tuple[str, dict[str, Path]] | None = None,
     ) -> tuple[Any, Any]:
         name, values = {**TUNINGS, **OTHERS}[key]
         tuning = get_tuning(name)
@@ -68,7 +72,10 @@ def make(tiny_base: Path) -> Make:
         shape = format.head_shape(())
         assert shape is not None
         model = TaskModel(encoder, Head(shape, 32, dropout, 0.2, 0), format, bf16=precision != "fp32")
-        tuning.attach(model, settings, 5, "task")
+        if over is None:
+            tuning.attach(model, settings, 5, "task")
+        else:
+            tuning.combine(model, *over, settings, 5, "task")
         return model, tuning
 
     return call
@@ -233,6 +240,33 @@ def test_small_weights_under_the_modules(
     exact = run(make(key), tmp_path / "exact")
     assert losses == pytest.approx(exact, rel=0.15)
     assert losses != exact
+
+
+@pytest.mark.parametrize("how", ["stack", "fuse"])
+@pytest.mark.parametrize("key", ["lora", "pfeiffer"])
+def test_combinations_train_what_is_new_and_resume(
+    make: Make, run: Callable[..., Any], key: str, how: str, tmp_path: Path
+) -> None:
+    bundles = {}
+    for number, name in enumerate(("first", "second"), 1):
+        model, tuning = make(key)
+        for tensor in tuning.state(model).values():
+            tensor += 0.1 * torch.randn(tensor.shape, generator=torch.Generator().manual_seed(number))
+        bundles[name] = tmp_path / name
+        bundles[name].mkdir()
+        tuning.save(model, bundles[name], "span_qa", ())
+    whole, tuning = make(key, over=(how, bundles))
+    still, before = frozen(whole), copied(tuning.state(whole).items())
+    losses = run((whole, tuning), tmp_path / "whole")
+    assert same(frozen(whole), still)
+    after = tuning.state(whole)
+    moved = [name for name in before if not torch.equal(before[name], after[name])]
+    assert set(before) - set(moved) <= {name for name in before if name.endswith("key.bias")}
+    with pytest.raises(Stopped):
+        run(make(key, over=(how, bundles)), tmp_path / "broken", fail_after=4)
+    again = make(key, over=(how, bundles))
+    assert run(again, tmp_path / "broken") == losses[3:]
+    assert same(copied(tuning.state(again[0]).items()), copied(after.items()))
 
 
 def test_full_with_bf16_weights_resumes_too(make: Make, run: Callable[..., Any], tmp_path: Path) -> None:
