@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from adapter_stilts.errors import BundleError
 from adapter_stilts.model.backbone import load_encoder
 from adapter_stilts.model.bundle import BundleInfo, check_base, read_bundle
+from adapter_stilts.model.cpu_linear import keep_few_products
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.model.tuning.base import Tuning
@@ -49,6 +50,8 @@ class Start:
             weights = self.tuning.backbone_weights(self.settings, precision)
             if self.tuning.WHOLE and self.bundle is not None:
                 location = (str(self.bundle), None)
+        if self.context.accelerator.device.type == "cpu" and precision != "fp32":
+            keep_few_products()
         checkpointing = bool(self.stage.part.get("gradient_checkpointing", False))
         encoder = load_encoder(
             *location, dropout, checkpointing, weights, str(self.context.accelerator.device)
