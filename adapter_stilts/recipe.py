@@ -20,9 +20,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Mode = Literal["full"]
+Mode = Literal["full", "adapter", "lora", "dora", "rslora", "ia3"]
 Precision = Literal["fp32", "bf16", "8bit", "4bit"]
-Optimizer = Literal["adamw", "adamw8bit"]
+Optimizer = Literal["adamw", "adamw8bit", "paged_adamw8bit"]
 Data = Literal["real", "miniature"]
 StepOrder = Literal["shuffled", "length_grouped"]
 Sampling = Literal["proportional", "temperature", "uniform"]
@@ -181,6 +181,17 @@ class Evaluation(_Frozen):
     """Evaluate the first so many examples a language."""
 
 
+class MergeSettings(_Frozen):
+    """How ``combine = "merge:METHOD"`` merges."""
+
+    weights: tuple[float, ...] | None = None
+    """One an intermediate task, in their order; None weighs all alike, to a sum of 1."""
+    density: float = Field(default=0.5, gt=0, le=1)
+    """Share of a change's entries that ties, dare and magnitude_prune keep."""
+    rank: int | None = Field(default=None, ge=1)
+    """Of merged low-rank updates; None takes the sum of the ranks for linear, else the largest."""
+
+
 class Recipe(_Frozen):
     """A full account of what `train` computes."""
 
@@ -189,7 +200,8 @@ class Recipe(_Frozen):
     precision: Precision = "fp32"
     """Of weights and activations."""
     optimizer: Optimizer = "adamw"
-    """adamw, or adamw8bit: AdamW with its state in 8 bits (bitsandbytes)."""
+    """adamw; adamw8bit: AdamW with its state in 8 bits (bitsandbytes); paged_adamw8bit: that, with its state moved to
+    the machine's memory while a GPU's is full (on GPUs alone)."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, more time, same result."""
     seed: int = Field(default=0, ge=0, lt=2**31)
@@ -202,6 +214,14 @@ class Recipe(_Frozen):
     evaluation: Evaluation = Evaluation()
     formats: Mapping[str, Mapping[str, Scalar | None]] = Field(default_factory=dict)
     """Settings of a format, e.g. ``[formats.span_qa] max_length = 384``; see each module in `formats/`."""
+    tuning: Mapping[str, Mapping[str, Scalar | tuple[Scalar, ...] | None]] = Field(default_factory=dict)
+    """Settings of a mode, e.g. ``[tuning.lora] r = 8``; see each module in `model/tuning/`."""
+    combine: str = "continue"
+    """How intermediate tasks enter target training. ``continue``: each alone, as a cell of its own, whose weights
+    training goes on with. All of them together: ``stack`` (frozen, with new modules on top), ``fuse`` (frozen, with a
+    learned mixture of them: AdapterFusion, or a weight an update and layer), ``merge:METHOD`` (merged into one, from
+    which training goes on; `model/merge.py` lists the methods)."""
+    merge: MergeSettings = MergeSettings()
     options: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     """Choices of reading of a task, e.g. ``[options.udpos] words = "fused"``."""
 
@@ -211,7 +231,7 @@ class Recipe(_Frozen):
             raise ValueError(
                 f"--mode full cannot train {self.precision} weights: integers have no gradient. Use "
                 "--precision bf16 with --set optimizer=adamw8bit (the optimizer's state in 8 bits), or "
-                "--mode lora on the quantised weights where your version lists it"
+                "--mode lora or adapter, which train modules on the quantised weights"
             )
         return self
 

@@ -129,4 +129,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    # The last is what oneDNN says where it gets no memory for a compiled product.
+    signs = ("can't allocate memory", "not enough memory", "could not create a primitive")
+    return any(sign in str(error) for sign in signs)

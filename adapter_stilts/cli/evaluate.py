@@ -9,7 +9,10 @@ import click
 @click.argument("bundle", metavar="BUNDLE")
 @click.option("--target", required=True, metavar="TASK", help="Target task.")
 @click.option("--recipe", metavar="NAME|PATH", help="For the format's settings.  [default: study]")
-@click.option("--precision", metavar="P", help="fp32 or bf16.")
+@click.option(
+    "--base", metavar="ID|DIR", help="An adapter's or LoRA's encoder.  [default: where it was trained]"
+)
+@click.option("--precision", metavar="P", help="fp32 or bf16; 8bit or 4bit under an adapter or LoRA.")
 @click.option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
 @click.option("--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live.")
 @click.option("--languages", metavar="L[,L...]", help="Evaluate only these.")
@@ -23,6 +26,7 @@ def evaluate(
     bundle: str,
     target: str,
     recipe: str | None,
+    base: str | None,
     precision: str | None,
     data: str | None,
     store: str,
@@ -41,15 +45,26 @@ def evaluate(
     from pathlib import Path
 
     from adapter_stilts.cli.session import Session
-    from adapter_stilts.errors import BundleError
+    from adapter_stilts.errors import BundleError, UsageError
+    from adapter_stilts.model.bundle import base_of, read_bundle
+    from adapter_stilts.model.tuning import get_tuning
     from adapter_stilts.recipe import load_recipe, parse_override
     from adapter_stilts.runtime import Runtime, default_cache
 
     directory = Path(bundle)
     if not directory.is_dir():
         raise BundleError(f"{bundle}: no such folder; `train` leaves one as <store>/train-…/bundle")
+    info = read_bundle(directory)
+    if base is not None and get_tuning(info.tuning).WHOLE:
+        raise UsageError(
+            f"--base {base}: {bundle} holds its own encoder (--mode {info.tuning}); leave --base out"
+        )
+    found = base_of(directory, info)
     flags = {
         "target.tasks": [target],
+        "mode": info.tuning,
+        "base.id": base or found.id,
+        "base.revision": None if base else found.revision,
         "precision": precision,
         "evaluation.languages": None if languages is None else languages.split(","),
         "evaluation.limit": limit_eval,

@@ -60,13 +60,7 @@ class Session:
 
     @cached_property
     def base(self) -> ResolvedBase:
-        if self.bundle is not None:
-            return resolve_base(Base(id=str(self.bundle)))
-        if self.recipe.base.id != MINIATURE:
-            return resolve_base(self.recipe.base)
-        from adapter_stilts.miniature.pretrained import encoder_folder
-
-        return replace(resolve_base(Base(id=str(encoder_folder()))), id=MINIATURE)
+        return find_base(self.recipe.base)
 
     def show_plan(self) -> int:
         """Print the stages, and which of them the store holds."""
@@ -144,6 +138,15 @@ class Session:
     def _notices(self) -> None:
         for notice in self.plan.notices if _prints() else ():
             click.echo(f"note: {notice}", err=True)
+
+
+def find_base(base: Base) -> ResolvedBase:
+    """A base of a recipe or a bundle: a folder, a hub id, or the miniature's, which is made where it is missing."""
+    if base.id != MINIATURE:
+        return resolve_base(base)
+    from adapter_stilts.miniature.pretrained import encoder_folder
+
+    return replace(resolve_base(Base(id=str(encoder_folder()))), id=MINIATURE)
 
 
 def _prints() -> bool:

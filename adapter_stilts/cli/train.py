@@ -19,10 +19,15 @@ import click
     help="Train the intermediate task in these, where the data hold translated train sets.  [default: en]",
 )
 @click.option("--target", metavar="TASK[,TASK...]", help="Target task or tasks.")
-@click.option("--mode", metavar="MODE", help="What is trained: full.")
+@click.option("--mode", metavar="MODE", help="What is trained: full, adapter, lora, dora, rslora or ia3.")
+@click.option(
+    "--combine",
+    metavar="HOW",
+    help="continue: each --inter on its own; stack, fuse or merge:METHOD (e.g. merge:ties): all of them together.",
+)
 @click.option("--recipe", metavar="NAME|PATH", help="A shipped recipe or a TOML file.  [default: study]")
 @click.option("--base", metavar="ID|DIR", help="The encoder: a hub id or a folder.  [default: the recipe's]")
-@click.option("--precision", metavar="P", help="fp32 or bf16.")
+@click.option("--precision", metavar="P", help="fp32 or bf16; 8bit or 4bit under a frozen encoder.")
 @click.option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
 @click.option("--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live.")
 @click.option("--seed", type=int, metavar="N", help="Of new heads, dropout and the order of examples.")
@@ -56,6 +61,7 @@ def train(
     inter_languages: str | None,
     target: str | None,
     mode: str | None,
+    combine: str | None,
     recipe: str | None,
     base: str | None,
     precision: str | None,
@@ -96,6 +102,7 @@ def train(
         "intermediate.languages": _names(inter_languages),
         "target.tasks": _names(target),
         "mode": mode,
+        "combine": combine,
         "base.id": base,
         "precision": precision,
         "seed": seed,

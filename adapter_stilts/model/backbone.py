@@ -117,12 +117,19 @@ def load_tokenizer(base: ResolvedBase) -> Any:
 
 
 def load_encoder(
-    location: str, commit: str | None, dropout: float | None, gradient_checkpointing: bool
+    location: str,
+    commit: str | None,
+    dropout: float | None,
+    gradient_checkpointing: bool,
+    weights: str = "fp32",
+    device: str = "cpu",
 ) -> Any:
-    """The encoder in fp32, without pooler or heads, from a base or from a full bundle.
+    """The encoder, without pooler or heads, from a base or from a full bundle.
 
     Args:
         dropout: replaces the encoder's own rates; None keeps them.
+        weights: fp32; bf16; or 8bit or 4bit for its linear layers, the rest in bf16. Layer norms are always in fp32.
+        device: where integers are made; other weights are moved later.
 
     Raises:
         BundleError: a weight of the encoder is missing (it would be random without a word).
@@ -133,6 +140,10 @@ def load_encoder(
     from safetensors import SafetensorError
     from transformers import AutoConfig
 
+    # bitsandbytes says at every 8-bit product that it casts its input, and on import, which PEFT does anyway, that
+    # it has no faster kernel for 4 bits.
+    for name in ("bitsandbytes.autograd._functions", "bitsandbytes.backends.cpu.ops"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with _quiet():
         try:
             config = AutoConfig.from_pretrained(location, revision=commit or "main")
@@ -143,9 +154,11 @@ def load_encoder(
                         setattr(config, name, dropout)
             arguments: dict[str, Any] = {
                 "config": config,
-                "dtype": torch.float32,
+                "dtype": torch.float32 if weights == "fp32" else torch.bfloat16,
                 "revision": commit or "main",
             }
+            if weights in ("8bit", "4bit"):
+                arguments |= _quantised(weights, device)
             encoder_class = encoders.encoder_class(config)
             if "add_pooling_layer" in inspect.signature(encoder_class).parameters:
                 arguments["add_pooling_layer"] = False
@@ -158,6 +171,13 @@ def load_encoder(
         raise BundleError(f"{location}: weights missing or of another shape for {', '.join(shown)} ...")
     if not families.is_known(config.model_type):
         encoders.probe(encoder, location)
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.LayerNorm):
+            module.float()
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            # bitsandbytes would repack 4-bit weights at the first evaluation, with scales rounded to bf16: training
+            # would go on with other weights, and a resumed run with others again.
+            module.support_avx512bf16_for_cpu = False
     if gradient_checkpointing:
         if not encoder.supports_gradient_checkpointing:
             raise UsageError(
@@ -166,6 +186,28 @@ def load_encoder(
             )
         encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return encoder
+
+
+def _quantised(weights: str, device: str) -> dict[str, Any]:
+    """Arguments that turn linear layers into integers while they are loaded. Raises UsageError."""
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise UsageError(f"--precision {weights} needs bitsandbytes, which is not installed here") from error
+    config = (
+        BitsAndBytesConfig(load_in_8bit=True)
+        if weights == "8bit"
+        else BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+    )
+    return {"quantization_config": config, "device_map": {"": device}}
 
 
 class _quiet:

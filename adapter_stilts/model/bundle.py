@@ -1,8 +1,10 @@
 """Bundles: the files of one trained thing, loadable by its own library, with our account of it beside them.
 
     config.json, model.safetensors     Transformers' own task class (full), or the encoder alone
+    tokenizer.json ...                 the tokenizer it was trained with (full)
+    adapter_config.json, adapter_model.safetensors                          PEFT's (lora, dora, rslora, ia3)
+    adapter_config.json, adapter.safetensors, head_config.json, model_head.safetensors    AdapterHub's (adapter)
     heads.safetensors                  its several heads (`model/multitask.py`)
-    tokenizer.json ...                 the tokenizer it was trained with
     bundle.json                        what it is: base, task, labels, parents, metrics, versions
     README.md                          a model card
     SHA256SUMS                         digests of all of the above
@@ -20,6 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.io import sha256_file, write_json, write_text
+from adapter_stilts.model.tuning import get_tuning
+from adapter_stilts.recipe import Base
 
 SCHEMA = 1
 DIGESTS = "SHA256SUMS"
@@ -75,11 +79,16 @@ class BundleInfo(BaseModel):
 
 
 def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any) -> None:
-    """Complete a directory that already holds the weights."""
-    tokenizer.save_pretrained(directory)
+    """Complete a directory that already holds the weights.
+
+    Args:
+        tokenizer: saved with a whole encoder; what is added to a base leaves the tokenizer to the base.
+    """
+    if get_tuning(info.tuning).WHOLE:
+        tokenizer.save_pretrained(directory)
     write_json(directory / "bundle.json", info.model_dump(exclude=None if info.heads else {"heads"}))
     write_text(directory / "README.md", model_card(info))
-    names = sorted(path.name for path in directory.iterdir() if path.name != DIGESTS)
+    names = sorted(_present(directory))
     write_text(directory / DIGESTS, "".join(f"{sha256_file(directory / name)}  {name}\n" for name in names))
 
 
@@ -105,6 +114,22 @@ def read_bundle(directory: Path) -> BundleInfo:
         raise BundleError(f"{path}: {error}") from error
 
 
+def base_of(directory: Path, info: BundleInfo) -> Base:
+    """Where the encoder of a bundle is: in it, or at the base it was trained on."""
+    if get_tuning(info.tuning).WHOLE:
+        return Base(id=str(directory))
+    return Base(id=info.base, revision=info.base_revision or "main")
+
+
+def check_base(directory: Path, info: BundleInfo, base: str, fingerprint: str) -> None:
+    """Raises BundleError where a bundle that is added to a base meets another than its own."""
+    if not get_tuning(info.tuning).WHOLE and info.base_fingerprint != fingerprint:
+        raise BundleError(
+            f"{directory} was trained on the base {info.base!r} (fingerprint {info.base_fingerprint[:12]}), this is "
+            f"{base!r} ({fingerprint[:12]}): on another base its numbers mean nothing. Give --base with its own"
+        )
+
+
 def bundle_digest(directory: Path) -> str:
     """What identifies a bundle's content: the digest of its digests."""
     return sha256_file(directory / DIGESTS)
@@ -117,10 +142,11 @@ def _verify(directory: Path) -> None:
     listed = {}
     for number, line in enumerate(listing.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         digest, separator, name = line.partition("  ")
-        if not separator or "/" in name or name.startswith("."):
+        parts = name.split("/")
+        if not separator or len(parts) > 2 or any(not part or part.startswith(".") for part in parts):
             raise BundleError(f"{listing}:{number}: not 'DIGEST  NAME' with a plain name: {line!r}")
         listed[name] = digest
-    present = {path.name for path in directory.iterdir()} - {DIGESTS}
+    present = _present(directory)
     for name in sorted(present):
         if name.endswith(_PICKLES):
             raise BundleError(f"{directory / name}: a pickle, which is never read")
@@ -133,6 +159,15 @@ def _verify(directory: Path) -> None:
             raise BundleError(f"{directory / name}: its digest differs from {DIGESTS}: damaged or changed")
 
 
+def _present(directory: Path) -> set[str]:
+    """Every file but the listing, by its name inside the bundle; links and folders within folders as they are."""
+    found = set()
+    for path in directory.iterdir():
+        inner = list(path.iterdir()) if path.is_dir() and not path.is_symlink() else []
+        found |= {f"{path.name}/{entry.name}" for entry in inner} or {path.name}
+    return found - {DIGESTS}
+
+
 def model_card(info: BundleInfo) -> str:
     """A short card with hub front matter."""
     heads = "".join(
@@ -142,7 +177,7 @@ def model_card(info: BundleInfo) -> str:
     heads += "\n" if heads else ""
     metrics = ", ".join(f"{name} {value:.1f}" for name, value in sorted(info.metrics.items())) or "none"
     return f"""---
-library_name: {"transformers" if info.tuning == "full" else "peft"}
+library_name: {get_tuning(info.tuning).LIBRARY}
 base_model: {info.base}
 tags: [adapter-stilts, cross-lingual, {info.format.replace("_", "-")}]
 ---

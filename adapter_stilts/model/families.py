@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from adapter_stilts.errors import UsageError
+from adapter_stilts.errors import BundleError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Format -> the Auto class whose checkpoint a full bundle is.
 TASK_CLASS = {
@@ -33,6 +37,22 @@ _DISTILBERT = _ROBERTA | {
     "multiple_choice": _BEFORE_CLASSIFIER,
 }
 _ELECTRA = _ROBERTA | {"multiple_choice": {"dense": "sequence_summary.summary", "output": "classifier"}}
+
+# Linear layers that a method changes unless a recipe names others, by the endings of their names: for LoRA those of
+# Hu et al. 2021 (section 4.2, queries and values), for IA3 keys, values and the feed-forward output (Liu et al. 2022),
+# as PEFT has them.
+_Targets = Mapping[str, tuple[str, ...]]
+_T5_TARGETS: _Targets = {"lora": ("q", "v"), "ia3": ("k", "v", "wo")}
+_BERT_TARGETS: _Targets = {"lora": ("query", "value"), "ia3": ("key", "value", "output.dense")}
+_TARGETS: Mapping[str, _Targets] = {
+    **dict.fromkeys(
+        ("xlm-roberta", "xlm-roberta-xl", "roberta", "camembert", "bert", "electra"), _BERT_TARGETS
+    ),
+    "distilbert": {"lora": ("q_lin", "v_lin"), "ia3": ("k_lin", "v_lin", "lin2")},
+    "deberta": {"lora": ("in_proj",), "ia3": ("in_proj", "output.dense")},
+    "deberta-v2": {"lora": ("query_proj", "value_proj"), "ia3": ("key_proj", "value_proj", "output.dense")},
+    **dict.fromkeys(("t5", "mt5", "umt5"), _T5_TARGETS),
+}
 
 # model_type -> (prefix of the encoder's weights in a task class, names of the head's layers by format). A format
 # without names has no task class on the bare encoder: T5's other classes read the decoder.
@@ -85,6 +105,53 @@ def head_names(model_type: str, format_name: str) -> dict[str, str]:
     """Our layer of the head -> its name in the task class."""
     prefix, names = _family(model_type)
     return {ours: theirs.format(encoder=prefix) for ours, theirs in names[format_name].items()}
+
+
+def head_to_task_class(model_type: str, format_name: str, head: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A head's tensors by the names they have in the task class."""
+    names = head_names(model_type, format_name)
+    return {
+        f"{names[layer]}.{kind}": head[f"{layer}.{kind}"] for layer in names for kind in ("weight", "bias")
+    }
+
+
+def head_from_task_class(
+    model_type: str, format_name: str, weights: Mapping[str, Tensor], where: Path
+) -> dict[str, Tensor]:
+    """A head's tensors by our names. Raises BundleError where one is missing."""
+    head = {}
+    for ours, theirs in head_names(model_type, format_name).items():
+        for kind in ("weight", "bias"):
+            if f"{theirs}.{kind}" not in weights:
+                raise BundleError(
+                    f"{where.parent}: {where.name} lacks {theirs}.{kind}, the head of {format_name}"
+                )
+            head[f"{ours}.{kind}"] = weights[f"{theirs}.{kind}"]
+    return head
+
+
+def head_layers() -> set[str]:
+    """Every name that a layer of a head has in a task class, the encoder's prefix apart."""
+    rows = [names for _, by_format in _FAMILIES.values() for names in by_format.values()]
+    return {name.removeprefix("{encoder}.") for names in rows for name in names.values()}
+
+
+def model_type_of(prefix: str, format_name: str, where: Path) -> str:
+    """A model type whose task class for a format calls its encoder so. Raises BundleError."""
+    for model_type, (known, names) in _FAMILIES.items():
+        if known == prefix and format_name in names:
+            return model_type
+    raise BundleError(f"{where}: its names are of no task class for {format_name} known here ({prefix!r})")
+
+
+def targets(model_type: str, method: str) -> tuple[str, ...]:
+    """The linear layers that a method (``lora``, ``ia3``) changes unless told otherwise. Raises UsageError."""
+    if model_type not in _TARGETS:
+        raise UsageError(
+            f"which layers of an encoder of type {model_type!r} {method} should change is not known here: name them, "
+            f"e.g. --set tuning.{method}.target_modules=\"['query','value']\""
+        )
+    return _TARGETS[model_type][method]
 
 
 def task_class(config: Any, format_name: str) -> str:

@@ -57,6 +57,11 @@ def save(encoder: nn.Module, heads: Heads, directory: Path) -> None:
     config.dtype = "float32"
     config.save_pretrained(directory)
     _write(encoder.state_dict(), directory / "model.safetensors", {"format": "pt"})
+    save_heads(heads, directory)
+
+
+def save_heads(heads: Heads, directory: Path) -> None:
+    """Write the heads alone, beside what a tuning wrote of its modules."""
     _write(heads.state_dict(), directory / HEADS, None)
 
 

@@ -102,6 +102,10 @@ class TaskModel(nn.Module):
         head, format = self._answering(name)
         return TaskModel(self.encoder, head, format, self.bf16)
 
+    def without_head(self) -> TaskModel:
+        """The same encoder alone: shares every weight."""
+        return TaskModel(self.encoder, None, None, self.bf16)
+
     def forward(self, micro: MicroBatch) -> Tensor:
         """Summed loss of the micro-batch times its scale: a scalar."""
         inputs = [collate(micro.features, rows, self.padding_id, self.device) for rows in micro.parts]

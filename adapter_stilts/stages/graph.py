@@ -9,10 +9,10 @@ from typing import Any, Literal, TypeAlias
 
 from adapter_stilts.io import digest_of
 
-Kind: TypeAlias = Literal["train", "evaluate"]
+Kind: TypeAlias = Literal["train", "compose", "evaluate"]
 
 # Raised when a kind of stage computes something else from the same part.
-SCHEMA: Mapping[Kind, int] = {"train": 1, "evaluate": 1}
+SCHEMA: Mapping[Kind, int] = {"train": 1, "compose": 1, "evaluate": 1}
 KEY_DIGITS = 12
 
 
@@ -23,7 +23,7 @@ class Stage:
     Args:
         task: what it trains on or evaluates.
         part: the resolved settings that determine its result, with the fingerprints of base and data.
-        parents: the stages whose bundle it starts from; at most one in a chain, none for the base itself.
+        parents: the stages whose bundle it starts from; several where they are combined, none for the base itself.
     """
 
     kind: Kind

@@ -191,11 +191,6 @@ def _mixed_stage(
     if len(members) > 1:
         kept = settings.mixture.model_dump(mode="json")
         mixture["sampling"] = {k: v for k, v in kept.items() if k != "temperature" or kept["sampling"] == k}
-    if len(heads) + bool(texts) > 1 and planner.recipe.mode != "full":
-        raise UsageError(
-            f"--mode {planner.recipe.mode}: a stage with several heads is trained with --mode full; train the tasks "
-            "one by one (repeat --inter), or choose tasks of one format and label set"
-        )
     names = [member.name for member in members] + sorted(texts)
     label = "+".join(names)
     tasks = [task for member in members for task in member.tasks]

@@ -16,7 +16,6 @@ from adapter_stilts.evaluate.scoring import score
 from adapter_stilts.formats import get_format, masked_lm
 from adapter_stilts.formats.features import Features, concatenate
 from adapter_stilts.model import multitask
-from adapter_stilts.model.backbone import load_encoder
 from adapter_stilts.model.bundle import HeadInfo, read_bundle
 from adapter_stilts.model.encoders import dropout_of
 from adapter_stilts.model.families import activation
@@ -31,6 +30,7 @@ from adapter_stilts.recipe import TrainingSettings
 from adapter_stilts.stages.data import SplitData, TextData
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.intermediate import ROBUST_FORMAT
+from adapter_stilts.stages.starting import start
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import with_labels
@@ -95,7 +95,7 @@ def course(stage: Stage, context: Context, build: Build) -> Course:
         "labels": () if several else labels,
         "settings": {
             name: part[name]
-            for name in ("training", "mixture", "precision", "seed", "robust")
+            for name in ("training", "mixture", "precision", "seed", "robust", "tuning")
             if name in part
         },
         "heads": heads if several else {},
@@ -188,16 +188,13 @@ def _with_heads(
     stage: Stage, context: Context, heads: Mapping[str, HeadInfo], settings: TrainingSettings
 ) -> TaskModel:
     """The encoder of the parent's bundle, or the base's, under new heads; language modelling goes on with its own."""
-    bundle = context.bundle_of(stage)
-    location, commit = (context.base.location, context.base.commit) if bundle is None else (str(bundle), None)
-    encoder = load_encoder(
-        location, commit, settings.dropout, bool(stage.part.get("gradient_checkpointing", False))
-    )
+    begun = start(stage, context)
+    encoder = begun.encoder(settings.dropout)
     config: Any = encoder.config
     built: dict[str, Any] = {}
     for name, head in heads.items():
         if name == LANGUAGE_HEAD:
-            built[name] = _language_head(config, bundle, stage, context)
+            built[name] = _language_head(config, begun.bundle, stage, context)
             continue
         shape = get_format(head.format).head_shape(head.labels)
         assert shape is not None
@@ -210,10 +207,7 @@ def _with_heads(
             activation=activation(config),
         )
     formats = {name: get_format(head.format) for name, head in heads.items()}
-    context.quicken(stage, encoder)
-    model = TaskModel(encoder, Heads(built, formats), None, bf16=stage.part["precision"] == "bf16")
-    get_tuning(stage.part["mode"]).attach(model)
-    return model
+    return begun.model(encoder, Heads(built, formats), None)
 
 
 def _language_head(config: Any, bundle: Path | None, stage: Stage, context: Context) -> LanguageHead:
@@ -231,7 +225,11 @@ def _language_head(config: Any, bundle: Path | None, stage: Stage, context: Cont
 
 def _save(model: TaskModel, mode: str, format_name: str, labels: tuple[str, ...], directory: Path) -> None:
     if isinstance(model.head, Heads):
-        multitask.save(model.encoder, model.head, directory)
+        if get_tuning(mode).WHOLE:
+            multitask.save(model.encoder, model.head, directory)
+            return
+        get_tuning(mode).save(model.without_head(), directory, MULTITASK, ())
+        multitask.save_heads(model.head, directory)
     else:
         get_tuning(mode).save(model, directory, format_name, labels)
 

@@ -19,6 +19,8 @@ from adapter_stilts.formats import format_names, get_format
 from adapter_stilts.formats.base import FormatSettings
 from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.model.bundle import bundle_digest, read_bundle
+from adapter_stilts.model.merge import Merge, equal_weights
+from adapter_stilts.model.tuning import get_tuning, tuning_settings
 from adapter_stilts.recipe import Intermediate, Recipe, Target, TrainingSettings, validated
 from adapter_stilts.stages.graph import Stage, in_order
 from adapter_stilts.stages.intermediate import NONE, lay_out, robust_part
@@ -110,6 +112,11 @@ class _Planner:
     def base(self) -> ResolvedBase:
         return self._resolve()
 
+    @cached_property
+    def _tuning(self) -> dict[str, Any]:
+        """What the mode's settings put into a stage's key."""
+        return tuning_settings(self.recipe.mode, self.recipe.tuning).part()
+
     def plan(self) -> Plan:
         recipe = self.recipe
         for name in recipe.formats:
@@ -127,14 +134,56 @@ class _Planner:
         targets = [self.target(name) for name in recipe.target.tasks]
         languages = self.languages(targets)
         cells = []
-        for inter_name, parents in inters.items():
+        together = recipe.combine if recipe.combine in ("stack", "fuse") else None
+        starts = inters if recipe.combine == "continue" else self._combined(inters)
+        for inter_name, parents in starts.items():
             for target in targets:
                 trained = parents
                 if target.train_task is not None:
-                    trained = (self.train(self._train_task(target), recipe.target, parents),)
+                    how = together if parents else None
+                    trained = (self.train(self._train_task(target), recipe.target, parents, how),)
+                elif together and parents:
+                    raise UsageError(
+                        f"--combine {together} is trained on the target, and {target.name!r} trains nothing: "
+                        "--combine merge:linear needs no training"
+                    )
                 stage = self.evaluate(target, languages[target.name], trained)
                 cells.append(Cell(inter_name, target.name, stage))
         return Plan(tuple(cells), tuple(self.notices), texts=self.texts)
+
+    def _combined(self, starts: Mapping[str, tuple[Stage, ...]]) -> dict[str, tuple[Stage, ...]]:
+        """All intermediate tasks as one start, beside the baseline where that is asked for."""
+        alone: dict[str, tuple[Stage, ...]] = {name: () for name in starts if name == NONE}
+        kind, _, method = self.recipe.combine.partition(":")
+        if kind not in ("stack", "fuse", "merge") or (method and kind != "merge"):
+            raise UnknownNameError(
+                "way to combine",
+                self.recipe.combine,
+                ("continue", "stack", "fuse", "merge"),
+                "As in merge:ties.",
+            )
+        parents = tuple(stage for stages in starts.values() for stage in stages)
+        names = [name for name, stages in starts.items() if stages]
+        least = 1 if kind == "stack" else 2
+        if len(parents) < least:
+            raise UsageError(
+                f"--combine {self.recipe.combine} takes {least} or more intermediate tasks, e.g. --inter mnli --inter "
+                f"squad_v1; got {', '.join(starts)}"
+            )
+        if kind != "merge":
+            get_tuning(self.recipe.mode).check_combine(kind)
+            return {**alone, f"{kind} of {', '.join(names)}": parents}
+        settings = self.recipe.merge
+        weights = settings.weights or equal_weights(len(parents))
+        if len(weights) != len(parents):
+            raise UsageError(
+                f"merge.weights names {len(weights)} weights for {len(parents)} intermediate tasks"
+            )
+        how = Merge(method or "linear", weights, settings.density, settings.rank, self.recipe.seed)
+        get_tuning(self.recipe.mode).check_merge(how.method)
+        part = {"base": self.base.fingerprint, "mode": self.recipe.mode, "merge": how.settings()}
+        merged = Stage("compose", "+".join(stage.task for stage in parents), part, parents)
+        return {**alone, f"{how.method} of {', '.join(names)}": (merged,)}
 
     def intermediate_task(self, name: str) -> Task:
         """A task that may be trained on first: it has a train split of its own. Raises UnknownNameError."""
@@ -209,13 +258,24 @@ class _Planner:
             )
         return found
 
-    def train(self, task: Task, settings: Intermediate | Target, parents: tuple[Stage, ...]) -> Stage:
-        """The stage that trains one task in English."""
+    def train(
+        self,
+        task: Task,
+        settings: Intermediate | Target,
+        parents: tuple[Stage, ...],
+        combine: str | None = None,
+    ) -> Stage:
+        """The stage that trains one task in English.
+
+        Args:
+            combine: ``stack`` or ``fuse``: how it takes its parents' modules together.
+        """
         options = dict(self.recipe.options.get(task.name, {}))
         has_dev = self.has_dev(task)
         part = {
             **self._common(task, options),
             **self.trained(settings),
+            **({"combine": combine} if combine else {}),
             **robust_part(settings.robust, [task], task.name),
             "data": {
                 split: self.source.fingerprint(task, split, "en", options)
@@ -231,6 +291,7 @@ class _Planner:
         )
         return {
             "mode": self.recipe.mode,
+            **({"tuning": self._tuning} if self._tuning else {}),
             "optimizer": self.recipe.optimizer,
             "gradient_checkpointing": self.recipe.gradient_checkpointing,
             "seed": self.recipe.seed,

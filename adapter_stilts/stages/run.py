@@ -20,15 +20,18 @@ from adapter_stilts.evaluate.xtreme import write_predictions
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import concatenate
 from adapter_stilts.io import write_json
-from adapter_stilts.model.backbone import ResolvedBase, load_encoder
-from adapter_stilts.model.bundle import BundleInfo, read_bundle, write_bundle
+from adapter_stilts.model.backbone import ResolvedBase
+from adapter_stilts.model.bundle import BundleInfo, write_bundle
+from adapter_stilts.model.compose import merge_bundles
 from adapter_stilts.model.cpu_linear import linear_library, quicken
 from adapter_stilts.model.encoders import dropout_of
 from adapter_stilts.model.families import activation
 from adapter_stilts.model.heads import Head
+from adapter_stilts.model.merge import Merge
 from adapter_stilts.model.multitask import load_head
 from adapter_stilts.model.task_model import TaskModel, states_of_layer
 from adapter_stilts.model.tuning import get_tuning
+from adapter_stilts.model.weights import fill
 from adapter_stilts.recipe import TrainingSettings
 from adapter_stilts.runtime import (
     OVERHEAD_TOKENS,
@@ -41,6 +44,7 @@ from adapter_stilts.runtime import (
 from adapter_stilts.stages.data import Encoder, SplitData
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.mixed import Course, course, dev_judge, perturbation
+from adapter_stilts.stages.starting import start
 from adapter_stilts.stages.store import Store
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Split, Task
@@ -83,9 +87,13 @@ class Context:
             return self.bundles[stage.part["bundle"]]
         if not stage.parents:
             return None
-        found = self.store.find(stage.parents[0])
+        return self.bundle_at(stage.parents[0])
+
+    def bundle_at(self, stage: Stage) -> Path:
+        """The bundle of a finished stage."""
+        found = self.store.find(stage)
         if found is None:
-            raise AdapterStiltsError(f"{stage.name} needs {stage.parents[0].name}, which is not in the store")
+            raise AdapterStiltsError(f"{stage.name} is needed, and is not in the store")
         return found / "bundle"
 
     def split(self, stage: Stage, task: Task, split: Split, language: str, limit: int | None) -> SplitData:
@@ -110,7 +118,7 @@ class Context:
 def run_stage(stage: Stage, context: Context) -> Path:
     """Compute a stage and commit it; returns its directory. The caller holds the stage's lock."""
     began = time.perf_counter()
-    run = _run_train if stage.kind == "train" else _run_evaluate
+    run = {"train": _run_train, "compose": _run_compose, "evaluate": _run_evaluate}[stage.kind]
     try:
         return run(stage, context, began)
     finally:
@@ -199,13 +207,42 @@ def _one_task(stage: Stage, context: Context, settings: TrainingSettings) -> Cou
             "labels": task.labels,
             "settings": {
                 name: part[name]
-                for name in ("training", "format", "options", "precision", "seed", "robust")
+                for name in (
+                    "training",
+                    "format",
+                    "options",
+                    "precision",
+                    "seed",
+                    "robust",
+                    "tuning",
+                    "combine",
+                )
                 if name in part
             },
         },
         lambda bundle: get_tuning(part["mode"]).save(model, bundle, task.format, task.labels),
         {"examples": features.num_examples, "sequences": features.num_sequences},
     )
+
+
+def _run_compose(stage: Stage, context: Context, began: float) -> Path:
+    """Several intermediate bundles as one, without training."""
+    bundles = [context.bundle_at(parent) for parent in stage.parents]
+    directory = context.store.root / stage.name
+    if context.accelerator.is_main_process:
+        with context.store.commit(stage, _record(stage, context, began)) as aside:
+            out = aside / "bundle"
+            out.mkdir()
+            merge_bundles(
+                bundles,
+                Merge(**stage.part["merge"]),
+                out,
+                context.base,
+                context.encoder.tokenizer,
+                tuple(parent.key for parent in stage.parents),
+            )
+    context.accelerator.wait_for_everyone()
+    return directory
 
 
 def _run_evaluate(stage: Stage, context: Context, began: float) -> Path:
@@ -294,15 +331,10 @@ def _write_results(directory: Path, task: Task, results: Mapping[str, Scored], s
 
 
 def _build(stage: Stage, context: Context, task: Task, dropout: float | None) -> TaskModel:
-    """The encoder of the parent's bundle, or the base; with a new head to train, or the bundle's to evaluate."""
+    """What a stage starts from, with a new head to train, or the bundle's to evaluate."""
     format = get_format(task.format)
-    bundle = context.bundle_of(stage)
-    checkpointing = bool(stage.part.get("gradient_checkpointing", False))
-    if bundle is None:
-        encoder = load_encoder(context.base.location, context.base.commit, dropout, checkpointing)
-    else:
-        info = read_bundle(bundle)
-        encoder = load_encoder(str(bundle), None, dropout, checkpointing)
+    begun = start(stage, context)
+    encoder = begun.encoder(dropout)
     shape = format.head_shape(task.labels)
     head = None
     if shape is not None:
@@ -316,21 +348,22 @@ def _build(stage: Stage, context: Context, task: Task, dropout: float | None) ->
             activation=activation(config),
         )
         if stage.kind == "evaluate":
-            assert bundle is not None
-            name = info.head(task.format, task.labels)
-            head.load_state_dict(
-                get_tuning(info.tuning).load(bundle, task.format) if name is None else load_head(bundle, name)
+            assert begun.bundle is not None
+            assert begun.info is not None
+            assert begun.tuning is not None
+            name = begun.info.head(task.format, task.labels)
+            weights = (
+                begun.tuning.load(begun.bundle, task.format)
+                if name is None
+                else load_head(begun.bundle, name)
             )
-    context.quicken(stage, encoder)
-    model = TaskModel(encoder, head, format, bf16=stage.part["precision"] == "bf16")
-    if stage.kind == "train":
-        get_tuning(stage.part["mode"]).attach(model)
-    return model
+            fill(head.state_dict(), weights, begun.bundle)
+    return begun.model(encoder, head, format)
 
 
 def _quick_linears(stage: Stage, context: Context) -> bool:
     """Whether linear layers may use the processor's quicker library: it multiplies fp32 on CPUs only."""
-    return bool(context.accelerator.device.type == "cpu" and stage.part["precision"] == "fp32")
+    return bool(context.accelerator.device.type == "cpu" and stage.part.get("precision") == "fp32")
 
 
 def _record(stage: Stage, context: Context, began: float) -> dict[str, Any]:

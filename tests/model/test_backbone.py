@@ -105,3 +105,26 @@ def test_the_tokenizer_has_to_be_fast(tiny_base: Path) -> None:
 def test_encoders_without_a_table_of_names() -> None:
     with pytest.raises(UsageError, match=r"'albert' has no table of head names yet; choices: .*xlm-roberta"):
         head_names("albert", "tagging")
+
+
+@pytest.mark.parametrize(("weights", "least"), [("bf16", 0.9995), ("8bit", 0.999), ("4bit", 0.97)])
+def test_small_weights_keep_the_states_of_real_text(
+    base_dir: Path, data_dir: Path, weights: str, least: float
+) -> None:
+    """Cosine of every token's final state to that of fp32, on sentences of several scripts."""
+    tokenizer = load_tokenizer(resolve_base(Base(id=str(base_dir))))
+    sentences = []
+    for path in sorted((data_dir / "tatoeba").rglob("*.*-eng.*"))[:12]:
+        sentences += path.read_text(encoding="utf-8").splitlines()[:8]
+    assert len(sentences) > 40
+    batch = tokenizer(sentences, padding=True, truncation=True, max_length=64, return_tensors="pt")
+    real = batch["attention_mask"].bool()
+
+    def states(kind: str) -> torch.Tensor:
+        encoder = load_encoder(str(base_dir), None, None, False, kind).eval()
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=kind != "fp32"):
+            found: torch.Tensor = encoder(**batch).last_hidden_state
+        return found.float()[real]
+
+    cosine = torch.nn.functional.cosine_similarity(states(weights), states("fp32"), dim=-1)
+    assert float(cosine.mean()) >= least

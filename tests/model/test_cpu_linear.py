@@ -38,6 +38,20 @@ def test_outputs_and_gradients_equal_torchs_to_rounding(shape, bias, frozen) -> 
     assert (results[1][2] is None) == frozen
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_frozen_layer_keeps_no_input_for_the_backward_pass(frozen) -> None:
+    layer = nn.Linear(12, 20).requires_grad_(not frozen)
+    layer.__class__ = cpu_linear.OneDnnLinear
+    kept = []
+    given = torch.randn(5, 12, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: kept.append(tensor.shape) or tensor, lambda t: t
+    ):
+        layer(given)
+    assert ((5, 12) in kept) == (not frozen)
+    assert (20, 12) in kept
+
+
 def test_only_plain_linear_layers_change_and_other_types_pass_through(monkeypatch) -> None:
     class Special(nn.Linear):
         pass

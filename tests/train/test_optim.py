@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from adapter_stilts.errors import UsageError
 from adapter_stilts.recipe import TrainingSettings
-from adapter_stilts.train.optim import build_optimizer, build_schedule
+from adapter_stilts.train.optim import build_optimizer, build_schedule, rounded_at_random
 
 
 def test_biases_and_norms_are_not_decayed(build: Callable[..., Any]) -> None:
@@ -33,6 +34,43 @@ def test_frozen_parameters_have_no_place(build: Callable[..., Any]) -> None:
     model.encoder.requires_grad_(False)
     optimizer = build_optimizer(model, TrainingSettings(), "adamw")
     assert sum(len(group["params"]) for group in optimizer.param_groups) == 4
+
+
+def test_what_needs_a_gpu_or_a_rounding_optimizer_is_told(build: Callable[..., Any]) -> None:
+    model = build("hellaswag")
+    with pytest.raises(UsageError, match="no GPU in use here; take adamw8bit"):
+        build_optimizer(model, TrainingSettings(), "paged_adamw8bit")
+    model.encoder.bfloat16()
+    with pytest.raises(UsageError, match="bf16_weights goes with optimizer = 'adamw8bit'"):
+        build_optimizer(model, TrainingSettings(), "adamw")
+
+
+def test_rounding_at_random_keeps_numbers_in_the_mean() -> None:
+    exact = torch.full((200_000,), 1.0 + 2**-10)  # a quarter of the way to the next bf16 number
+    rounded = rounded_at_random(exact, torch.Generator().manual_seed(0))
+    assert rounded.dtype == torch.bfloat16
+    assert set(rounded.float().unique().tolist()) == {1.0, 1.0 + 2**-7}
+    assert float(rounded.double().mean()) == pytest.approx(1.0 + 2**-10, abs=5e-5)
+    kept = torch.tensor([0.0, -3.5, 1e-30, 65536.0]).bfloat16()
+    assert torch.equal(rounded_at_random(kept.float(), torch.Generator().manual_seed(0)), kept)
+
+
+def test_small_steps_move_bf16_weights() -> None:
+    """The same steps in fp32 and in bf16: the mean weight goes the same way."""
+    settings = TrainingSettings(learning_rate=1e-5)
+    moved = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        module = torch.nn.Linear(256, 256, bias=False)
+        with torch.no_grad():
+            module.weight.fill_(0.0625)
+        module.to(dtype)
+        optimizer = build_optimizer(module, settings, "adamw8bit")
+        for _ in range(20):
+            module.weight.grad = torch.ones_like(module.weight)
+            optimizer.step()
+        moved[dtype] = float((module.weight.detach().double() - 0.0625).mean())
+    assert moved[torch.float32] == pytest.approx(-20e-5, rel=0.02)
+    assert moved[torch.bfloat16] == pytest.approx(-20e-5, rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,33 @@
-"""Tunings: what is trained. One module each, found by name; `base.Tuning` says what a module offers."""
+"""Tunings: what is trained. One module each, found by name; `base.Tuning` says what a tuning offers."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from adapter_stilts.errors import UnknownNameError
-from adapter_stilts.model.tuning.base import Tuning
+from adapter_stilts.model.tuning.base import Tuning, TuningSettings
+from adapter_stilts.recipe import validated
 
 
 def tuning_names() -> tuple[str, ...]:
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base"))
+    modules = pkgutil.iter_modules(__path__)
+    return tuple(sorted(module.name for module in modules if module.name != "base" and not module.ispkg))
 
 
 def get_tuning(name: str) -> Tuning:
-    """The module of a tuning. Raises UnknownNameError."""
+    """A tuning: its module, or the module's TUNING where a library's mechanics are shared. Raises UnknownNameError."""
     if name not in tuning_names():
         raise UnknownNameError("mode", name, tuning_names())
-    return cast(Tuning, importlib.import_module(f"{__name__}.{name}"))
+    module = importlib.import_module(f"{__name__}.{name}")
+    return cast(Tuning, getattr(module, "TUNING", module))
+
+
+def tuning_settings(name: str, sections: Mapping[str, Mapping[str, Any]]) -> TuningSettings:
+    """A tuning's settings: its defaults under those of its section ``[tuning.<name>]``. Raises UsageError."""
+    for section in sections:
+        if section not in tuning_names():
+            raise UnknownNameError("recipe key tuning", section, tuning_names())
+    return validated(get_tuning(name).Settings, sections.get(name, {}), where=f"tuning.{name}")

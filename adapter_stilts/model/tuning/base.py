@@ -1,21 +1,55 @@
-"""What a tuning module offers."""
+"""What a tuning offers. Importing one costs nothing: torch and the libraries are imported where they are used."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from adapter_stilts.model.merge import Merge
     from adapter_stilts.model.task_model import TaskModel
+
+# Name of the modules a stage trains, where nobody gives another.
+TRAINED = "task"
+
+
+class TuningSettings(BaseModel):
+    """Base of every tuning's settings: section ``[tuning.<mode>]`` of a recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    def part(self) -> dict[str, Any]:
+        """What of them goes into a stage's key: all."""
+        return self.model_dump(mode="json")
 
 
 class Tuning(Protocol):
-    """The interface of a module in `model/tuning/`."""
+    """The interface of a tuning."""
 
-    def attach(self, model: TaskModel) -> None:
-        """Prepare the model in place: add modules, freeze what is not trained."""
+    Settings: type[TuningSettings]
+    WHOLE: bool
+    """Whether a bundle holds the whole encoder; else it holds what is added to a base."""
+    LIBRARY: str
+    """The library that loads its bundles, by its name on the hub."""
+
+    def backbone_weights(self, settings: Any, precision: str) -> str:
+        """Type of the encoder's weights under a recipe's precision: fp32, bf16, 8bit or 4bit."""
+
+    def attach(self, model: TaskModel, settings: Any = None, seed: int = 0, name: str = TRAINED) -> None:
+        """Add the named modules, in place, and let them and the head be trained, and nothing else.
+
+        Args:
+            settings: of this tuning; None takes its defaults.
+            seed: of new modules; they depend on nothing else that was drawn before.
+
+        Raises:
+            UsageError: the settings do not fit the encoder.
+        """
 
     def state(self, model: TaskModel) -> dict[str, Tensor]:
         """The trained tensors by name, head included: what a checkpoint keeps."""
@@ -26,5 +60,50 @@ class Tuning(Protocol):
     def save(self, model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
         """Write the weights in the layout of the library that loads them."""
 
-    def load(self, directory: Path, format_name: str) -> dict[str, Any]:
-        """Read the head's weights of what `save` wrote, by our names."""
+    def load_modules(self, model: TaskModel, directory: Path, name: str = TRAINED) -> None:
+        """Fill the named modules from what `save` or the library itself wrote, adding them where there are none.
+
+        Raises:
+            BundleError: the files are for another encoder, damaged, or ask for what is never done; nothing is
+                loaded then.
+        """
+
+    def check_combine(self, how: str) -> None:
+        """Raises UsageError where modules of this tuning cannot be combined so (``stack``, ``fuse``) in training."""
+
+    def combine(
+        self,
+        model: TaskModel,
+        how: str,
+        bundles: Mapping[str, Path],
+        settings: Any,
+        seed: int,
+        name: str = TRAINED,
+    ) -> None:
+        """Load several bundles' modules under names of their own, frozen, and add what is trained with them.
+
+        Args:
+            how: ``stack`` (new modules on top of all of them) or ``fuse`` (what weighs them against one another).
+            settings, seed, name: of what is trained, as in `attach`.
+
+        Raises:
+            BundleError: as in `load_modules`.
+        """
+
+    def check_merge(self, method: str) -> None:
+        """Raises UsageError where this tuning has no such merge; says which it has."""
+
+    def merge(self, bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
+        """Write one bundle's library files from several of the same tuning and base.
+
+        Args:
+            base: the `ResolvedBase` they were trained on.
+            with_head: merge the heads as well, which are then of one shape; else the result has none.
+
+        Raises:
+            UsageError: the weights do not suit this tuning.
+            BundleError: the bundles differ in more than their numbers.
+        """
+
+    def load(self, directory: Path, format_name: str) -> dict[str, Tensor]:
+        """Read the head's weights of what `save` wrote, by our names. Raises BundleError."""

@@ -3,39 +3,60 @@
 from __future__ import annotations
 
 import copy
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
-
-from adapter_stilts.errors import BundleError, CheckpointError
+from adapter_stilts.errors import BundleError, UsageError
+from adapter_stilts.io import write_json
 from adapter_stilts.model import families
 from adapter_stilts.model.encoders import encoder_class
-from adapter_stilts.model.task_model import TaskModel
+from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
+from adapter_stilts.model.weights import load_trained_state, read_tensors, trained_state, write_tensors
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from adapter_stilts.model.merge import Merge
+    from adapter_stilts.model.task_model import TaskModel
+
+WHOLE = True
+LIBRARY = "transformers"
 
 HEAD = "head.safetensors"
 
 
-def attach(model: TaskModel) -> None:
+class Settings(TuningSettings):
+    """What saves memory in full fine-tuning."""
+
+    freeze_embeddings: bool = False
+    """Leave the embedding table as it is: in XLM-R it holds half of all weights, and most of its rows never
+    meet a token of the train set."""
+    bf16_weights: bool = False
+    """Keep the encoder's weights in bfloat16, with --precision bf16: half the memory for weights and gradients.
+    Updates are rounded at random, in proportion, as they are too small to be rounded to the nearest."""
+
+    def part(self) -> dict[str, Any]:
+        """Only what is switched on, so that stages trained before there were switches keep their keys."""
+        return {name: value for name, value in self.model_dump(mode="json").items() if value}
+
+
+def backbone_weights(settings: Settings, precision: str) -> str:
+    if settings.bf16_weights and precision != "bf16":
+        raise UsageError(f"tuning.full.bf16_weights goes with --precision bf16, not with {precision}")
+    return "bf16" if settings.bf16_weights else "fp32"
+
+
+def attach(model: TaskModel, settings: Settings | None = None, seed: int = 0, name: str = TRAINED) -> None:
     model.requires_grad_(True)
+    if settings is not None and settings.freeze_embeddings:
+        model.encoder.get_input_embeddings().requires_grad_(False)  # type: ignore[operator]
 
 
-def state(model: TaskModel) -> dict[str, Tensor]:
-    return {name: tensor.detach() for name, tensor in model.named_parameters()}
-
-
-def load_state(model: TaskModel, state: dict[str, Tensor]) -> None:
-    parameters = dict(model.named_parameters())
-    if parameters.keys() != state.keys():
-        odd = sorted(parameters.keys() ^ state.keys())
-        raise CheckpointError(f"the checkpoint is of another model: {', '.join(odd[:3])} ...")
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            if parameter.shape != state[name].shape:
-                raise CheckpointError(f"the checkpoint is of another model: shape of {name}")
-            parameter.copy_(state[name])
+state = trained_state
+load_state = load_trained_state
 
 
 def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
@@ -51,21 +72,19 @@ def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str,
     if families.has_task_class(config.model_type, format_name):
         prefix = families.encoder_prefix(config.model_type)
         weights = {f"{prefix}.{name}": tensor for name, tensor in encoder.items()}
-        names = families.head_names(config.model_type, format_name)
-        for name, tensor in head.items():
-            layer, kind = name.rsplit(".", 1)
-            weights[f"{names[layer]}.{kind}"] = tensor
+        if head:
+            weights |= families.head_to_task_class(config.model_type, format_name, head)
         config.architectures = [families.task_class(config, format_name)]
     else:
         weights = encoder
         config.architectures = [encoder_class(config).__name__]
-        _write(head, directory / HEAD)
+        write_tensors(head, directory / HEAD)
     if labels:
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: row for row, label in enumerate(labels)}
-    config.dtype = "float32"
+    config.dtype = str(next(model.encoder.parameters()).dtype).removeprefix("torch.")
     config.save_pretrained(directory)
-    _write(weights, directory / "model.safetensors")
+    write_tensors(weights, directory / "model.safetensors")
 
 
 def _untied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -76,26 +95,69 @@ def _untied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: weights[name] for name in first.values()}
 
 
-def _write(weights: dict[str, Tensor], path: Path) -> None:
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    save_file(plain, path, metadata={"format": "pt"})
+def load_modules(model: TaskModel, directory: Path, name: str = TRAINED) -> None:
+    """Nothing: the encoder itself is loaded from the bundle."""
+
+
+def check_combine(how: str) -> None:
+    raise UsageError(
+        f"--combine {how} puts modules on top of one another or side by side; full models have none: continue or merge"
+    )
+
+
+def combine(
+    model: TaskModel, how: str, bundles: Mapping[str, Path], settings: Any, seed: int, name: str = TRAINED
+) -> None:
+    check_combine(how)
+
+
+def check_merge(method: str) -> None:
+    if method == "svd":
+        raise UsageError(
+            "svd is for low-rank updates; full models: linear, ties, dare_ties, dare_linear, magnitude_prune"
+        )
+
+
+def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
+    """Task arithmetic (Ilharco et al. 2023, arXiv 2212.04089): the base plus the merged changes of it."""
+    from safetensors import safe_open
+
+    from adapter_stilts.model.backbone import load_encoder
+    from adapter_stilts.model.merge import merged
+
+    config = json.loads((bundles[0] / "config.json").read_text(encoding="utf-8"))
+    encoder = load_encoder(base.location, base.commit, None, False)
+    files: list[Any] = [safe_open(bundle / "model.safetensors", "pt") for bundle in bundles]
+    held = [set(file.keys()) for file in files]
+    prefixes = [_prefix(config["model_type"], keys) for keys in held]
+    weights = {}
+    for name, tensor in _untied(encoder.state_dict()).items():
+        found = [file.get_tensor(own + name).float() for file, own in zip(files, prefixes, strict=True)]
+        weights[prefixes[0] + name] = tensor + merged([own - tensor for own in found], how, name)
+    if with_head:
+        for name in sorted(held[0] - set(weights)):
+            weights[name] = merged([file.get_tensor(name) for file in files], how.averaged(), name)
+        if (bundles[0] / HEAD).is_file():
+            heads = [read_tensors(bundle / HEAD) for bundle in bundles]
+            head = {name: merged([own[name] for own in heads], how.averaged(), name) for name in heads[0]}
+            write_tensors(head, out / HEAD)
+    else:
+        config["architectures"] = [type(encoder).__name__]
+    write_json(out / "config.json", {**config, "dtype": "float32"})
+    write_tensors(weights, out / "model.safetensors")
+
+
+def _prefix(model_type: str, names: set[str]) -> str:
+    """What stands before the encoder's names in a bundle: a task class's prefix, or nothing."""
+    prefix = f"{families.encoder_prefix(model_type)}." if families.is_known(model_type) else ""
+    return prefix if any(name.startswith(prefix) for name in names) else ""
 
 
 def load(directory: Path, format_name: str) -> dict[str, Tensor]:
-    import json
-
     if (directory / HEAD).is_file():
-        return dict(load_file(directory / HEAD))
+        return read_tensors(directory / HEAD)
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     if not families.has_task_class(config["model_type"], format_name):
         raise BundleError(f"{directory}: {HEAD} is missing, the head of {format_name}")
-    weights = load_file(directory / "model.safetensors")
-    head = {}
-    for ours, theirs in families.head_names(config["model_type"], format_name).items():
-        for kind in ("weight", "bias"):
-            if f"{theirs}.{kind}" not in weights:
-                raise BundleError(
-                    f"{directory}: model.safetensors lacks {theirs}.{kind}, the head of {format_name}"
-                )
-            head[f"{ours}.{kind}"] = weights[f"{theirs}.{kind}"]
-    return head
+    path = directory / "model.safetensors"
+    return families.head_from_task_class(config["model_type"], format_name, read_tensors(path), path)

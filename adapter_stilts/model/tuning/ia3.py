@@ -1,0 +1,26 @@
+"""(IA)³ (Liu et al. 2022, https://arxiv.org/abs/2205.05638): one learned factor per feature of chosen layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from adapter_stilts.model.tuning.base import TuningSettings
+from adapter_stilts.model.tuning.libraries.with_peft import PeftTuning
+
+
+class Settings(TuningSettings):
+    """Which layers are scaled."""
+
+    target_modules: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Endings of the names of the layers; None takes the encoder family's. Those that end in ``dense`` have their
+    input scaled, the others their output."""
+
+
+def arguments(settings: Any) -> dict[str, Any]:
+    """Of PEFT's IA3Config, beside the layers."""
+    return {}
+
+
+TUNING = PeftTuning(Settings, "IA3", arguments, frozenset({"target_modules", "feedforward_modules"}), {})

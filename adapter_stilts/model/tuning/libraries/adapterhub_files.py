@@ -1,0 +1,94 @@
+"""AdapterHub's files: what a config may say, and the head beside it. Everything is checked before it is used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapter_stilts.errors import BundleError
+from adapter_stilts.model import families
+from adapter_stilts.model.tuning.libraries.frozen import read_config
+from adapter_stilts.model.weights import read_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter.safetensors"
+SETUP = "adapter_setup.json"
+FUSION_CONFIG = "adapter_fusion_config.json"
+FUSION_WEIGHTS = "model_adapter_fusion.safetensors"
+HEAD_CONFIG = "head_config.json"
+HEAD_WEIGHTS = "model_head.safetensors"
+# Where Transformers has no task class on the bare encoder, the head's tensors stand here under our names.
+HEAD = "head.safetensors"
+
+
+def load_head(directory: Path, format_name: str) -> dict[str, Tensor]:
+    """The head's tensors by our names. Raises BundleError."""
+    if (directory / HEAD).is_file():
+        return read_tensors(directory / HEAD)
+    path = directory / HEAD_WEIGHTS
+    values = read_config(directory / HEAD_CONFIG)
+    model_type = values.get("model_type")
+    if not isinstance(model_type, str):
+        raise BundleError(f"{directory / HEAD_CONFIG}: names no model_type")
+    return families.head_from_task_class(model_type, format_name, read_tensors(path), path)
+
+
+def read_adapter_config(path: Path, encoder: Any) -> tuple[str, dict[str, Any]]:
+    """Name and config of an adapter in a file: known fields with values of their kind, for this encoder.
+
+    Raises:
+        BundleError: another encoder, another method than those trained here, an unknown field, or a value that
+            cannot be what it should.
+    """
+    from adapters import ADAPTER_CONFIG_MAP, AdapterConfig
+
+    values = read_config(path)
+    for field in ("model_type", "hidden_size"):
+        if values.get(field) != getattr(encoder, field):
+            raise BundleError(
+                f"{path}: made for an encoder with {field} {values.get(field)!r}, not {getattr(encoder, field)!r}"
+            )
+    name, config = values.get("name"), values.get("config")
+    if not isinstance(name, str) or not name or not isinstance(config, dict):
+        raise BundleError(f"{path}: should hold a name and a config")
+    architecture = config.get("architecture")
+    if architecture not in (None, "prefix_tuning"):
+        raise BundleError(
+            f"{path}: architecture {architecture!r}; bottlenecks and prefix_tuning are read here"
+        )
+    kind: Any = type(ADAPTER_CONFIG_MAP["prefix_tuning" if architecture else "seq_bn"])
+    usual = kind().to_dict() | {"architecture": architecture}
+    for field, value in config.items():
+        if field not in usual:
+            raise BundleError(f"{path}: unknown field config.{field}")
+        if not _usable(field, value, usual[field]):
+            raise BundleError(f"{path}: config.{field} = {value!r} is not supported")
+    try:
+        loaded: Any = AdapterConfig.load(config)
+    except (TypeError, ValueError, KeyError) as error:
+        raise BundleError(f"{path}: config is incomplete ({error})") from error
+    return name, loaded.to_dict()
+
+
+# Fields that may hold a word beside a value of their usual kind.
+_WORDS = {"scaling": ("learned", "channel"), "residual_before_ln": ("post_add",)}
+# Fields that are not read here with any other value.
+_FIXED = ("inv_adapter", "inv_adapter_reduction_factor", "init_weights_seed", "stochastic_depth")
+_WHOLE = ("phm_dim", "phm_rank", "prefix_length", "bottleneck_size")
+
+
+def _usable(field: str, value: Any, usual: Any) -> bool:
+    """Whether a field's value is of its usual kind, and one that a bundle may ask for."""
+    if field in _FIXED:
+        return bool(value == usual)
+    if field == "leave_out":
+        return isinstance(value, list) and all(isinstance(layer, int) for layer in value)
+    if isinstance(value, str) and value in _WORDS.get(field, ()):
+        return True
+    if isinstance(usual, (int, float)) and not isinstance(usual, bool):
+        kinds = (int,) if field in _WHOLE else (int, float)
+        return isinstance(value, kinds) and not isinstance(value, bool) and value >= 0
+    return type(value) is type(usual)

@@ -1,0 +1,169 @@
+"""PEFT's files: what a config may say, and how tensors are called. Everything is checked before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapter_stilts.errors import BundleError
+from adapter_stilts.model import families
+from adapter_stilts.model.merge import Merge, merged
+from adapter_stilts.model.tuning.libraries.frozen import read_config
+from adapter_stilts.model.weights import read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+# Where Transformers has no task class on the bare encoder, the head's tensors stand here under our names.
+HEAD = "head.safetensors"
+TASK_TYPES = {"pair_classification": "SEQ_CLS", "tagging": "TOKEN_CLS", "span_qa": "QUESTION_ANS"}
+_ROOT = "base_model.model."
+
+# Fields of a config that do not change what a loaded module computes.
+_ABOUT = {
+    "base_model_name_or_path",
+    "exclude_modules",
+    "inference_mode",
+    "init_ia3_weights",
+    "modules_to_save",
+    "peft_type",
+    "peft_version",
+    "revision",
+    "task_type",
+}
+
+
+def read_arguments(
+    directory: Path, config_class: Any, understood: frozenset[str], own: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Arguments of one of PEFT's configs, from a file: understood fields only, all others at their defaults.
+
+    Args:
+        understood: fields that a bundle may set.
+        own: values that make a config one tuning's and no other's.
+
+    Raises:
+        BundleError: anything else.
+    """
+    path = directory / CONFIG
+    values, defaults = read_config(path), config_class().to_dict()
+    kind = defaults["peft_type"]
+    if values.get("peft_type") != kind:
+        raise BundleError(
+            f"{path}: peft_type is {values.get('peft_type')!r}, not {str(getattr(kind, 'value', kind))!r}"
+        )
+    arguments: dict[str, Any] = {}
+    for field, value in values.items():
+        if field not in defaults:
+            raise BundleError(f"{path}: unknown field {field!r}; save it with peft of the installed version")
+        if field in understood:
+            arguments[field] = _checked(path, field, value)
+        elif field == "auto_mapping":
+            _check_class(path, value)
+        elif field not in _ABOUT and value not in (defaults[field], [], {}):
+            raise BundleError(f"{path}: {field} = {value!r} is not supported; only {defaults[field]!r} is")
+    for field, expected in own.items():
+        if arguments.get(field, defaults[field]) != expected:
+            raise BundleError(
+                f"{path}: {field} = {arguments.get(field)!r}: of another tuning (this one has {expected!r})"
+            )
+    if not arguments.get("target_modules"):
+        raise BundleError(f"{path}: names no target_modules")
+    return {**arguments, "target_modules": sorted(arguments["target_modules"])}
+
+
+def _check_class(path: Path, value: Any) -> None:
+    """PEFT writes the class a module was trained on; it is never imported here, and may be Transformers' alone."""
+    library = value.get("parent_library") if isinstance(value, dict) else None
+    if value is not None and not str(library).startswith("transformers.models."):
+        raise BundleError(f"{path}: auto_mapping names a class outside Transformers: {value!r}")
+
+
+def _checked(path: Path, field: str, value: Any) -> Any:
+    """A field's value, as simple as PEFT writes it."""
+    plain = isinstance(value, (bool, int, float, str)) or value is None
+    names = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+    if field in ("target_modules", "feedforward_modules"):
+        if not names:
+            raise BundleError(f"{path}: {field} should list endings of module names; got {value!r}")
+        return value
+    if field == "r" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise BundleError(f"{path}: r = {value!r}: should be a positive whole number")
+    if not plain:
+        raise BundleError(f"{path}: {field} = {value!r} is not supported")
+    return value
+
+
+def write_weights(
+    directory: Path,
+    model_type: str,
+    format_name: str,
+    modules: Mapping[str, Tensor],
+    head: Mapping[str, Tensor],
+) -> tuple[list[str] | None, list[str]]:
+    """Modules, by their names in the bare encoder, and the head, under the names of the task class.
+
+    Returns:
+        What PEFT's config has to name: the outermost modules that hold the head, and all the head's layers.
+    """
+    if not families.has_task_class(model_type, format_name):
+        write_tensors({_ROOT + key: tensor for key, tensor in modules.items()}, directory / WEIGHTS)
+        if head:
+            write_tensors(head, directory / HEAD)
+        return None, []
+    prefix = families.encoder_prefix(model_type)
+    named = families.head_to_task_class(model_type, format_name, head) if head else {}
+    weights = {f"{prefix}.{key}": tensor for key, tensor in modules.items()} | named
+    write_tensors({_ROOT + key: tensor for key, tensor in weights.items()}, directory / WEIGHTS)
+    layers = sorted({key.rpartition(".")[0] for key in named})
+    outermost = {layer.removeprefix(f"{prefix}.").partition(".")[0] for layer in layers}
+    return sorted(outermost) or None, layers
+
+
+def read_modules(directory: Path, model_type: str) -> dict[str, Tensor]:
+    """The modules' tensors by their names in the bare encoder; the head's are left out. Raises BundleError."""
+    path = directory / WEIGHTS
+    prefix = f"{families.encoder_prefix(model_type)}." if families.is_known(model_type) else ""
+    known = (*families.head_layers(), "classifier", "score")
+    found = {}
+    for key, tensor in read_tensors(path).items():
+        if not key.startswith(_ROOT):
+            raise BundleError(f"{path}: {key} is not a name of PEFT's")
+        bare = key.removeprefix(_ROOT).removeprefix(prefix)
+        if is_module(bare):
+            found[bare] = tensor
+        elif not bare.startswith(tuple(f"{layer}." for layer in known)):
+            raise BundleError(f"{path}: {key} is neither a module of {CONFIG} nor a head")
+    return found
+
+
+def read_head(directory: Path, format_name: str) -> dict[str, Tensor]:
+    """The head's tensors by our names. Raises BundleError."""
+    if (directory / HEAD).is_file():
+        return read_tensors(directory / HEAD)
+    path = directory / WEIGHTS
+    weights = {key.removeprefix(_ROOT): tensor for key, tensor in read_tensors(path).items()}
+    prefix = next((key.partition(".")[0] for key in weights if is_module(key)), "")
+    model_type = families.model_type_of(prefix, format_name, path)
+    return families.head_from_task_class(model_type, format_name, weights, path)
+
+
+def merge_heads(bundles: Sequence[Path], how: Merge, out: Path) -> None:
+    """Heads that stand in a file of their own as one."""
+    if (bundles[0] / HEAD).is_file():
+        heads = [read_tensors(bundle / HEAD) for bundle in bundles]
+        mean = {key: merged([head[key] for head in heads], how.averaged(), key) for key in heads[0]}
+        write_tensors(mean, out / HEAD)
+
+
+def is_module(key: str) -> bool:
+    """Whether a tensor's name is one of PEFT's modules."""
+    return any(mark in key for mark in (".lora_", ".ia3_l"))
+
+
+def fits(name: str, targets: Any) -> bool:
+    """Whether a layer's name ends in one of the given endings."""
+    return any(name == target or name.endswith(f".{target}") for target in targets)

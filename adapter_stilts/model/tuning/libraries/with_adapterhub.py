@@ -1,0 +1,379 @@
+"""AdapterHub's modules (https://docs.adapterhub.ml) on the bare encoder, and their files in its layout.
+
+On disk names are those of the task class, with the head beside them in that class's names, so that
+``load_adapter(DIR, use_safetensors=True)`` gives the whole model on a Transformers task class (after
+``adapters.init``) and on an ``AutoAdapterModel``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
+from adapter_stilts.io import write_json
+from adapter_stilts.model import families
+from adapter_stilts.model.tuning.libraries.adapterhub_files import (
+    CONFIG,
+    FUSION_CONFIG,
+    FUSION_WEIGHTS,
+    HEAD,
+    HEAD_CONFIG,
+    HEAD_WEIGHTS,
+    SETUP,
+    WEIGHTS,
+    read_adapter_config,
+)
+from adapter_stilts.model.tuning.libraries.frozen import read_config, refused, seeded, train_only
+from adapter_stilts.model.weights import fill, read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from adapter_stilts.model.merge import Merge
+    from adapter_stilts.model.task_model import TaskModel
+
+# A prefix's tensors can be reached through every layer; this is the one name they are kept under.
+_THROUGH_A_LAYER = re.compile(r"^encoder\.layer\.\d+\.attention\.self\.prefix_tuning\.pool\.")
+
+
+def add(model: TaskModel, config: Mapping[str, Any], seed: int, name: str) -> None:
+    """Add one named adapter, make it the active one, and let nothing but it and the head be trained.
+
+    Args:
+        config: the fields of one of AdapterHub's configs.
+
+    Raises:
+        UsageError: its sizes do not fit the encoder.
+    """
+    from adapters import AdapterConfig
+
+    encoder: Any = model.encoder
+    check_config(config, int(encoder.config.hidden_size))
+    with seeded(seed):
+        prepare(encoder)
+    with seeded(seed):
+        encoder.add_adapter(name, config=AdapterConfig.load(dict(config)))
+    activate(encoder, name)
+    train_only(model, parameters(encoder, name))
+
+
+def activate(encoder: Any, setup: Any) -> None:
+    """Make an adapter, or a composition of several, part of every forward pass."""
+    # While it changes the setup the library warns that none is active.
+    logger = logging.getLogger("adapters.model_mixin")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        encoder.set_active_adapters(setup)
+    finally:
+        logger.setLevel(level)
+
+
+def prepare(encoder: Any) -> None:
+    """Let an encoder take adapters. Its linear layers stay: AdapterHub's stand-ins for its own LoRA are undone."""
+    import adapters
+    from torch import nn
+
+    if hasattr(encoder, "adapters_config"):
+        return
+    linear = {key: module for key, module in encoder.named_modules() if isinstance(module, nn.Linear)}
+    try:
+        adapters.init(encoder)
+    except (ValueError, AttributeError, NotImplementedError) as error:
+        raise UsageError(
+            f"AdapterHub has no adapters for encoders of type {encoder.config.model_type!r} ({error}): --mode lora or "
+            "another of PEFT's changes any encoder's linear layers"
+        ) from error
+    for key, module in linear.items():
+        parent, _, attribute = key.rpartition(".")
+        setattr(encoder.get_submodule(parent), attribute, module)
+    if encoder.is_gradient_checkpointing:
+        _recompute_in_context(encoder)
+
+
+def _recompute_in_context(encoder: Any) -> None:
+    """Recomputed layers see what the forward pass kept for them (prefixes, shared parameters).
+
+    As AdapterHub's own `gradient_checkpointing_enable`, without its gradient for the embeddings, which nothing needs.
+    """
+    from adapters.context import ForwardContext
+    from torch.utils.checkpoint import checkpoint
+
+    def recomputed(function: Any, *arguments: Any, **more: Any) -> Any:
+        context = ForwardContext.get_context()
+        return checkpoint(
+            function,
+            *arguments,
+            use_reentrant=False,
+            context_fn=lambda: (contextlib.nullcontext(), context),
+            **more,
+        )
+
+    encoder._set_gradient_checkpointing(enable=True, gradient_checkpointing_func=recomputed)
+
+
+def check_config(config: Mapping[str, Any], hidden_size: int) -> None:
+    """Raises UsageError where a bottleneck's width is not a whole number, its blocks are not, or there is no such
+    activation."""
+    from transformers.activations import ACT2FN
+
+    activation = str(config["non_linearity"]).lower()
+    if activation != "leakyrelu" and activation not in ACT2FN:
+        raise UnknownNameError("non_linearity", activation, ("leakyrelu", *ACT2FN))
+    if "reduction_factor" not in config:
+        return
+    factor = config["reduction_factor"]
+    if not isinstance(factor, (int, float)) or isinstance(factor, bool) or factor <= 0:
+        raise UsageError(f"reduction_factor = {factor!r}: should be a positive number")
+    if hidden_size % factor:
+        raise UsageError(
+            f"reduction_factor = {factor:g} does not divide the encoder's hidden size {hidden_size}"
+        )
+    width, blocks = int(hidden_size // factor), config.get("phm_dim", 1)
+    if config.get("phm_layer") and (width % blocks or hidden_size % blocks):
+        raise UsageError(
+            f"phm_dim = {blocks} divides not both the hidden size {hidden_size} and the bottleneck's width {width}"
+        )
+
+
+def parameters(encoder: nn.Module, name: str) -> dict[str, nn.Parameter]:
+    """The parameters of one named adapter."""
+    marks = [f".{kind}.{name}." for kind in ("adapters", "prefix_tunings", "shared_parameters")]
+    return {
+        key: parameter
+        for key, parameter in encoder.named_parameters()
+        if any(mark in f".{key}" for mark in marks)
+    }
+
+
+def tensors(encoder: nn.Module, name: str) -> dict[str, Tensor]:
+    """The same by their names in the bare encoder's files, on the encoder's own memory."""
+    return {_kept_name(key): parameter.detach() for key, parameter in parameters(encoder, name).items()}
+
+
+def _kept_name(key: str) -> str:
+    return _THROUGH_A_LAYER.sub("prefix_tuning.", key)
+
+
+def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
+    """What is active and the head: one adapter at the root, or a composition in folders of its own parts.
+
+    A composition is in the layout of AdapterHub's `save_adapter_setup`, which ``load_adapter_setup(DIR,
+    set_active=True, use_safetensors=True)`` reads.
+    """
+    from adapters import __version__
+    from adapters.composition import Fuse
+
+    encoder: Any = model.encoder
+    setup = encoder.active_adapters
+    names = setup.flatten()
+    if len(names) == 1:
+        _save_adapter(encoder, next(iter(names)), directory, format_name)
+    else:
+        for name in sorted(names):
+            (directory / name).mkdir()
+            _save_adapter(encoder, name, directory / name, format_name)
+        if isinstance(setup, Fuse):
+            (directory / setup.name).mkdir()
+            _save_fusion(encoder, setup.name, directory / setup.name, format_name)
+        head = model.head is not None
+        about = {
+            "adapter_setup": setup.to_dict(),
+            "head_setup": head or None,
+            "version": f"adapters.{__version__}",
+        }
+        write_json(directory / SETUP, about)
+    if model.head is not None:
+        _save_head(encoder, model.head, directory, format_name, labels)
+
+
+def _about(encoder: Any, format_name: str) -> dict[str, str]:
+    known = families.has_task_class(encoder.config.model_type, format_name)
+    task_class = families.task_class(encoder.config, format_name) if known else type(encoder).__name__
+    return {"model_name": encoder.config.name_or_path, "model_class": task_class}
+
+
+def _save_adapter(encoder: Any, name: str, directory: Path, format_name: str) -> None:
+    from adapters.configuration import build_full_config
+
+    prefix = families.encoder_prefix(encoder.config.model_type)
+    config = encoder.adapters_config.get(name)
+    write_json(
+        directory / CONFIG,
+        build_full_config(config, encoder.config, name=name, **_about(encoder, format_name)),
+    )
+    write_tensors({f"{prefix}.{k}": t for k, t in tensors(encoder, name).items()}, directory / WEIGHTS)
+
+
+def _save_fusion(encoder: Any, name: str, directory: Path, format_name: str) -> None:
+    from adapters.configuration import build_full_config
+
+    prefix = families.encoder_prefix(encoder.config.model_type)
+    config, names = encoder.adapters_config.get_fusion(name)
+    about = {**_about(encoder, format_name), "adapter_names": names}
+    write_json(directory / FUSION_CONFIG, build_full_config(config, encoder.config, name=name, **about))
+    write_tensors(
+        {f"{prefix}.{k}": p.detach() for k, p in fusion_parameters(encoder, name).items()},
+        directory / FUSION_WEIGHTS,
+    )
+
+
+def _save_head(encoder: Any, head: Any, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
+    from adapters.configuration import build_full_config
+
+    if not families.has_task_class(encoder.config.model_type, format_name):
+        write_tensors(head.state_dict(), directory / HEAD)
+        return
+    values = build_full_config(None, encoder.config, name=None, **_about(encoder, format_name))
+    if labels:
+        values |= {"label2id": {label: row for row, label in enumerate(labels)}, "num_labels": len(labels)}
+    write_json(directory / HEAD_CONFIG, values)
+    named = families.head_to_task_class(encoder.config.model_type, format_name, head.state_dict())
+    write_tensors(named, directory / HEAD_WEIGHTS)
+
+
+def fusion_parameters(encoder: nn.Module, name: str) -> dict[str, nn.Parameter]:
+    """The parameters of one AdapterFusion."""
+    mark = f".adapter_fusion_layer.{name}."
+    return {key: parameter for key, parameter in encoder.named_parameters() if mark in key}
+
+
+def combine(
+    model: TaskModel,
+    how: str,
+    bundles: Mapping[str, Path],
+    config: Mapping[str, Any],
+    seed: int,
+    name: str,
+) -> None:
+    """Frozen adapters from bundles, with a new adapter on top (``stack``) or an AdapterFusion over them (``fuse``).
+
+    The fusion is Pfeiffer et al.'s (2021, https://arxiv.org/abs/2005.00247), without the pull of its value matrices
+    towards the identity, where they begin.
+    """
+    from adapters.composition import Stack
+
+    encoder: Any = model.encoder
+    for own, directory in bundles.items():
+        load_modules(model, directory, own)
+    if how == "stack":
+        add(model, config, seed, name)
+        activate(encoder, Stack(*bundles, name))
+    else:
+        _add_fusion(model, list(bundles), seed)
+
+
+def _add_fusion(model: TaskModel, names: list[str], seed: int) -> None:
+    from adapters import ADAPTERFUSION_CONFIG_MAP
+    from adapters.composition import Fuse
+
+    encoder: Any = model.encoder
+    setup = Fuse(*names)
+    config = ADAPTERFUSION_CONFIG_MAP["dynamic"].replace(regularization=False)
+    with seeded(seed):
+        encoder.add_adapter_fusion(setup, config=config)
+    activate(encoder, setup)
+    train_only(model, fusion_parameters(encoder, setup.name))
+
+
+def _single(child: Any) -> Any:
+    """The name of a composition's child, where it is a single adapter."""
+    inner = child.get("children") if isinstance(child, dict) and child.get("type") == "single" else None
+    return inner[0] if isinstance(inner, list) and len(inner) == 1 else child
+
+
+def _load_setup(model: TaskModel, directory: Path) -> None:
+    """A composition as `save` writes it. Raises BundleError."""
+    from adapters.composition import Stack
+
+    encoder: Any = model.encoder
+    path = directory / SETUP
+    setup = read_config(path).get("adapter_setup")
+    setup = setup if isinstance(setup, dict) else {}
+    kind, children = setup.get("type"), setup.get("children")
+    names = [_single(child) for child in (children if isinstance(children, list) else [])]
+    plain = all(isinstance(name, str) and re.fullmatch(r"[\w-]+", name) for name in names)
+    if kind not in ("Stack", "Fuse") or not plain or len(set(names)) < 2:
+        raise BundleError(f"{path}: should hold a Stack or a Fuse of two or more plain names; got {setup!r}")
+    for name in names:
+        load_modules(model, directory / name, name)
+    if kind == "Stack":
+        activate(encoder, Stack(*names))
+        return
+    with refused(path):
+        _add_fusion(model, names, 0)
+    fusion = ",".join(names)
+    prefix = f"{families.encoder_prefix(encoder.config.model_type)}."
+    weights = directory / fusion / FUSION_WEIGHTS
+    found = {key.removeprefix(prefix): tensor for key, tensor in read_tensors(weights).items()}
+    fill(dict(fusion_parameters(encoder, fusion)), found, weights)
+
+
+def load_modules(model: TaskModel, directory: Path, name: str) -> None:
+    """Fill the named adapter from a folder, adding it where there is none. Raises BundleError."""
+    encoder: Any = model.encoder
+    if (directory / SETUP).exists():
+        _load_setup(model, directory)
+        return
+    path = directory / CONFIG
+    theirs, config = read_adapter_config(path, encoder.config)
+    found = {}
+    prefix = f"{families.encoder_prefix(encoder.config.model_type)}."
+    for key, tensor in read_tensors(directory / WEIGHTS).items():
+        bare = _kept_name(key.removeprefix(prefix))
+        found[
+            re.sub(
+                rf"(adapters|prefix_tunings|shared_parameters)\.{re.escape(theirs)}\.", rf"\1.{name}.", bare
+            )
+        ] = tensor
+    if name not in getattr(encoder, "adapters_config", ()):
+        with refused(path):
+            add(model, config, 0, name)
+    else:
+        _check_same(encoder.adapters_config.get(name).to_dict(), config, directory)
+    fill(tensors(encoder, name), found, directory / WEIGHTS)
+
+
+def _check_same(mine: Mapping[str, Any], theirs: Mapping[str, Any], directory: Path) -> None:
+    for field, value in mine.items():
+        if field != "dropout" and not field.startswith("init_weights") and theirs.get(field, value) != value:
+            raise BundleError(
+                f"{directory}: was trained with {field} = {theirs[field]!r}, the recipe asks for {value!r}; "
+                "give both the same"
+            )
+
+
+def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
+    """The weighted mean of adapters of one config. Raises UsageError, BundleError."""
+    from transformers import AutoConfig
+
+    from adapter_stilts.model.merge import merged
+
+    if abs(sum(how.weights) - 1) > 1e-6:
+        raise UsageError(f"adapters are averaged: their weights should sum to 1, not {sum(how.weights):g}")
+    config = AutoConfig.for_model(**base.config)
+    read = [read_adapter_config(bundle / CONFIG, config) for bundle in bundles]
+    inputs = []
+    for bundle, (name, fields) in zip(bundles, read, strict=True):
+        _check_same(read[0][1], fields, bundle)
+        inputs.append(
+            {k.replace(f".{name}.", ".merged."): t for k, t in read_tensors(bundle / WEIGHTS).items()}
+        )
+        if inputs[-1].keys() != inputs[0].keys():
+            raise BundleError(f"{bundle / WEIGHTS}: other tensors than in {bundles[0]}")
+    mean = {key: merged([tensors[key] for tensors in inputs], how, key) for key in inputs[0]}
+    write_tensors(mean, out / WEIGHTS)
+    write_json(out / CONFIG, {**read_config(bundles[0] / CONFIG), "name": "merged"})
+    if with_head and (bundles[0] / HEAD).is_file():
+        heads = [read_tensors(bundle / HEAD) for bundle in bundles]
+        write_tensors({k: merged([head[k] for head in heads], how, k) for k in heads[0]}, out / HEAD)
+    elif with_head:
+        heads = [read_tensors(bundle / HEAD_WEIGHTS) for bundle in bundles]
+        mean = {key: merged([head[key] for head in heads], how, key) for key in heads[0]}
+        write_tensors(mean, out / HEAD_WEIGHTS)
+        write_json(out / HEAD_CONFIG, read_config(bundles[0] / HEAD_CONFIG))

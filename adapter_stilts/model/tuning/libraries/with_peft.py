@@ -1,0 +1,263 @@
+"""Methods of PEFT, on the bare encoder, and their files in PEFT's own layout.
+
+Modules are injected in place, so that the encoder stays what it is and its head stays outside. On disk a bundle
+speaks of the task class, head included (as ``modules_to_save``), so that
+``PeftModel.from_pretrained(AutoModelFor….from_pretrained(base), DIR)`` gives the whole model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from adapter_stilts.errors import BundleError, UsageError
+from adapter_stilts.io import write_json
+from adapter_stilts.model import families
+from adapter_stilts.model.merge import Merge, merged
+from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
+from adapter_stilts.model.tuning.libraries import peft_files, peft_sums
+from adapter_stilts.model.tuning.libraries.frozen import read_config, refused, seeded, train_only
+from adapter_stilts.model.tuning.libraries.peft_files import CONFIG, WEIGHTS, fits, is_module
+from adapter_stilts.model.weights import (
+    fill,
+    load_trained_state,
+    read_tensors,
+    trained_state,
+    write_tensors,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from adapter_stilts.model.task_model import TaskModel
+
+
+@dataclass(frozen=True)
+class PeftTuning:
+    """One method.
+
+    Args:
+        peft_type: PEFT's name of its kind of module.
+        arguments: a settings object to the arguments of PEFT's config, target modules apart.
+        understood: fields of PEFT's config that a bundle may set; every other has to hold its default.
+        own: values that make a config this tuning's and no other's.
+    """
+
+    Settings: type[TuningSettings]
+    peft_type: Literal["LORA", "IA3"]
+    arguments: Callable[[Any], dict[str, Any]]
+    understood: frozenset[str]
+    own: Mapping[str, Any]
+    WHOLE: bool = False
+    LIBRARY: str = "peft"
+
+    def backbone_weights(self, settings: Any, precision: str) -> str:
+        return precision
+
+    def attach(self, model: TaskModel, settings: Any = None, seed: int = 0, name: str = TRAINED) -> None:
+        settings = self.Settings() if settings is None else settings
+        encoder: Any = model.encoder
+        method = self.peft_type.lower()
+        targets = getattr(settings, "target_modules", None) or families.targets(
+            encoder.config.model_type, method
+        )
+        self._inject(model, {**self.arguments(settings), "target_modules": list(targets)}, seed, name)
+
+    def _inject(self, model: TaskModel, arguments: dict[str, Any], seed: int, name: str) -> None:
+        from peft import inject_adapter_in_model
+
+        encoder: Any = model.encoder
+        _check_targets(encoder, arguments["target_modules"])
+        if self.peft_type == "IA3":
+            arguments.setdefault("feedforward_modules", _feedforward(arguments["target_modules"]))
+        if arguments.get("use_dora"):
+            _keep_scales(encoder)
+        config = self._config_class()(**arguments)
+        with seeded(seed), warnings.catch_warnings():
+            # Several named modules on one encoder are meant.
+            warnings.filterwarnings("ignore", "Already found a `peft_config` attribute")
+            inject_adapter_in_model(config, encoder, name)
+        train_only(model, _parameters(encoder, name))
+
+    state = staticmethod(trained_state)
+    load_state = staticmethod(load_trained_state)
+
+    def save(self, model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
+        encoder: Any = model.encoder
+        names = peft_sums.active_names(encoder)
+        config = dataclasses.replace(encoder.peft_config[names[-1]])
+        found = _tensors(encoder, names[0])
+        if len(names) > 1:
+            found, config.r = peft_sums.collapsed(encoder, names)
+            config.lora_alpha = config.r**0.5 if config.use_rslora else config.r
+            config.target_modules = {t for n in names for t in encoder.peft_config[n].target_modules}
+        head = {} if model.head is None else model.head.state_dict()
+        model_type = encoder.config.model_type
+        outermost, layers = peft_files.write_weights(directory, model_type, format_name, found, head)
+        config.base_model_name_or_path = encoder.config.name_or_path
+        config.task_type = peft_files.TASK_TYPES.get(format_name) if layers else None
+        config.inference_mode = True
+        config.modules_to_save = outermost
+        if hasattr(config, "exclude_modules"):
+            # An ending that fits layers of the encoder may fit the head's as well, which are not changed.
+            ours = [layer for layer in layers if fits(layer, config.target_modules)]
+            config.exclude_modules = ours or None
+        config.save_pretrained(str(directory))
+
+    def load_modules(self, model: TaskModel, directory: Path, name: str = TRAINED) -> None:
+        encoder: Any = model.encoder
+        arguments = self._read_arguments(directory)
+        found = peft_files.read_modules(directory, encoder.config.model_type)
+        if name not in getattr(encoder, "peft_config", {}):
+            with refused(directory / CONFIG):
+                self._inject(model, arguments, 0, name)
+        else:
+            self._check_same(encoder.peft_config[name], arguments, directory)
+        fill(_tensors(encoder, name), found, directory / WEIGHTS)
+
+    def check_combine(self, how: str) -> None:
+        if self.peft_type == "IA3" or self.own.get("use_dora"):
+            kind = "IA3's factors" if self.peft_type == "IA3" else "DoRA's updates"
+            raise UsageError(
+                f"--combine {how}: {kind} do not add; low-rank updates do (lora, rslora). Here: continue"
+                + (" or merge" if self.peft_type == "IA3" else "")
+            )
+
+    def combine(
+        self,
+        model: TaskModel,
+        how: str,
+        bundles: Mapping[str, Path],
+        settings: Any,
+        seed: int,
+        name: str = TRAINED,
+    ) -> None:
+        self.check_combine(how)
+        encoder: Any = model.encoder
+        for own, directory in bundles.items():
+            self.load_modules(model, directory, own)
+        if how == "stack":
+            self.attach(model, settings, seed, name)
+            peft_sums.activate(encoder, [*bundles, name])
+            train_only(model, _parameters(encoder, name))
+        else:
+            peft_sums.activate(encoder, list(bundles))
+            train_only(model, peft_sums.add_mixture(encoder, list(bundles)))
+
+    def check_merge(self, method: str) -> None:
+        if self.own.get("use_dora"):
+            raise UsageError(
+                "DoRA's updates depend on the weights they are applied to, so that their sum means nothing; "
+                "merge LoRA or rsLoRA, or continue"
+            )
+        if self.peft_type == "IA3" and method == "svd":
+            raise UsageError(
+                "svd is for low-rank updates; IA3: linear, ties, dare_ties, dare_linear, magnitude_prune"
+            )
+
+    def merge(self, bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
+        configs = [self._read_arguments(bundle) for bundle in bundles]
+        files = [read_tensors(bundle / WEIGHTS) for bundle in bundles]
+        modules = [{k: t for k, t in file.items() if is_module(k)} for file in files]
+        raw = read_config(bundles[0] / CONFIG)
+        if self.peft_type == "IA3":
+            weights = peft_sums.merged_factors(modules, configs, how, bundles)
+        else:
+            weights, rank = peft_sums.merged_updates(modules, configs, how, bundles)
+            raw |= {"r": rank, "lora_alpha": rank**0.5 if self.own["use_rslora"] else rank}
+        raw["target_modules"] = sorted({target for c in configs for target in c["target_modules"]})
+        if with_head:
+            heads = [{k: t for k, t in file.items() if not is_module(k)} for file in files]
+            weights |= {k: merged([head[k] for head in heads], how.averaged(), k) for k in heads[0]}
+            peft_files.merge_heads(bundles, how, out)
+        else:
+            excluded = sorted(layer for layer in families.head_layers() if fits(layer, raw["target_modules"]))
+            raw |= {"modules_to_save": None, "task_type": None}
+            raw |= {"exclude_modules": excluded or None} if "exclude_modules" in raw else {}
+        write_json(out / CONFIG, raw)
+        write_tensors(weights, out / WEIGHTS)
+
+    def load(self, directory: Path, format_name: str) -> dict[str, Tensor]:
+        return peft_files.read_head(directory, format_name)
+
+    def _read_arguments(self, directory: Path) -> dict[str, Any]:
+        return peft_files.read_arguments(directory, self._config_class(), self.understood, self.own)
+
+    def _config_class(self) -> Any:
+        import peft
+
+        return {"LORA": peft.LoraConfig, "IA3": peft.IA3Config}[self.peft_type]
+
+    def _check_same(self, config: Any, arguments: Mapping[str, Any], directory: Path) -> None:
+        """A target stage goes on from its intermediate's modules only where both have the same shape."""
+        for field, value in arguments.items():
+            mine = getattr(config, field)
+            mine = sorted(mine) if isinstance(mine, (set, list, tuple)) else mine
+            theirs = sorted(value) if isinstance(value, list) else value
+            if "dropout" not in field and mine != theirs:
+                raise BundleError(
+                    f"{directory}: was trained with {field} = {theirs!r}, the recipe asks for {mine!r}; "
+                    "give both the same"
+                )
+
+
+def _keep_scales(encoder: nn.Module) -> None:
+    """DoRA reads 8-bit weights at every step; on a CPU PEFT then makes them anew from a parameter that bitsandbytes
+    has taken the scales from."""
+    if getattr(encoder, "is_loaded_in_8bit", False):
+        import bitsandbytes
+
+        class Linear8bit(bitsandbytes.nn.Linear8bitLt):  # type: ignore[misc]
+            def init_8bit_state(self) -> None:
+                scales = self.weight.SCB
+                super().init_8bit_state()
+                self.weight.SCB = scales
+
+        for module in encoder.modules():
+            if type(module) is bitsandbytes.nn.Linear8bitLt:
+                module.__class__ = Linear8bit
+
+
+def _parameters(encoder: nn.Module, name: str) -> dict[str, nn.Parameter]:
+    """The parameters of one named set of modules."""
+    marks = (f".{name}.", f".ia3_l.{name}")
+    own = ("lora_", "ia3_l")
+    return {
+        key: parameter
+        for key, parameter in encoder.named_parameters()
+        if any(f".{mark}" in key for mark in own) and (marks[0] in key or key.endswith(marks[1]))
+    }
+
+
+def _tensors(encoder: nn.Module, name: str) -> dict[str, Tensor]:
+    """The same by PEFT's names on disk, on the encoder's own memory."""
+    from peft import get_peft_model_state_dict
+
+    tensors: dict[str, Tensor] = get_peft_model_state_dict(
+        encoder, adapter_name=name, save_embedding_layers=False
+    )
+    return tensors
+
+
+def _check_targets(encoder: nn.Module, targets: Any) -> None:
+    """Every target names at least one linear layer."""
+    from torch import nn as torch_nn
+
+    linear = [name for name, module in encoder.named_modules() if isinstance(module, torch_nn.Linear)]
+    linear = [name.removesuffix(".base_layer") for name in linear if ".lora_" not in name]
+    for target in targets:
+        if not any(fits(name, [target]) for name in linear):
+            endings = dict.fromkeys(name.rpartition(".")[2] for name in linear)
+            raise UsageError(
+                f"target module {target!r} names no linear layer of this encoder; "
+                f"endings of their names: {', '.join(endings)}"
+            )
+
+
+def _feedforward(targets: Any) -> list[str]:
+    """IA3 scales the input of feed-forward layers and the output of the others."""
+    return [target for target in targets if target.endswith(("dense", "lin2", "wo"))]

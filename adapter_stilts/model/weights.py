@@ -1,0 +1,85 @@
+"""Named tensors: what is trained of a model, and tensors read from files, all checked before any is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapter_stilts.errors import BundleError, CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+SHOWN = 3
+
+
+def trained_state(model: nn.Module) -> dict[str, Tensor]:
+    """The tensors that training changes, by name: what a checkpoint keeps. A frozen backbone is not among them."""
+    return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def load_trained_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Put such a state back. Raises CheckpointError where names or shapes differ."""
+    expected = trained_state(model)
+    if expected.keys() != state.keys():
+        odd = sorted(expected.keys() ^ state.keys())
+        raise CheckpointError(f"the checkpoint is of another model: {', '.join(odd[:SHOWN])} ...")
+    for name, tensor in expected.items():
+        if tensor.shape != state[name].shape:
+            raise CheckpointError(f"the checkpoint is of another model: shape of {name}")
+    for name, tensor in expected.items():
+        tensor.copy_(state[name])
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file.
+
+    Raises:
+        BundleError: no such file, not safetensors, or a value that is not a number.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise BundleError(f"{path.parent}: {path.name} is missing")
+    try:
+        found: dict[str, Tensor] = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BundleError(f"{path}: not a safetensors file ({error})") from error
+    for name, tensor in found.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise BundleError(f"{path}: {name} holds values that are not finite numbers")
+    return found
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """A safetensors file of some tensors."""
+    from safetensors.torch import save_file
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(plain, path, metadata={"format": "pt"})
+
+
+def fill(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: Path) -> None:
+    """Copy tensors of a file into those of a model, in place: all, or none where names or shapes differ.
+
+    Args:
+        expected: the model's own tensors, by the names they have in the file.
+
+    Raises:
+        BundleError: a tensor is missing, one too many, or of another shape.
+    """
+    if missing := sorted(expected.keys() - found.keys()):
+        raise BundleError(f"{where}: {len(missing)} tensors are missing, e.g. {', '.join(missing[:SHOWN])}")
+    if extra := sorted(found.keys() - expected.keys()):
+        raise BundleError(
+            f"{where}: {len(extra)} tensors have no place in this model, e.g. {', '.join(extra[:SHOWN])}"
+        )
+    for name, tensor in expected.items():
+        if tensor.shape != found[name].shape:
+            raise BundleError(
+                f"{where}: {name} has shape {tuple(found[name].shape)}, the model's has {tuple(tensor.shape)}"
+            )
+    for name, tensor in expected.items():
+        tensor.detach().copy_(found[name])
