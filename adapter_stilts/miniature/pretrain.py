@@ -1,11 +1,12 @@
 """Pretrains the miniature's encoder: `python -m adapter_stilts.miniature.pretrain [FOLDER]`.
 
-A small XLM-R: its architecture (Conneau et al. 2020, arXiv 1911.02116), a tokenizer over the world's text in
-all languages, masked language modelling (Devlin et al. 2019) on documents and translation language modelling
-(Conneau and Lample 2019, arXiv 1901.07291) on parallel sentences. In the same pass each word left visible is told to
-be the original or not (replaced token detection: Clark et al. 2020, arXiv 2003.10555; over many languages Chi et al.
-2022, arXiv 2106.16138): an encoder this small learns to compare two sentences from that and hardly without. Languages are sampled with exponential smoothing,
-so that a language of which there is little is read more often than its share, as XLM-R's were.
+A small XLM-R: its architecture (Conneau et al. 2020, arXiv 1911.02116), a tokenizer over the world's text in all
+languages, masked language modelling (Devlin et al. 2019) on documents and translation language modelling (Conneau
+and Lample 2019, arXiv 1901.07291) on parallel sentences. In the same pass every word left visible is told to be the
+original or not (replaced token detection: Clark et al. 2020, arXiv 2003.10555; over many languages Chi et al. 2022,
+arXiv 2106.16138): an encoder this small learns to compare two sentences from that, and hardly without. Languages are
+sampled with exponential smoothing, so that a language of which there is little is read more often than its share, as
+XLM-R's were.
 """
 
 from __future__ import annotations
@@ -253,7 +254,7 @@ class _Corpus:
 
     def _others(self, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """For each position a word of the same sequence and kind (itself, at times): a name for a name."""
-        found = ids.copy()
+        found: np.ndarray[Any, Any] = ids.copy()
         for kind in range(3):
             own = self._kinds[ids] == kind
             drawn = self._random.random(ids.shape) * own
