@@ -28,6 +28,7 @@ from adapter_stilts.evaluate.scoring import Row, Scored, score
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.examples import RetrievalExample
 from adapter_stilts.formats.features import Column, Features
+from adapter_stilts.formats.span_qa import no_answer_margins
 from adapter_stilts.tasks.base import Split, Task
 
 Part: TypeAlias = tuple[Split, str]
@@ -85,12 +86,16 @@ def judge(
 def _each(
     task: Task, parts: Parts, languages: Sequence[str], settings: Any, device: str
 ) -> dict[str, Scored]:
-    format = get_format(task.format)
-    results = {}
-    for (_, language), part in parts.items():
-        predictions = format.decode(part.examples, part.features, part.reduced, settings, task.labels)
-        results[language] = score(task, part.examples, predictions, language)
-    return results
+    return {language: scored(task, part, settings, language) for (_, language), part in parts.items()}
+
+
+def scored(task: Task, part: Predicted, settings: Any, language: str = "en") -> Scored:
+    """The result of one part alone."""
+    predictions = get_format(task.format).decode(
+        part.examples, part.features, part.reduced, settings, task.labels
+    )
+    margins = no_answer_margins(part.features, part.reduced) if task.unanswerable else None
+    return score(task, part.examples, predictions, language, margins)
 
 
 def _mined(

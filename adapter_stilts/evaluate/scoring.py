@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,12 +37,21 @@ class Scored:
     beside: dict[str, float] = field(default_factory=dict)
 
 
-def score(task: Task, examples: Sequence[Any], predictions: Sequence[Any], language: str = "en") -> Scored:
+def score(
+    task: Task,
+    examples: Sequence[Any],
+    predictions: Sequence[Any],
+    language: str = "en",
+    margins: Sequence[float] | None = None,
+) -> Scored:
     """Score one language's predictions by the task's format, as the task's official scorer does.
 
     Args:
         language: of the split; MLQA's is that of the context.
+        margins: of no answer over the answer predicted, for a task some of whose questions have none.
     """
+    if margins is not None:
+        return _answers_or_none(examples, predictions, margins)
     if task.format == "span_qa":
         return _answers(examples, predictions, _ANSWER_RULES.get(task.name, _SQUAD), language)
     return (_BY_METRIC.get((task.format, task.metric[0])) or _SCORERS[task.format])(examples, predictions)
@@ -80,6 +90,41 @@ def _answers(examples: Sequence[Any], predictions: Sequence[str], rule: _Rule, l
             rows.append({"id": example.id, "exact_match": 100.0 * exact, "f1": 100.0 * overlap})
     texts = {example.id: text for example, text in zip(examples, predictions, strict=True)}
     return Scored(_means(rows, "exact_match", "f1"), rows, texts)
+
+
+def _answers_or_none(examples: Sequence[Any], predictions: Sequence[str], margins: Sequence[float]) -> Scored:
+    """Scores under the threshold of no answer that is best for these examples (SQuAD 2.0's ``best_f1``).
+
+    A question is left unanswered where its margin exceeds the threshold. Chosen where it is used, so fit for the
+    dev split that chooses a checkpoint and for nothing that is reported as a test score.
+    """
+    answered = [
+        {
+            "exact_match": 100.0 * squad_exact_match(text, gold),
+            "f1": 100.0 * squad_f1(text, gold),
+        }
+        if (gold := [answer.text for answer in example.answers])
+        else {"exact_match": 0.0, "f1": 0.0}
+        for example, text in zip(examples, predictions, strict=True)
+    ]
+    silent = [0.0 if example.answers else 100.0 for example in examples]
+    # From all unanswered to all answered, in the order of the margins; equal margins go together.
+    order = sorted(range(len(examples)), key=lambda row: margins[row])
+    best, total, threshold = sum(silent), sum(silent), -math.inf
+    for place, row in enumerate(order):
+        total += answered[row]["f1"] - silent[row]
+        last = place + 1 == len(order) or margins[order[place + 1]] > margins[row]
+        if last and total > best:
+            best, threshold = total, float(margins[row])
+    rows: list[Row] = []
+    texts = {}
+    for example, text, margin, scores, none in zip(
+        examples, predictions, margins, answered, silent, strict=True
+    ):
+        silenced = margin > threshold
+        rows.append({"id": example.id, **({"exact_match": none, "f1": none} if silenced else scores)})
+        texts[example.id] = "" if silenced else text
+    return Scored(_means(rows, "exact_match", "f1"), rows, texts, {"no_answer_threshold": threshold})
 
 
 def _tags(examples: Sequence[Any], predictions: Sequence[Sequence[str]]) -> Scored:

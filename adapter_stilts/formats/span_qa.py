@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from adapter_stilts.formats.base import FormatSettings, HeadShape
@@ -203,3 +204,13 @@ def decode(
         # A word-initial piece spans the blank before it: strip the span, never the context.
         answers.append(example.context[begin : int(char_end.values[base + end[window]])].strip())
     return answers
+
+
+def no_answer_margins(features: Features, reduced: Mapping[str, Column]) -> npt.NDArray[np.float64]:
+    """By how much the score of no answer exceeds that of the best span, per question, over all its windows.
+
+    No answer is as good as in the window that likes it least (BERT's run_squad): an answer in one window is one.
+    """
+    score, null = (np.asarray(reduced[name], dtype=np.float64) for name in ("score", "null"))
+    starts = features.sequences[:-1]
+    return np.minimum.reduceat(null, starts) - np.maximum.reduceat(score, starts)  # type: ignore[no-any-return]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from adapter_stilts.errors import UsageError
+from adapter_stilts.evaluate.judging import Predicted, scored
 from adapter_stilts.evaluate.predict import predict
-from adapter_stilts.evaluate.scoring import score
 from adapter_stilts.formats import get_format, masked_lm
 from adapter_stilts.formats.features import Features, concatenate
 from adapter_stilts.model import multitask
@@ -155,8 +155,7 @@ def dev_judge(splits: Sequence[SplitData], context: Context, settings: TrainingS
         reduced = predict(
             model, format, features, format_settings, context.evaluation_tokens, context.accelerator
         )
-        predictions = format.decode(examples, features, reduced, format_settings, task.labels)
-        return score(task, examples, predictions).metrics
+        return scored(task, Predicted(examples, features, reduced), format_settings).metrics
 
     return judge
 

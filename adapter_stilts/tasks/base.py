@@ -102,6 +102,7 @@ class Task:
         options: choices of reading that a recipe may make, each with its valid values, default first.
         added_languages: those that XTREME-R adds to `languages`; evaluated where they are asked for by name.
         no_hub: why the hub cannot serve the task, where it cannot.
+        unanswerable: whether an example without answers is a question that has none (else its answers are not known).
         open_labels: whether `labels` are left to the data; `sources.with_labels` fills them in.
     """
 
@@ -123,6 +124,7 @@ class Task:
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     added_languages: tuple[str, ...] = ()
     no_hub: str = ""
+    unanswerable: bool = False
     open_labels: bool = False
 
     @property

@@ -46,6 +46,7 @@ TASK = Task(
     paper="https://arxiv.org/abs/1806.03822",
     licence="CC BY-SA 4.0",
     folder="squad",
+    unanswerable=True,
     files={
         "train": Files(("train-v2.0.json",), "squad_json", release_row),
         "dev": Files(("dev-v2.0.json",), "squad_json", release_row),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from adapter_stilts.evaluate.scoring import score
@@ -13,6 +14,7 @@ from adapter_stilts.formats.examples import (
     SpanQAExample,
     TaggingExample,
 )
+from adapter_stilts.formats.span_qa import no_answer_margins
 from adapter_stilts.tasks import get_task
 
 
@@ -88,3 +90,26 @@ def test_mlqa_has_rules_of_its_own_for_each_language() -> None:
     assert score(mlqa, examples, ["Hund"], "es").metrics["exact_match"] == 0.0
     # XQuAD knows English articles only, whatever the language.
     assert score(get_task("xquad"), examples, ["Hund"], "de").metrics["exact_match"] == 0.0
+
+
+def test_questions_without_an_answer_are_scored_under_their_best_threshold() -> None:
+    """Silence below is right for c and d, an answer for a; b is wrong either way. Margins 1 and 3 tie b with c."""
+    answers = {"a": ("Riga",), "b": ("Lagos",), "c": (), "d": ()}
+    examples = [
+        SpanQAExample(name, "?", "", tuple(Answer(text, 0) for text in gold))
+        for name, gold in answers.items()
+    ]
+    predicted = ["Riga", "Quito", "Perth", "Hanoi"]
+    found = score(get_task("squad_v2"), examples, predicted, margins=[-2.0, 1.0, 1.0, 3.0])
+    assert found.metrics == {"exact_match": 75.0, "f1": 75.0}
+    assert found.beside == {"no_answer_threshold": -2.0}
+    assert found.submission == {"a": "Riga", "b": "", "c": "", "d": ""}
+    # Where all answers are right, none is withheld.
+    every = score(get_task("squad_v2"), examples[:1], predicted[:1], margins=[5.0])
+    assert (every.metrics["f1"], every.submission) == (100.0, {"a": "Riga"})
+
+
+def test_no_answer_needs_every_window_to_like_it() -> None:
+    features = type("Windows", (), {"sequences": np.array([0, 2, 3])})()
+    reduced = {"score": np.array([1.0, 4.0, 2.0]), "null": np.array([6.0, 3.0, 2.5])}
+    assert no_answer_margins(features, reduced).tolist() == [-1.0, 0.5]

@@ -19,7 +19,9 @@ from adapter_stilts.formats.examples import Example, PairClassificationExample
 from adapter_stilts.miniature import CODES, MiniatureSource
 from adapter_stilts.recipe import load_recipe
 from adapter_stilts.runtime import Runtime
+from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.plan import plan
+from adapter_stilts.stages.run import Context
 from adapter_stilts.stages.store import Store
 from adapter_stilts.tasks.base import Split, Task
 
@@ -98,3 +100,38 @@ def fall(scores: Scores) -> float:
     for code in CODES:
         of.setdefault(MiniatureSource.levels[code], []).append(scores[code])
     return sum(of["high"]) / len(of["high"]) - sum(of["low"]) / len(of["low"])
+
+
+INTER, TARGET, PAIRS = "squad_v1", "tydiqa", "pawsx"
+GAIN, ABOVE_CHANCE, FALL = 5.0, 5.0, 5.0
+CHANCE = 50.0
+
+
+def test_an_intermediate_task_helps_and_only_with_its_weights(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    baseline, trained = average(run("none", TARGET)), average(run(INTER, TARGET))
+    assert trained - baseline >= GAIN
+
+    monkeypatch.setattr(Context, "bundle_of", _without_intermediate(Context.bundle_of))
+    lost = average(run(INTER, TARGET, where=tmp_path / "lost"))
+    assert lost - baseline < GAIN
+
+
+def _without_intermediate(bundle_of: Callable[[Context, Stage], Path | None]) -> Callable[..., Path | None]:
+    """A target stage that starts from the base, as if its parent's weights were never read."""
+
+    def lost(context: Context, stage: Stage) -> Path | None:
+        return bundle_of(context, stage) if stage.kind == "evaluate" else None
+
+    return lost
+
+
+def test_labels_are_learned_and_only_from_their_own_examples(run: Run, tmp_path: Path) -> None:
+    assert average(run("none", PAIRS)) >= CHANCE + ABOVE_CHANCE
+    assert average(run("none", PAIRS, ShuffledLabels())) < CHANCE + ABOVE_CHANCE
+
+
+def test_scores_fall_with_resources_and_only_in_the_languages_as_they_are(run: Run) -> None:
+    assert fall(run("none", TARGET)) >= FALL
+    assert fall(run("none", TARGET, PermutedLanguages())) < FALL
