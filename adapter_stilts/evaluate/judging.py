@@ -94,7 +94,7 @@ def scored(task: Task, part: Predicted, settings: Any, language: str = "en") -> 
     predictions = get_format(task.format).decode(
         part.examples, part.features, part.reduced, settings, task.labels
     )
-    margins = no_answer_margins(part.features, part.reduced) if task.unanswerable else None
+    margins = no_answer_margins(part.features, part.reduced).tolist() if task.unanswerable else None
     return score(task, part.examples, predictions, language, margins)
 
 

@@ -213,4 +213,4 @@ def no_answer_margins(features: Features, reduced: Mapping[str, Column]) -> npt.
     """
     score, null = (np.asarray(reduced[name], dtype=np.float64) for name in ("score", "null"))
     starts = features.sequences[:-1]
-    return np.minimum.reduceat(null, starts) - np.maximum.reduceat(score, starts)  # type: ignore[no-any-return]
+    return np.minimum.reduceat(null, starts) - np.maximum.reduceat(score, starts)
