@@ -44,7 +44,7 @@ def score(task: Task, examples: Sequence[Any], predictions: Sequence[Any], langu
     """
     if task.format == "span_qa":
         return _answers(examples, predictions, _ANSWER_RULES.get(task.name, _SQUAD), language)
-    return _SCORERS[task.format](examples, predictions)
+    return (_BY_METRIC.get((task.format, task.metric[0])) or _SCORERS[task.format])(examples, predictions)
 
 
 def _labels(examples: Sequence[Any], predictions: Sequence[Any]) -> Scored:
@@ -98,6 +98,22 @@ def _tags(examples: Sequence[Any], predictions: Sequence[Sequence[str]]) -> Scor
     return Scored({"f1": metrics["f1"]} if metrics else {}, rows, list(predictions))
 
 
+def _words(examples: Sequence[Any], predictions: Sequence[Sequence[str]]) -> Scored:
+    """The share of words with the right tag: tags that name no spans have no F1."""
+    rows: list[Row] = [
+        {
+            "id": example.id,
+            "words": len(example.tags),
+            "correct": sum(gold == tag for gold, tag in zip(example.tags, predicted, strict=True)),
+        }
+        for example, predicted in zip(examples, predictions, strict=True)
+        if example.tags is not None
+    ]
+    words = sum(int(row["words"]) for row in rows)
+    correct = sum(int(row["correct"]) for row in rows)
+    return Scored({"accuracy": 100.0 * correct / words} if words else {}, rows, list(predictions))
+
+
 def _nearest(examples: Sequence[Any], predictions: Sequence[int]) -> Scored:
     """Accuracy of finding, for each English sentence, its foreign one; the other direction beside it."""
     sides = {
@@ -133,3 +149,8 @@ _SCORERS: Mapping[str, Callable[[Sequence[Any], Sequence[Any]], Scored]] = {
     "tagging": _tags,
     "retrieval": _nearest,
 }
+
+_BY_METRIC: Mapping[tuple[str, str], Callable[[Sequence[Any], Sequence[Any]], Scored]] = {
+    ("tagging", "accuracy"): _words,
+}
+"""Where a format's tasks are not all scored alike, by its name and the task's first metric."""

@@ -9,7 +9,7 @@ from typing import cast
 from adapter_stilts.errors import UnknownNameError
 from adapter_stilts.formats.base import Format
 
-_SUPPORT = {"base", "examples", "tokens", "features"}
+_SUPPORT = {"base", "examples", "tokens", "wordwise", "features"}
 
 
 def format_names() -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from pydantic import Field
 from adapter_stilts.formats.base import FormatSettings, HeadShape
 from adapter_stilts.formats.examples import MultipleChoiceExample
 from adapter_stilts.formats.features import Array, Column, Features, Indices, slice_indices
-from adapter_stilts.formats.tokens import assemble, template_of, tokenize
+from adapter_stilts.formats.tokens import assemble, template_of
+from adapter_stilts.formats.wordwise import token_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,8 +37,11 @@ def encode(
     """Raises ValueError naming the example where a choice alone exceeds the window."""
     counts = np.asarray([len(example.choices) for example in examples], dtype=np.int64)
     owners = np.repeat(np.arange(len(examples)), counts)
-    prompts = tokenize(tokenizer, [example.prompt for example in examples]).ids
-    choices = tokenize(tokenizer, [choice for example in examples for choice in example.choices]).ids
+    prompts, choices = token_ids(
+        tokenizer,
+        [example.prompt for example in examples],
+        [choice for example in examples for choice in example.choices],
+    )
     template = template_of(tokenizer, pair=True)
     room = settings.max_length - template.num_special - choices.lengths
     if (room < 0).any():

@@ -11,7 +11,8 @@ from pydantic import Field
 from adapter_stilts.formats.base import FormatSettings, HeadShape
 from adapter_stilts.formats.examples import PairClassificationExample
 from adapter_stilts.formats.features import Column, Features, Indices
-from adapter_stilts.formats.tokens import assemble, template_of, tokenize
+from adapter_stilts.formats.tokens import assemble, template_of
+from adapter_stilts.formats.wordwise import token_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,8 +33,11 @@ def head_shape(labels: Sequence[str]) -> HeadShape:
 def encode(
     examples: Sequence[PairClassificationExample], tokenizer: Any, settings: Settings, labels: Sequence[str]
 ) -> Features:
-    premises = tokenize(tokenizer, [example.premise for example in examples]).ids
-    hypotheses = tokenize(tokenizer, [example.hypothesis for example in examples]).ids
+    premises, hypotheses = token_ids(
+        tokenizer,
+        [example.premise for example in examples],
+        [example.hypothesis for example in examples],
+    )
     template = template_of(tokenizer, pair=True)
     first, second = cut_longest_first(
         premises.lengths, hypotheses.lengths, settings.max_length - template.num_special

@@ -15,7 +15,8 @@ from pydantic import Field
 from adapter_stilts.formats.base import FormatSettings
 from adapter_stilts.formats.examples import RetrievalExample
 from adapter_stilts.formats.features import Column, Features, Indices
-from adapter_stilts.formats.tokens import assemble, template_of, tokenize
+from adapter_stilts.formats.tokens import assemble, template_of
+from adapter_stilts.formats.wordwise import token_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +55,7 @@ def head_shape(labels: Sequence[str]) -> None:
 def encode(
     examples: Sequence[RetrievalExample], tokenizer: Any, settings: Settings, labels: Sequence[str]
 ) -> Features:
-    texts = tokenize(tokenizer, [example.text for example in examples]).ids
+    (texts,) = token_ids(tokenizer, [example.text for example in examples])
     template = template_of(tokenizer, pair=False)
     kept = np.minimum(texts.lengths, settings.max_length - template.num_special)
     layout = assemble(template, texts, (texts.offsets[:-1], kept))

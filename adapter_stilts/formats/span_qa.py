@@ -17,6 +17,7 @@ from adapter_stilts.formats.base import FormatSettings, HeadShape
 from adapter_stilts.formats.examples import SpanQAExample
 from adapter_stilts.formats.features import Array, Column, Features, Indices, Ragged, slice_indices
 from adapter_stilts.formats.tokens import Pieces, assemble, template_of, tokenize
+from adapter_stilts.formats.wordwise import token_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +46,7 @@ def head_shape(labels: Sequence[str]) -> HeadShape:
 def encode(
     examples: Sequence[SpanQAExample], tokenizer: Any, settings: Settings, labels: Sequence[str]
 ) -> Features:
-    questions = tokenize(tokenizer, [example.question for example in examples]).ids
+    (questions,) = token_ids(tokenizer, [example.question for example in examples])
     contexts = tokenize(tokenizer, [example.context for example in examples])
     template = template_of(tokenizer, pair=True)
     asked = np.minimum(questions.lengths, settings.max_question_length)

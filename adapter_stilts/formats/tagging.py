@@ -16,7 +16,8 @@ from pydantic import Field
 from adapter_stilts.formats.base import FormatSettings, HeadShape
 from adapter_stilts.formats.examples import TaggingExample
 from adapter_stilts.formats.features import Column, Features, Indices, Ragged, slice_indices
-from adapter_stilts.formats.tokens import assemble, template_of, tokenize
+from adapter_stilts.formats.tokens import assemble, template_of
+from adapter_stilts.formats.wordwise import token_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +43,7 @@ def encode(
     template = template_of(tokenizer, pair=False)
     room = settings.max_length - template.num_special
     words = _at_least_one(
-        tokenize(tokenizer, [word for example in examples for word in example.words]).ids,
+        token_ids(tokenizer, [word for example in examples for word in example.words])[0],
         tokenizer.unk_token_id,
     )
     # A word longer than the whole window keeps its first pieces; the tag stands on the first anyway.

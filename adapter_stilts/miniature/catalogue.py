@@ -14,7 +14,7 @@ from adapter_stilts.miniature.choices import causes, commonplaces, endings, unsa
 from adapter_stilts.miniature.entailment import NLI_LABELS, inference, paraphrase
 from adapter_stilts.miniature.items import Counterpart
 from adapter_stilts.miniature.questions import questions
-from adapter_stilts.miniature.retrieval import mining, parallel
+from adapter_stilts.miniature.retrieval import answering, described, mining, parallel
 from adapter_stilts.miniature.tags import any_sentence, naming_sentence, tagged
 from adapter_stilts.tasks.base import Split
 
@@ -53,5 +53,7 @@ COUNTERPARTS: Mapping[str, Counterpart] = {
     "ccg": Counterpart(tagged("category", any_sentence), INTERMEDIATE),
     "panx": Counterpart(tagged("entity", naming_sentence), TARGET),
     "tatoeba": Counterpart(parallel, TEST_ONLY, foreign_only=True),
+    "lareqa": Counterpart(answering, TEST_ONLY),
+    "mewslix": Counterpart(described, TEST_ONLY),
     "bucc2018": Counterpart(mining, {"train": 0, "dev": 300, "test": 600}, foreign_only=True),
 }

@@ -89,5 +89,6 @@ def collect(counterpart: Counterpart, split: Split, rng: Random) -> list[Item]:
             taken += 1
             if taken == counterpart.of_one:
                 break
+    del found[size:]
     rng.shuffle(found)
-    return found[:size]
+    return found

@@ -18,7 +18,7 @@ class Sounds(NamedTuple):
 _MARKERS = ("object", "recipient", "source", "goal", "place", "time", "by")
 FUNCTION_WORDS = (
     *("not", "because", "then", "finally", "who", "what", "where", "when", "why", "she", "he", "it"),
-    *("be", "passive", "ask"),
+    *("be", "passive", "ask", "yes", "no", "also"),
     *(f"mark:{marker}" for marker in _MARKERS),
 )
 SUFFIXES = (

@@ -71,7 +71,7 @@ class Sentence(NamedTuple):
             opposite direction (Mira sold Emil the rope: Emil bought it from Mira).
         variant: 1 takes the predicate's synonym.
         pronoun: the subject is told by a pronoun; it is the subject of the sentence before.
-        link: a word at the beginning: ``then``, ``finally``.
+        link: a word at the beginning: ``then``, ``finally``; of a second speaker ``yes``, ``no``, ``also``.
         ask: the role asked for, ``reason`` (why) or ``whether``; a statement where empty.
         reason: a clause told after "because".
     """

@@ -1,6 +1,6 @@
 """Pretrains the miniature's encoder: `python -m adapter_stilts.miniature.pretrain [FOLDER]`.
 
-A small XLM-R: its architecture (Conneau et al. 2020, arXiv 1911.02116), a Unigram tokenizer over the world's text in
+A small XLM-R: its architecture (Conneau et al. 2020, arXiv 1911.02116), a tokenizer over the world's text in
 all languages, masked language modelling (Devlin et al. 2019) on documents and translation language modelling
 (Conneau and Lample 2019, arXiv 1901.07291) on parallel sentences. Languages are sampled with exponential smoothing,
 so that a language of which there is little is read more often than its share, as XLM-R's were.
@@ -24,7 +24,14 @@ from adapter_stilts.io import whole_directory, write_text
 from adapter_stilts.miniature import CODES
 from adapter_stilts.miniature.card import card
 from adapter_stilts.miniature.pretrained import FOLDER, LOG, REBUILD, seal
-from adapter_stilts.miniature.text import ENGLISH_DOCUMENTS, ENGLISH_PAIRS, documents, pairs, share
+from adapter_stilts.miniature.text import (
+    ENGLISH_DOCUMENTS,
+    ENGLISH_PAIRS,
+    documents,
+    pairs,
+    reply_words,
+    share,
+)
 from adapter_stilts.miniature.tokenizer import SPECIALS, train_tokenizer
 from adapter_stilts.model.cpu_linear import linear_library, quicken
 
@@ -39,6 +46,7 @@ class Settings:
         text: how much text is generated, as a factor.
         translation_share: share of the sequences that are parallel sentences.
         smoothing: languages are drawn in proportion to their number of sequences to this power.
+        masked_replies: the same of the words that confirm, deny or add to what was said: few, and most telling.
         masked: share of the tokens to be predicted; of these 60 % show the mask, 25 % a word of the same sequence
             and 15 % themselves. Words of the same sequence (BERT: random ones), because those are seen to be wrong
             only by who did what to whom, which is what sentence pairs are about.
@@ -48,19 +56,20 @@ class Settings:
 
     seed: int = 0
     text: float = 1.0
-    vocabulary: int = 3000
+    vocabulary: int = 4000
     hidden_size: int = 128
     layers: int = 4
     heads: int = 4
     positions: int = 258
     dropout: float = 0.0
-    steps: int = 6000
+    steps: int = 6500
     batch_tokens: int = 4096
     chunk: int = 8192
     learning_rate: float = 1.5e-3
     warmup: float = 0.05
     weight_decay: float = 0.01
     masked: float = 0.2
+    masked_replies: float = 0.7
     translation_share: float = 0.45
     smoothing: float = 0.5
 
@@ -152,6 +161,9 @@ class _Corpus:
         self._random = np.random.default_rng(settings.seed)
         self._tokenizer = tokenizer
         self._first_word = len(SPECIALS)
+        replies = [word for code in texts for word in reply_words(code)]
+        pieces = tokenizer(replies, add_special_tokens=False)["input_ids"]
+        self._replies = [piece for each in pieces if len(each) == 1 for piece in each]
         longest = settings.positions - 2
         self._pools: list[list[np.ndarray[Any, Any]]] = []
         weights: list[float] = []
@@ -219,7 +231,8 @@ class _Corpus:
         for row, sequence in enumerate(sequences):
             ids[row, : len(sequence)] = sequence
         mask = ids != self._tokenizer.pad_token_id
-        chosen = (self._random.random(ids.shape) < self._settings.masked) & (ids >= self._first_word)
+        rates = np.where(np.isin(ids, self._replies), self._settings.masked_replies, self._settings.masked)
+        chosen = (self._random.random(ids.shape) < rates) & (ids >= self._first_word)
         labels, labelled = np.where(chosen, ids, IGNORED), ids
         roll = self._random.random(ids.shape)
         ids = np.where(chosen & (roll < 0.6), self._tokenizer.mask_token_id, ids)

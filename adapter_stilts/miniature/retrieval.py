@@ -1,4 +1,4 @@
-"""Finding translations: parallel sentences, and mining them from two texts of which only parts are parallel."""
+"""Finding what belongs together by vectors alone: translations, mined or given, answers, and who is meant."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import NamedTuple
 from adapter_stilts.formats.examples import Example, RetrievalExample
 from adapter_stilts.miniature.concepts import EVENTS
 from adapter_stilts.miniature.constructed import grammar as grammar_of
+from adapter_stilts.miniature.entries import entry
 from adapter_stilts.miniature.events import PEOPLE, event, person, tell
 from adapter_stilts.miniature.grammar import Grammar
 from adapter_stilts.miniature.items import Candidate
 from adapter_stilts.miniature.meaning import Sentence, write
+from adapter_stilts.miniature.questions import Question, questions
 from adapter_stilts.miniature.splits import split_of
 from adapter_stilts.tasks.base import Split
 
@@ -45,6 +47,63 @@ def mining(rng: Random, split: Split) -> Iterator[Candidate]:
     """A third of the sentences stand on both sides, the others on one: distractors like them."""
     sentence, side = _sentence(rng, split), rng.randrange(3)
     yield Candidate(Parallel(sentence, side != 0, side != 1), key=_in_english(sentence))
+
+
+class Answered(NamedTuple):
+    """A question, and the sentences of its text, one of which answers it."""
+
+    question: Question
+
+    def render(self, grammar: Grammar, id: str) -> tuple[Example, ...]:
+        assert self.question.answer is not None
+        right, _ = self.question.answer
+        asked = write([grammar.realise(self.question.question)])
+        told = [
+            RetrievalExample(
+                f"{grammar.code}-{id}-{number}",
+                write([grammar.realise(sentence)]),
+                "candidate",
+                None,
+                (id,) if number == right else (),
+            )
+            for number, sentence in enumerate(self.question.context)
+        ]
+        return (RetrievalExample(f"{grammar.code}-{id}", asked, "query", None, (id,)), *told)
+
+
+class Described(NamedTuple):
+    """Sentences about somebody, and one more that names them."""
+
+    description: tuple[Sentence, ...]
+    mention: Sentence
+
+    def render(self, grammar: Grammar, id: str) -> tuple[Example, ...]:
+        code = grammar.code
+        told = write([grammar.realise(sentence) for sentence in self.description])
+        mention = write([grammar.realise(self.mention)])
+        return (
+            RetrievalExample(f"{code}-{id}", mention, "query", None, (id,)),
+            RetrievalExample(f"{code}-{id}-entry", told, "candidate", None, (id,)),
+        )
+
+
+_ask = questions(entries=0.4)
+
+
+def answering(rng: Random, split: Split) -> Iterator[Candidate]:
+    """A question and its text, sentence by sentence."""
+    for item, *_ in _ask(rng, split):
+        assert isinstance(item, Question)
+        yield Candidate(Answered(item), key=item.context)
+
+
+def described(rng: Random, split: Split) -> Iterator[Candidate]:
+    """An entry but for its last sentence, and that one."""
+    *description, mention = entry(rng, split).sentences
+    if description:
+        yield Candidate(
+            Described(tuple(description), mention._replace(pronoun=False)), key=tuple(description)
+        )
 
 
 def _in_english(sentence: Sentence) -> str:

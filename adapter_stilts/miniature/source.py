@@ -20,7 +20,7 @@ from adapter_stilts.miniature.items import Counterpart, Item, collect
 from adapter_stilts.miniature.languages import CODES, LANGUAGES
 from adapter_stilts.tasks.base import Split, Task
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised whenever any example changes; part of every fingerprint."""
 
 KEPT = 4

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from adapter_stilts.miniature.constructed import grammar
+from adapter_stilts.miniature.constructed import Constructed, grammar
+from adapter_stilts.miniature.entailment import Pair, inference, paraphrase
 from adapter_stilts.miniature.entries import entry, known, need, practice
 from adapter_stilts.miniature.events import EVERYDAY, SOCIAL, TRANSFERS, event, people, tell
 from adapter_stilts.miniature.languages import BY_CODE, CODES, SHARE
@@ -25,6 +26,18 @@ ENGLISH_PAIRS = 10_000
 """How many parallel sentences a high-resource language has."""
 
 _ask = questions(entries=0.4)
+_SAID = {"entailment": "yes", "contradiction": "no", "neutral": "also"}
+_REPLIES = (
+    inference(sentences=(1, 1), entries=0.2),
+    inference(sentences=(2, 3), entries=0.3),
+    paraphrase(("no", "yes"), ask=False),
+)
+
+
+def reply_words(code: str) -> list[str]:
+    """The words by which a second speaker confirms, denies and adds."""
+    tongue = grammar(code)
+    return [tongue.words[reply] if isinstance(tongue, Constructed) else reply for reply in _SAID.values()]
 
 
 def share(code: str) -> float:
@@ -67,18 +80,20 @@ def pairs(code: str, seed: int = 0, count: int | None = None) -> Iterator[tuple[
 
 def _document(rng: Random) -> Sequence[Sentence]:
     roll = rng.random()
-    if roll < 0.35:
+    if roll < 0.27:
         return story(rng, TRAIN).document.sentences
-    if roll < 0.5:
+    if roll < 0.37:
         return entry(rng, TRAIN).sentences
-    if roll < 0.53:
+    if roll < 0.4:
         return (any_sentence(rng),)
-    if roll < 0.63:
+    if roll < 0.48:
         return _restatement(rng)
-    if roll < 0.7:
+    if roll < 0.56:
         return (naming_sentence(rng),)
-    if roll < 0.8:
+    if roll < 0.62:
         return _commonplace(rng)
+    if roll < 0.87:
+        return _reply(rng)
     return _conversation(rng)
 
 
@@ -88,6 +103,18 @@ def _restatement(rng: Random) -> Sequence[Sentence]:
     clause = event(rng, rng.choice(names), people(rng, 2, described=0.4), optional=0.4)
     first = tell(rng, clause, plain=0.5)
     return (first, tell(rng, clause, plain=0.5, unlike=first))
+
+
+def _reply(rng: Random) -> Sequence[Sentence]:
+    """What one says, and another confirms, denies or adds to."""
+    propose = rng.choice(_REPLIES)
+    word = rng.choice(("yes", "no", "also"))
+    for candidate in propose(rng, TRAIN):
+        item = candidate.item
+        assert isinstance(item, Pair)
+        if _SAID.get(item.label, item.label) == word and not item.hypothesis.link:
+            return (*item.premise, item.hypothesis._replace(link=word))
+    return ()
 
 
 def _commonplace(rng: Random) -> Sequence[Sentence]:

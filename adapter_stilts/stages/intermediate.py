@@ -95,8 +95,9 @@ def _member(planner: _Planner, name: str, optional: bool, entry: str) -> Member 
     """A task or union, of what is at hand; None where it may be left out and nothing of it is."""
     if name not in UNIONS and not optional:
         task = planner.intermediate_task(name)
-        if not _held(planner, task):
-            planner.trainable(task)  # tells what is missing
+        if planner.recipe.intermediate.languages is None:
+            planner.trainable(task)
+        elif not _held(planner, task):
             raise DataError(planner.place, None, _no_language(planner, task))
         return Member(name, (task,))
     registry = {task.name for task in all_tasks()}
@@ -211,8 +212,12 @@ def _task_part(planner: _Planner, task: Task) -> dict[str, Any]:
             for language in _held(planner, task)
         }
     }
-    if planner.has_dev(task):
+    if "en" in planner.source.languages(task, "dev"):
         data["dev"] = planner.source.fingerprint(task, "dev", "en", options)
+    else:
+        planner.notice(
+            f"{task.name}: no English dev split at hand; it has no say in which checkpoint is kept"
+        )
     return {"task": task.name, **planner.read(task, options), "data": data}
 
 

@@ -95,7 +95,7 @@ def course(stage: Stage, context: Context, build: Build) -> Course:
         "labels": () if several else labels,
         "settings": {
             name: part[name]
-            for name in ("training", "mixture", "precision", "seed", "tuning")
+            for name in ("training", "mixture", "precision", "seed", "robust", "tuning")
             if name in part
         },
         "heads": heads if several else {},

@@ -15,6 +15,9 @@ One row of train_rand_split.jsonl (the hub has `question` and `choices` side by 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from adapter_stilts.formats.examples import MultipleChoiceExample
 from adapter_stilts.tasks.base import Files, Hub, Row, Task
 from adapter_stilts.tasks.columns import label, records, text, value
@@ -34,11 +37,20 @@ def hub_row(row: Row) -> MultipleChoiceExample:
     )
 
 
-def release_row(row: Row) -> MultipleChoiceExample:
-    question = value(row, "question")
-    if not isinstance(question, dict):
-        raise ValueError("column 'question' should be an object with 'stem' and 'choices'")
-    return hub_row({**row, "question": value(question, "stem"), "choices": value(question, "choices")})
+def unlabelled(row: Row) -> MultipleChoiceExample:
+    return replace(hub_row({**row, "answerKey": "A"}), label=None)
+
+
+def release(example: Callable[[Row], MultipleChoiceExample]) -> Callable[[Row], MultipleChoiceExample]:
+    """The release nests what the hub has side by side."""
+
+    def release_row(row: Row) -> MultipleChoiceExample:
+        question = value(row, "question")
+        if not isinstance(question, dict):
+            raise ValueError("column 'question' should be an object with 'stem' and 'choices'")
+        return example({**row, "question": value(question, "stem"), "choices": value(question, "choices")})
+
+    return release_row
 
 
 TASK = Task(
@@ -52,11 +64,13 @@ TASK = Task(
     paper="https://arxiv.org/abs/1811.00937",
     licence="MIT",
     files={
-        "train": Files(("train_rand_split.jsonl",), "jsonl", release_row),
-        "dev": Files(("dev_rand_split.jsonl",), "jsonl", release_row),
+        "train": Files(("train_rand_split.jsonl",), "jsonl", release(hub_row)),
+        "dev": Files(("dev_rand_split.jsonl",), "jsonl", release(hub_row)),
+        "test": Files(("test_rand_split_no_answers.jsonl",), "jsonl", release(unlabelled)),
     },
     hub={
         "train": Hub("tau/commonsense_qa", "default", "train", hub_row),
         "dev": Hub("tau/commonsense_qa", "default", "validation", hub_row),
+        "test": Hub("tau/commonsense_qa", "default", "test", unlabelled),
     },
 )

@@ -6,8 +6,8 @@ Licence    CC BY-SA 4.0
 Languages  ar de el en es hi ru th tr vi zh
 
 Questions are in one language; the pool is every sentence of the paragraphs in all eleven, so each question has
-eleven right answers. The `pair` of a question is its id, that of a sentence the ids of the questions it answers,
-separated by blanks.
+eleven right answers. A language's examples are its questions and its share of the pool; the topics of a sentence are
+the ids of the questions it answers.
 
 One paragraph of xquad-r/de.json (`sentences` repeats what `sentence_breaks` cuts):
 
@@ -20,14 +20,12 @@ from __future__ import annotations
 from adapter_stilts.tasks.base import Files, Task
 from adapter_stilts.tasks.pools import pool_row
 
-LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
-
 TASK = Task(
     name="lareqa",
     role="target",
     format="retrieval",
     metric=("map@20",),
-    languages=LANGUAGES,
+    languages=("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"),
     train_task=None,
     dataset="LAReQA (XQuAD-R)",
     paper="https://arxiv.org/abs/2004.05484",
@@ -38,7 +36,6 @@ TASK = Task(
             ("xquad-r/{language}.json", "{language}.json"),
             "answer_sentences",
             pool_row,
-            beside=tuple(f"{language}.json" for language in LANGUAGES),
         ),
     },
 )

@@ -7,19 +7,27 @@ Licence    CC BY-SA 3.0 and CC BY 2.5, by source
 Languages  ar de en es fa ja pl ro ta tr uk
 
 Nothing is trained here (XTREME-R fine-tunes on English mentions in Wikipedia). What is asked is the sentence that a
-mention stands in; the pool is a million descriptions. One row of wikinews_mentions-test.jsonl, whose texts the
-release's own script puts back, and one of candidate_set_entities.jsonl:
+mention stands in; the pool is a million descriptions, of which each language's examples hold a share. One row of
+wikinews_mentions-test.jsonl, whose texts the release's own script puts back, and one of candidate_set_entities.jsonl:
 
     {"context": {"language": "de", "text": "Riga feiert.", "sentence_spans": [{"start": 0, "end": 12}], ...},
      "mentions": [{"example_id": "0a1b", "entity_id": "Q1773",
                    "mention_span": {"start": 0, "end": 4, "text": "Riga"}}]}
-    {"entity_id": "Q1773", "title": "Riga", "description": "Riga is the capital of Latvia.", ...}
+    {"entity_id": "Q1773", "title": "Riga", "description": "Riga is the capital of Latvia.",
+     "description_language": "en", ...}
 """
 
 from __future__ import annotations
 
-from adapter_stilts.tasks.base import Files, Split, Task
+from adapter_stilts.tasks.base import Files, Row, Split, Task
+from adapter_stilts.tasks.columns import text
 from adapter_stilts.tasks.pools import pool_row
+
+LANGUAGES = ("ar", "de", "en", "es", "fa", "ja", "pl", "ro", "ta", "tr", "uk")
+
+
+def language(row: Row) -> str:
+    return text(row, "language")
 
 
 def release(split: Split) -> Files:
@@ -28,7 +36,8 @@ def release(split: Split) -> Files:
         (f"mewsli_x/output/dataset/{name}", name),
         "mentions",
         pool_row,
-        options={"language": "{language}"},
+        options={"languages": LANGUAGES},
+        language=language,
         beside=("candidate_set_entities.jsonl",),
     )
 
@@ -38,7 +47,7 @@ TASK = Task(
     role="target",
     format="retrieval",
     metric=("map@20",),
-    languages=("ar", "de", "en", "es", "fa", "ja", "pl", "ro", "ta", "tr", "uk"),
+    languages=LANGUAGES,
     train_task=None,
     dataset="Mewsli-X",
     paper="https://arxiv.org/abs/2104.07412",

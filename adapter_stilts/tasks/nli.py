@@ -51,7 +51,11 @@ def translated_row(row: Row) -> PairClassificationExample:
 
 def unlabelled(row: Row) -> PairClassificationExample:
     """A row of sentence pairs without their relation."""
-    return PairClassificationExample(str(row[INDEX]), text(row, "sentence1"), text(row, "sentence2"), None)
+    return hub_unlabelled({**row, "premise": value(row, "sentence1"), "hypothesis": value(row, "sentence2")})
+
+
+def hub_unlabelled(row: Row) -> PairClassificationExample:
+    return PairClassificationExample(str(row[INDEX]), text(row, "premise"), text(row, "hypothesis"), None)
 
 
 def xtreme_files(*patterns: str, labelled: bool = True) -> Files:
@@ -61,5 +65,13 @@ def xtreme_files(*patterns: str, labelled: bool = True) -> Files:
     return Files(patterns, "csv", row, options={"columns": columns, "delimiter": "\t"})
 
 
-release_row = pairs("sentence1", "sentence2", "gold_label", undecided="-")
+def release_row(row: Row) -> PairClassificationExample | None:
+    """A row of the authors' tables, of GLUE's or of XNLI's."""
+    if "label1" in row and "label5" not in row and row["label1"] not in ("", "-"):
+        # Rows may end after the first annotator's label, so that their length does not tell a tab too many.
+        label(row, "label1", LABELS)
+    return _release_pair(row)
+
+
+_release_pair = pairs("sentence1", "sentence2", "gold_label", undecided="-")
 hub_row = pairs("premise", "hypothesis", "label", undecided=None)

@@ -1,21 +1,21 @@
 """Pools of texts to search: mining (BUCC), questions with their answers (XQuAD-R), mentions of entities (Mewsli-X).
 
-Rows of all three have the columns of a `RetrievalExample`. Its two sides are what is asked (``foreign``) and what
-is searched (``english``, whatever its language); `pair` ties them together. A text of the searched side may serve
-several that ask: its `pair` then names each, separated by blanks.
+Rows of all three have the columns of a `RetrievalExample`. What is ranked is one pool of all languages, of which each
+language's examples hold a share.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import DataError
 from adapter_stilts.formats.examples import RetrievalExample
 from adapter_stilts.tasks.base import Row
-from adapter_stilts.tasks.columns import text, value
+from adapter_stilts.tasks.columns import text, texts, value
 from adapter_stilts.tasks.json_layouts import located_members, parse_json, read_jsonl
 from adapter_stilts.tasks.lines import read_lines, read_text
 
@@ -24,19 +24,22 @@ Rows = Iterator[tuple[int, dict[str, Any]]]
 
 def pool_row(row: Row) -> RetrievalExample:
     """A row of this module's readers as it is."""
-    return RetrievalExample(text(row, "id"), text(row, "text"), value(row, "side"), value(row, "pair"))
+    return RetrievalExample(
+        text(row, "id"), text(row, "text"), value(row, "side"), value(row, "pair"), texts(row, "topics")
+    )
 
 
 def read_mining(path: Path, english: Path, gold: Path | None = None) -> Rows:
     """Two files of ``id<TAB>sentence`` and one of gold pairs ``id<TAB>id``, the foreign side first.
 
-    Without gold pairs every `pair` is None. Sentences that several gold pairs connect carry one and the same.
+    The `pair` of a foreign sentence is its own id, that of an English one the ids of those it translates, separated by
+    blanks; None without a gold pair.
     """
     sides = {"foreign": _sentences(path), "english": _sentences(english)}
-    pairs = _connected(gold, path, english, sides) if gold is not None else {}
+    pairs = _gold_names(gold, path, english, sides) if gold is not None else {}
     for side, sentences in sides.items():
         for id_, (number, sentence) in sentences.items():
-            yield number, {"id": id_, "text": sentence, "side": side, "pair": pairs.get(id_)}
+            yield number, _row(id_, sentence, side, pair=" ".join(pairs.get((side, id_), ())) or None)
 
 
 def _sentences(path: Path) -> dict[str, tuple[int, str]]:
@@ -50,20 +53,15 @@ def _sentences(path: Path) -> dict[str, tuple[int, str]]:
     return found
 
 
-def _connected(
+def _gold_names(
     gold: Path, path: Path, english: Path, sides: Mapping[str, Mapping[str, Any]]
-) -> dict[str, str]:
-    names: dict[str, str] = {}
-    if both := sides["foreign"].keys() & sides["english"].keys():
-        raise DataError(english, None, f"id {min(both)!r} is in {path.name} too")
+) -> dict[tuple[str, str], dict[str, None]]:
+    names: dict[tuple[str, str], dict[str, None]] = {}
     for number, (foreign, other) in _columns(gold):
         for id_, side, file in ((foreign, "foreign", path), (other, "english", english)):
             if id_ not in sides[side]:
                 raise DataError(gold, number, f"id {id_!r} is not in {file.name}")
-        name, replaced = names.get(foreign, names.get(other, foreign)), names.get(other)
-        if replaced not in (None, name):
-            names.update((id_, name) for id_, held in names.items() if held == replaced)
-        names[foreign] = names[other] = name
+            names.setdefault((side, id_), {})[foreign] = None
     return names
 
 
@@ -75,35 +73,25 @@ def _columns(path: Path) -> Iterator[tuple[int, tuple[str, str]]]:
         yield number, (fields[0], fields[1])
 
 
-def read_answer_sentences(path: Path, *pool: Path) -> Rows:
-    """XQuAD-R: the questions of ``path``, and the sentences of every file of ``pool``, in all its languages.
+def read_answer_sentences(path: Path) -> Rows:
+    """XQuAD-R: the questions and the sentences of the paragraphs, which share as topics the questions' ids.
 
-    The `pair` of a sentence names the questions it answers: translations of a question have one id. Numbers
-    count questions and sentences from 1.
+    Translations of a question have one id. The number counts questions and sentences from 1.
     """
     numbers = itertools.count(1)
-    for paragraph, _ in _paragraphs(path):
-        for question, at in located_members(paragraph, "qas", "", path):
+    for count, (paragraph, at) in enumerate(_paragraphs(path)):
+        bounds = _bounds(paragraph, at, path)
+        answered: list[list[str]] = [[] for _ in bounds]
+        for question, place in located_members(paragraph, "qas", at, path):
             id_, asked = question.get("id"), question.get("question")
-            if not isinstance(id_, str) or not isinstance(asked, str) or len(id_.split()) != 1:
-                raise DataError(path, None, f"{at} should have an 'id' without blanks and a 'question'")
-            yield next(numbers), {"id": id_, "text": asked, "side": "foreign", "pair": id_}
-    for file in pool:
-        for count, (paragraph, at) in enumerate(_paragraphs(file)):
-            bounds = _bounds(paragraph, at, file)
-            answered: list[list[str]] = [[] for _ in bounds]
-            for question, place in located_members(paragraph, "qas", at, file):
-                answered[_sentence_of(question, bounds, place, file)].append(str(question.get("id")))
-            for index, (start, end) in enumerate(bounds):
-                yield (
-                    next(numbers),
-                    {
-                        "id": f"{file.stem}-{count}-{index}",
-                        "text": paragraph["context"][start:end],
-                        "side": "english",
-                        "pair": " ".join(answered[index]) or None,
-                    },
-                )
+            if not isinstance(id_, str) or not isinstance(asked, str):
+                raise DataError(path, None, f"{place} should have an 'id' and a 'question'")
+            answered[_sentence_of(question, bounds, place, path)].append(id_)
+            yield next(numbers), _row(id_, asked, "query", topics=[id_])
+        for index, (start, end) in enumerate(bounds):
+            sentence = paragraph["context"][start:end]
+            name = f"{path.stem}-{count}-{index}"
+            yield next(numbers), _row(name, sentence, "candidate", topics=answered[index])
 
 
 def _paragraphs(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
@@ -136,27 +124,39 @@ def _sentence_of(question: dict[str, Any], bounds: list[tuple[int, int]], at: st
     raise DataError(path, None, f"{at} has no answer")
 
 
-def read_mentions(path: Path, entities: Path, *, language: str) -> Rows:
-    """Mewsli-X: the mentions of one language, each as the sentence it stands in, and every candidate entity."""
+def read_mentions(path: Path, entities: Path, *, languages: Sequence[str]) -> Rows:
+    """Mewsli-X: mentions, each as the sentence it stands in, and candidate entities; with a column ``language``.
+
+    A candidate belongs to the language of its description where that is one of ``languages``, to English otherwise.
+    """
     for number, row in read_jsonl(path):
-        try:
+        with _located(path, number):
             context = _object(row, "context")
-            if text(context, "language") != language:
-                continue
+            language = text(context, "language")
             for mention in _objects(row, "mentions"):
-                id_, entity = text(mention, "example_id"), text(mention, "entity_id")
-                yield (
-                    number,
-                    {"id": id_, "text": _around(context, mention), "side": "foreign", "pair": entity},
-                )
-        except ValueError as error:
-            raise DataError(path, number, str(error)) from None
+                topic, asked = text(mention, "entity_id"), _around(context, mention)
+                query = _row(text(mention, "example_id"), asked, "query", topics=[topic])
+                yield number, {**query, "language": language}
     for number, row in read_jsonl(entities):
-        try:
+        with _located(entities, number):
             id_, description = text(row, "entity_id"), text(row, "description")
-        except ValueError as error:
-            raise DataError(entities, number, str(error)) from None
-        yield number, {"id": id_, "text": description, "side": "english", "pair": id_}
+            language = text(row, "description_language")
+        candidate = _row(id_, description, "candidate", topics=[id_])
+        yield number, {**candidate, "language": language if language in languages else "en"}
+
+
+@contextmanager
+def _located(path: Path, number: int) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise DataError(path, number, str(error)) from None
+
+
+def _row(
+    id_: str, content: str, side: str, *, pair: str | None = None, topics: Sequence[str] = ()
+) -> dict[str, Any]:
+    return {"id": id_, "text": content, "side": side, "pair": pair, "topics": topics}
 
 
 def _around(context: Row, mention: Row) -> str:

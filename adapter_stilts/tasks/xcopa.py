@@ -5,6 +5,7 @@ Paper      Ponti et al. 2020, https://arxiv.org/abs/2005.00333
 Licence    CC BY 4.0
 Languages  et ht id it qu sw ta th tr vi zh; trained on English Social IQa
 
+The dev sets are in the same languages, none in English, and not read: nothing is chosen on a target language.
 XTREME-R trains on Social IQa and then on COPA: here on Social IQa, or on COPA with target.train_task=copa, which after
 --inter siqa is both.
 
@@ -19,11 +20,12 @@ from __future__ import annotations
 from adapter_stilts.tasks.base import Files, Hub, Task
 from adapter_stilts.tasks.copa import release_row
 
-
-def release(split: str) -> Files:
-    name = f"{split}.{{language}}.jsonl"
-    return Files((f"data/{{language}}/{name}", f"{{language}}/{name}", name), "jsonl", release_row)
-
+# The release's folders, and XTREME-R's one.
+RELEASE = (
+    "data/{language}/test.{language}.jsonl",
+    "{language}/test.{language}.jsonl",
+    "test.{language}.jsonl",
+)
 
 TASK = Task(
     name="xcopa",
@@ -35,9 +37,6 @@ TASK = Task(
     dataset="XCOPA",
     paper="https://arxiv.org/abs/2005.00333",
     licence="CC BY 4.0",
-    files={"dev": release("val"), "test": release("test")},
-    hub={
-        "dev": Hub("cambridgeltl/xcopa", "{language}", "validation", release_row),
-        "test": Hub("cambridgeltl/xcopa", "{language}", "test", release_row),
-    },
+    files={"test": Files(RELEASE, "jsonl", release_row)},
+    hub={"test": Hub("cambridgeltl/xcopa", "{language}", "test", release_row)},
 )

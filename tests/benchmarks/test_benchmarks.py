@@ -77,7 +77,7 @@ def test_evaluation_in_one_pass_gives_the_same_answers(
         "--limit",
         "2",
     )
-    assert found["languages"] == ["en", "ar", "de", "el", "es", "hi", "ru", "th", "tr", "vi", "zh"]
+    assert found["languages"] == ["en", "ar", "de", "el", "es", "hi", "ru", "th", "tr", "vi", "zh", "ro"]
     assert found["answers"]["compared"] == 22
     assert found["answers"]["differing"] <= 1  # spans of equal score to the last bits
     assert found["answers"]["max_score_difference"] < 1e-4
@@ -100,6 +100,34 @@ def test_startup_reports_every_verb_and_one_tokenisation(
     assert cache["tokenizer_calls"]["first"] > 0
     assert cache["tokenizer_calls"]["second"] == 0
     assert cache["ratio"] > 0
+
+
+def test_every_gold_answer_comes_back(data_dir: Path, base_dir: Path, tmp_path: Path) -> None:
+    found = run("answer_spans.py", data_dir, base_dir, tmp_path / "result.json")
+    answers = found["answers"]
+    assert answers["fit"] == answers["answers"] > 10_000
+    assert found["unexplained"] == []
+    assert len(found["inexact"]) == answers["fit"] - answers["exact"]
+    # The rest begins or ends inside a piece; the official scorers forgive nearly all of it.
+    assert found["share_exact"] > 0.96
+    assert found["share_exact_by_scorer"] > 0.999
+    assert len({name.split("/")[2] for name in found["slices"]}) == 15
+
+
+def test_encoding_makes_what_one_example_at_a_time_makes(
+    data_dir: Path, base_dir: Path, tmp_path: Path
+) -> None:
+    found = run("encode.py", data_dir, base_dir, tmp_path / "result.json", "--limit", "20")
+    assert found["encode"].keys() == found["cache"].keys()
+    assert {"snli", "hellaswag", "squad_v1", "udpos", "tatoeba"} <= found["encode"].keys()
+    for name, side in found["encode"].items():
+        made = side["sequences"]
+        assert side["examples"] == 20
+        assert made["adapter_stilts"] == made["one_by_one"] > 0
+        # Contexts are tokenised word by word on the other side.
+        assert made["same"] == made["one_by_one"] or name == "squad_v1"
+        assert side["ratio"] > 0
+        assert found["cache"][name]["ratio"] > 0
 
 
 def test_mining_finds_what_was_planted(tmp_path: Path) -> None:

@@ -56,3 +56,24 @@ def test_unknown(cli: Cli, tmp_path: Path) -> None:
     ran = cli("tasks", "--data", tmp_path / "nowhere")
     assert ran.code in (1, 2)
     assert str(tmp_path / "nowhere") in ran.err
+
+
+def test_a_damaged_file_hides_nothing_else(cli: Cli, own_data: Path) -> None:
+    (own_data / "xnli" / "xnli.test.tsv").write_text("language\tgold_label\nde\n")
+    ran = cli("tasks", "--json", "--data", own_data)
+    assert ran.code == 0
+    rows = {row["name"]: row for row in ran.json}
+    assert rows["xquad"]["at_hand"]["test"] == ["en", "de"]
+    assert "xnli.test.tsv:2: holds 1 columns, should hold 2" in rows["xnli"]["unreadable"]["test"]
+    assert "test: unreadable" in " ".join(cli("tasks", "--data", own_data).out.split())
+
+
+def test_markdown_is_two_tables(cli: Cli) -> None:
+    ran = cli("tasks", "udpos", "--markdown")
+    assert ran.code == 0
+    sources, languages = ran.out.strip().split("\n\n")
+    row = sources.splitlines()[2]
+    assert row.startswith(
+        "| `udpos` | target | tagging | itself | 33 + 5 | f1 | train, dev, test | `google/xtreme`: "
+    )
+    assert languages.splitlines()[2].endswith("| lt pl ro uk wo |")

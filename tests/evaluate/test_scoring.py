@@ -70,6 +70,17 @@ def test_retrieval_asks_for_each_english_sentence_and_reports_the_other_way() ->
     assert scored.submission == [0, 1]
 
 
+def test_categories_are_counted_word_by_word() -> None:
+    examples = [
+        TaggingExample("one", ("Ada", "sings"), ("NP", "S[dcl]\\NP")),
+        TaggingExample("two", ("Stop",), ("S[b]",)),
+        TaggingExample("unlabelled", ("Go",), None),
+    ]
+    scored = score(get_task("ccg"), examples, [("NP", "NP"), ("S[b]",), ("N",)])
+    assert scored.metrics == {"accuracy": pytest.approx(200 / 3)}
+    assert [row["correct"] for row in scored.rows] == [1, 1]
+
+
 def test_mlqa_has_rules_of_its_own_for_each_language() -> None:
     examples = [SpanQAExample("one", "?", "der Hund", (Answer("der Hund", 0),))]
     mlqa = dataclasses.replace(get_task("xquad"), name="mlqa")

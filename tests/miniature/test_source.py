@@ -26,7 +26,7 @@ Items = Callable[[str, Split], list[Item]]
 
 # Of the first examples of all tasks in all languages, and of the text. Where this changes, results do: raise
 # SCHEMA with it.
-PINNED = (1, "9b520fc7e177e93e")
+PINNED = (2, "25a60cbcf19781c5")
 
 DIGEST = """
 import hashlib, sys

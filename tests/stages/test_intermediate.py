@@ -245,6 +245,21 @@ def test_translated_train_sets(cells: Cells, own_data: Path) -> None:
         DataError, match=r"no train split of 'hellaswag' in de; it holds: en\. Translated train sets"
     ):
         cells("hellaswag", data=own_data, intermediate__languages=["de"])
+    with pytest.raises(
+        DataError, match=r"no train split of 'mnli' in fi; it holds: none\. Translated train sets"
+    ):
+        cells("mnli", data=own_data, intermediate__languages=["fi"])
+
+
+def test_a_task_without_dev_has_no_say(cells: Cells, own_data: Path) -> None:
+    (own_data / "snli" / "snli_1.0_dev.jsonl").unlink()
+    plan = cells("snli,hellaswag", data=own_data)
+    assert "snli: no English dev split at hand; it has no say in which checkpoint is kept" in plan.notices
+    snli, hellaswag = reversed(first(plan).part["mixture"]["tasks"])
+    assert "dev" not in snli["parts"][0]["data"]
+    assert "dev" in hellaswag["parts"][0]["data"]
+    alone = cells("snli", data=own_data)
+    assert "snli: no English dev split at hand; the last weights are kept, not the best" in alone.notices
 
 
 def test_robust_training_of_the_target_and_of_the_task(cells: Cells) -> None:

@@ -351,8 +351,8 @@ def _mewslix(root: Path) -> None:
     for split in ("dev", "test"):
         put_jsonl(root / "mewslix" / f"wikinews_mentions-{split}.jsonl", rows)
     entities = [
-        {"entity_id": "Q7", "title": "Perth", "description": "Perth is far away."},
-        {"entity_id": "Q1773", "title": "Riga", "description": "Rīga ir galvaspilsēta."},
+        {"entity_id": "Q7", "description_language": "tr", "description": "Perth uzakta."},
+        {"entity_id": "Q1773", "description_language": "lv", "description": "Rīga ir galvaspilsēta."},
     ]
     put_jsonl(root / "mewslix" / "candidate_set_entities.jsonl", entities)
 

@@ -94,6 +94,7 @@ NAMES += [
     "correct",
     "side",
     "pair",
+    "topics",
     "text",
     "tokens",
     "ner_tags",

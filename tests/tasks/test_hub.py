@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from adapter_stilts.errors import UnknownNameError, UsageError
+from adapter_stilts.formats.examples import PairClassificationExample, TaggingExample
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.files import FileSource
 from adapter_stilts.tasks.hub import HubSource
@@ -81,6 +83,18 @@ SPLITS = [
     ("tydiqa", "test", "fi"),
     ("udpos", "train", "en"),
     ("tatoeba", "test", "de"),
+    ("anli", "train", "en"),
+    ("qqp", "dev", "en"),
+    ("squad_v2", "train", "en"),
+    ("cosmosqa", "train", "en"),
+    ("cosmosqa", "test", "en"),
+    ("siqa", "dev", "en"),
+    ("copa", "train", "en"),
+    ("pawsx", "test", "de"),
+    ("panx", "train", "en"),
+    ("panx", "test", "de"),
+    ("mlqa", "test", "de"),
+    ("xcopa", "test", "it"),
 ]
 
 
@@ -155,6 +169,64 @@ def hub_tables(releases: Path) -> dict[str, dict[str, Any]]:
             "choices": Sequence({"label": string, "text": string}),
         }
     )
+
+    def table(rows: list[dict[str, Any]], **features: Any) -> Dataset:
+        """Rows whose columns are strings but for those given."""
+        columns: dict[str, Any] = dict.fromkeys(rows[0], string)
+        return Dataset.from_list(rows, Features({**columns, **features}))
+
+    def anli(name: str) -> Dataset:
+        letters = {"e": 0, "n": 1, "c": 2}
+        rows = [
+            {
+                "uid": row["uid"],
+                "premise": row["context"],
+                "hypothesis": row["hypothesis"],
+                "label": letters[row["label"]],
+                "reason": row["reason"],
+            }
+            for row in lines(f"anli/anli_v1.0/{name}/train.jsonl")
+        ]
+        return table(rows, label=ClassLabel(names=NLI_NAMES))
+
+    def qqp() -> Dataset:
+        rows = [
+            {"question1": found.premise, "question2": found.hypothesis, "label": found.label, "idx": number}
+            for number, found in enumerate(FileSource(releases).examples(get_task("qqp"), "dev", "en", {}))
+            if isinstance(found, PairClassificationExample)
+        ]
+        names = ["not_duplicate", "duplicate"]
+        return table(rows, label=ClassLabel(names=names), idx=Value("int32"))
+
+    def cosmosqa() -> Dataset:
+        with (releases / "cosmosqa" / "train.csv").open(newline="") as file:
+            rows = [{**row, "label": int(row["label"])} for row in csv.DictReader(file)]
+        return table(rows, label=Value("int32"))
+
+    def siqa() -> Dataset:
+        labels = (releases / "siqa" / "dev-labels.lst").read_text().split()
+        return table(
+            [{**row, "label": one} for row, one in zip(lines("siqa/dev.jsonl"), labels, strict=True)]
+        )
+
+    def copa(name: str, **features: Any) -> Dataset:
+        numbers = {"label": Value("int32"), "idx": Value("int32"), **features}
+        return table(lines(name), **numbers)
+
+    def pawsx() -> Dataset:
+        text = (releases / "pawsx" / "x-final" / "de" / "test_2k.tsv").read_text().splitlines()[1:]
+        names = ("sentence1", "sentence2", "label")
+        return table([dict(zip(names, line.split("\t")[1:], strict=True)) for line in text])
+
+    def panx(language: str) -> Dataset:
+        tags = ClassLabel(names=["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"])
+        rows = [
+            {"tokens": found.words, "ner_tags": found.tags, "langs": [language] * len(found.words)}
+            for found in FileSource(releases).examples(get_task("panx"), "test", language, {})
+            if isinstance(found, TaggingExample)
+        ]
+        return table(rows, tokens=Sequence(string), ner_tags=Sequence(tags), langs=Sequence(string))
+
     english = FileSource(releases).examples(get_task("udpos"), "train", "en", {})
     upos = ClassLabel(names=list(get_task("udpos").labels))
     sentences = [{"tokens": each.words, "pos_tags": each.tags} for each in english]
@@ -181,7 +253,23 @@ def hub_tables(releases: Path) -> dict[str, dict[str, Any]]:
         },
         "tau/commonsense_qa": {"default/train": Dataset.from_list([csqa_row], csqa_features)},
         "stanfordnlp/snli": {"plain_text/train": nli("snli/snli_1.0/snli_1.0_train.jsonl")},
-        "nyu-mll/glue": {"mnli/train": nli("mnli/multinli_1.0/multinli_1.0_train.jsonl")},
+        "nyu-mll/glue": {
+            "mnli/train": nli("mnli/multinli_1.0/multinli_1.0_train.jsonl"),
+            "qqp/validation": qqp(),
+        },
+        "facebook/anli": {f"plain_text/train_r{n}": anli(f"R{n}") for n in (1, 2, 3)},
+        "rajpurkar/squad_v2": {"squad_v2/train": questions("squad/train-v2.0.json", "title")},
+        "allenai/cosmos_qa": {
+            "default/train": cosmosqa(),
+            "default/test": table(
+                [{**row, "label": -1} for row in lines("cosmosqa/test.jsonl")], label=Value("int32")
+            ),
+        },
+        "allenai/social_i_qa": {"default/validation": siqa()},
+        "aps/super_glue": {
+            "copa/train": copa("copa/COPA/train.jsonl", label=ClassLabel(names=["choice1", "choice2"]))
+        },
+        "cambridgeltl/xcopa": {"it/test": copa("xcopa/data/it/test.it.jsonl", changed=Value("bool"))},
         "rajpurkar/squad": {"plain_text/train": questions("squad/train-v1.1.json", "title")},
         "google/xtreme": {
             "XNLI/validation": xnli("xnli/XNLI-1.0/xnli.dev.tsv"),
@@ -194,6 +282,10 @@ def hub_tables(releases: Path) -> dict[str, dict[str, Any]]:
                 sentences, Features({"tokens": Sequence(string), "pos_tags": Sequence(upos)})
             ),
             "tatoeba.deu/validation": Dataset.from_list(tatoeba),
+            "MLQA.de.de/test": questions("mlqa/MLQA_V1/test/test-context-de-question-de.json", "title"),
+            "PAWS-X.de/test": pawsx(),
+            "PAN-X.de/test": panx("de"),
+            "PAN-X.en/train": panx("en"),
         },
     }
 
@@ -389,3 +481,22 @@ def test_fused_words_need_release_files() -> None:
 def test_a_language_outside_the_benchmark() -> None:
     with pytest.raises(UnknownNameError, match="'xx'"):
         HubSource().examples(get_task("udpos"), "test", "xx", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("bucc2018", "gold pairs .* only"), ("ccg", "LDC"), ("mewslix", "no copy"), ("lareqa", "no copy")],
+)
+def test_tasks_that_the_hub_cannot_serve_say_why(name: str, why: str) -> None:
+    task = get_task(name)
+    with pytest.raises(UsageError, match=f"the hub cannot serve '{name}': .*{why}.*--data DIR"):
+        HubSource().languages(task, "test")
+    with pytest.raises(UsageError, match=why):
+        HubSource().examples(task, "test", task.languages[0], {})
+
+
+def test_languages_that_xtreme_r_adds_need_release_files() -> None:
+    udpos = get_task("udpos")
+    assert HubSource().languages(udpos, "test") == udpos.languages
+    with pytest.raises(UsageError, match=r"has no 'lt', which XTREME-R adds.*--data DIR"):
+        HubSource().examples(udpos, "test", "lt", {})

@@ -140,8 +140,11 @@ PIECES = [
 CONTENT = st.binary(max_size=200) | st.lists(st.sampled_from(PIECES) | st.binary(max_size=3)).map(b"".join)
 
 
-BESIDE = {"parallel", "labelled_jsonl", "mining", "answer_sentences", "mentions"}
-OPTIONS: dict[str, dict[str, Any]] = {"conllu": {"words": "fused"}, "mentions": {"language": "de"}}
+BESIDE = {"parallel", "labelled_jsonl", "mining", "mentions"}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "conllu": {"words": "fused"},
+    "mentions": {"languages": ["de"]},
+}
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -42,7 +42,31 @@ TATOEBA = (
 XNLI = get_task("xnli").languages
 UD = ("ar", "de", "en", "es", "fi", "hi", "ja", "ru", "th", "tr", "zh")
 
+PANX, PAWSX, XCOPA = (get_task(name).languages for name in ("panx", "pawsx", "xcopa"))
+MLQA = {"en": 25, "ar": 24, "de": 9, "es": 8, "hi": 21, "vi": 3, "zh": 2}
+# 248 questions, and the sentences of 40 paragraphs.
+XQUAD_R = {
+    **{"ar": 387, "de": 401, "el": 395, "en": 386, "es": 390, "hi": 387, "ru": 390, "th": 361, "tr": 390},
+    **{"vi": 388, "zh": 383},
+}
+
 COUNTS: list[tuple[str, Split, dict[str, int]]] = [
+    ("anli", "train", {"en": 1918}),
+    ("anli", "dev", {"en": 639}),
+    ("cosmosqa", "train", {"en": 1502}),
+    ("cosmosqa", "dev", {"en": 300}),
+    ("squad_v2", "train", {"en": 1494}),
+    ("squad_v2", "dev", {"en": 1668}),
+    ("lareqa", "test", XQUAD_R),
+    ("mlqa", "dev", {"en": 8}),
+    ("mlqa", "test", MLQA),
+    ("panx", "train", {"en": 1}),
+    ("panx", "dev", {"en": 1}),
+    ("panx", "test", dict.fromkeys(PANX, 1)),
+    ("pawsx", "train", {"en": 4}),
+    ("pawsx", "dev", {"en": 4}),
+    ("pawsx", "test", dict.fromkeys(PAWSX, 4)),
+    ("xcopa", "test", dict.fromkeys(XCOPA, 400)),
     ("hellaswag", "train", {"en": 600}),
     ("hellaswag", "dev", {"en": 200}),
     ("commonsenseqa", "train", {"en": 2000}),
@@ -83,7 +107,17 @@ ORIGINAL = [
     ("mnli/original_lines", "mnli", "dev", "en", 5),
     ("mnli/original_lines/glue", "mnli", "train", "en", 3),
     ("mnli/original_lines/glue", "mnli", "dev", "en", 2),
+    ("mnli/original_lines/glue", "mnli", "test", "en", 1),
     ("tydiqa/original_lines", "tydiqa", "test", "ar", 1),
+    ("commonsenseqa/original_lines", "commonsenseqa", "dev", "en", 2),
+    ("commonsenseqa/original_lines", "commonsenseqa", "test", "en", 2),
+    ("hellaswag/original_lines", "hellaswag", "dev", "en", 2),
+    ("cosmosqa/original_lines", "cosmosqa", "train", "en", 2),
+    ("cosmosqa/original_lines", "cosmosqa", "dev", "en", 2),
+    ("cosmosqa/original_lines", "cosmosqa", "test", "en", 2),
+    ("anli/original_lines", "anli", "train", "en", 9),
+    ("anli/original_lines", "anli", "dev", "en", 9),
+    ("anli/original_lines", "anli", "test", "en", 9),
 ]
 
 

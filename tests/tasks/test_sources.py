@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
 from adapter_stilts.tasks import all_tasks, get_task
-from adapter_stilts.tasks.base import Split
 from adapter_stilts.tasks.files import FileSource
 from adapter_stilts.tasks.sources import HubSource, Source, open_source
 
@@ -209,34 +205,3 @@ def test_a_changed_file_is_read_again(releases: Path, tmp_path: Path) -> None:
     before = source.examples(xnli, "test", "de", {})
     path.write_text(path.read_text() + "de\tneutral\tNoch ein Satz.\tUnd einer.\tTrue\n")
     assert len(source.examples(xnli, "test", "de", {})) == len(before) + 1
-
-
-DAMAGED: list[tuple[str, Split, str, str]] = [
-    ("hellaswag", "train", "en", "hellaswag/hellaswag_train.jsonl"),
-    ("commonsenseqa", "train", "en", "commonsenseqa/train_rand_split.jsonl"),
-    ("snli", "test", "en", "snli/snli_1.0_test.txt"),
-    ("xnli", "test", "de", "xnli/XNLI-1.0/xnli.test.tsv"),
-    ("xquad", "test", "th", "xquad/xquad.th.json"),
-    ("tydiqa", "test", "fi", "tydiqa/tydiqa-goldp-v1.1-dev.json"),
-    ("udpos", "test", "de", "ud/UD_German-GSD/de_gsd-ud-test.conllu"),
-    ("tatoeba", "test", "de", "tatoeba/tatoeba.deu-eng.eng"),
-]
-
-
-@pytest.mark.parametrize(("name", "split", "language", "file"), DAMAGED, ids=[each[0] for each in DAMAGED])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_damaged_files_are_read_or_refused(
-    releases: Path, tmp_path: Path, name: str, split: Split, language: str, file: str, data: st.DataObject
-) -> None:
-    target = tmp_path / file
-    if not target.exists():
-        shutil.copytree(releases / file.split("/")[0], tmp_path / file.split("/")[0], dirs_exist_ok=True)
-    content = (releases / file).read_bytes()
-    start = data.draw(st.integers(0, len(content)))
-    end = data.draw(st.integers(start, len(content)))
-    target.write_bytes(content[:start] + data.draw(st.binary(max_size=4)) + content[end:])
-    options = {"words": "fused"} if name == "udpos" else {}
-    # Anything but a DataError fails the test.
-    with contextlib.suppress(DataError):
-        assert FileSource(tmp_path).examples(get_task(name), split, language, options)

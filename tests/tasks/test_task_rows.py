@@ -45,6 +45,15 @@ def test_commonsenseqa(releases: Path) -> None:
     assert read(releases, "commonsenseqa", "dev") == [MultipleChoiceExample("0f1e", stem, choices, 2)]
 
 
+def test_commonsenseqa_test_has_no_answers(tmp_path: Path) -> None:
+    choices = [{"label": letter, "text": letter * 2} for letter in "ABCDE"]
+    row = {"id": "7", "question": {"question_concept": "x", "choices": choices, "stem": "Which?"}}
+    (tmp_path / "test_rand_split_no_answers.jsonl").write_text(json.dumps(row) + "\n")
+    assert read(tmp_path, "commonsenseqa", "test") == [
+        MultipleChoiceExample("7", "Which?", ("AA", "BB", "CC", "DD", "EE"), None)
+    ]
+
+
 def test_nli_rows_without_agreement_are_skipped(releases: Path) -> None:
     expected = [
         PairClassificationExample("0", "A girl feeds two ducks.", "A girl is on holiday.", "neutral"),
@@ -264,20 +273,23 @@ def test_bucc2018_has_a_dev_set_in_each_language(releases: Path) -> None:
     assert FileSource(releases).languages(get_task("bucc2018"), "dev") == ("de",)
 
 
-def test_lareqa_searches_all_languages(releases: Path) -> None:
-    found = read(releases, "lareqa", "test", "de")
-    assert found[:2] == [
-        RetrievalExample("q1", "de?", "foreign", "q1"),
-        RetrievalExample("q2", "de: wann?", "foreign", "q2"),
+def test_lareqa_has_a_share_of_the_pool_in_each_language(releases: Path) -> None:
+    assert read(releases, "lareqa", "test", "th") == [
+        RetrievalExample("q1", "th?", "query", None, ("q1",)),
+        RetrievalExample("q2", "th: wann?", "query", None, ("q2",)),
+        RetrievalExample("th-0-0", "\ufeffth: alt.", "candidate", None, ()),
+        RetrievalExample("th-0-1", "Ab 1822.", "candidate", None, ("q1", "q2")),
     ]
-    assert len(found) == 2 + 11 * 2
-    assert RetrievalExample("th-0-0", "\ufeffth: alt.", "english", None) in found
-    assert RetrievalExample("th-0-1", "Ab 1822.", "english", "q1 q2") in found
 
 
 def test_mewslix_asks_with_the_sentence_of_a_mention(releases: Path) -> None:
-    assert read(releases, "mewslix", "test", "tr") == [
-        RetrievalExample("tr-1", "Riga burada.", "foreign", "Q1773"),
-        RetrievalExample("Q7", "Perth is far away.", "english", "Q7"),
-        RetrievalExample("Q1773", "Rīga ir galvaspilsēta.", "english", "Q1773"),
+    riga = RetrievalExample("Q1773", "Rīga ir galvaspilsēta.", "candidate", None, ("Q1773",))
+    perth = RetrievalExample("Q7", "Perth uzakta.", "candidate", None, ("Q7",))
+    turkish = RetrievalExample("tr-1", "Riga burada.", "query", None, ("Q1773",))
+    assert read(releases, "mewslix", "test", "tr") == [turkish, perth]
+    assert read(releases, "mewslix", "dev", "de") == [
+        RetrievalExample("de-1", "Riga feiert.", "query", None, ("Q1773",))
     ]
+    assert read(releases, "mewslix", "test", "en") == [riga], (
+        "descriptions in other languages stand with English"
+    )
