@@ -9,10 +9,10 @@ from typing import Any, Literal, TypeAlias
 
 from adapter_stilts.io import digest_of
 
-Kind: TypeAlias = Literal["train", "compose", "evaluate"]
+Kind: TypeAlias = Literal["fetch", "train", "compose", "evaluate"]
 
 # Raised when a kind of stage computes something else from the same part.
-SCHEMA: Mapping[Kind, int] = {"train": 1, "compose": 1, "evaluate": 1}
+SCHEMA: Mapping[Kind, int] = {"fetch": 1, "train": 1, "compose": 1, "evaluate": 1}
 KEY_DIGITS = 12
 
 
