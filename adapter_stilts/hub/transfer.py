@@ -110,7 +110,7 @@ def pull(text: str, target: Path) -> Found:
 
 
 def push(source: Path, text: str, private: bool = False, message: str | None = None) -> str:
-    """Bring a bundle of a folder to an address, which then holds it and nothing else; tells where.
+    """Bring a bundle of a folder to an address, which then holds it and nothing else; tells where it is, by its commit.
 
     Args:
         private: of a hub repository that is made for it.
@@ -152,7 +152,7 @@ def _upload(source: Path, address: HubAddress, info: BundleInfo, private: bool, 
             f"cannot write to {address}: {cause_of(error)}. Log in with `hf auth login`, or set HF_TOKEN to a token "
             "that may write there"
         ) from error
-    return str(commit)
+    return str(HubAddress(address.repository, commit.oid))
 
 
 @dataclass(frozen=True)

@@ -87,11 +87,13 @@ def _use(info: BundleInfo) -> str:
     library = {"transformers": "Transformers", "peft": "PEFT", "adapter-transformers": "AdapterHub"}[
         tuning.LIBRARY
     ]
+    # The miniature's data and encoder come together, with its recipe.
+    where = "--recipe miniature" if info.base == "miniature" else f"--base {_word(info.base)}"
     return f"""Go on from it, or evaluate it:
 
 ```sh
-adapter-stilts train --inter ADDRESS --target tydiqa --mode {info.tuning} --base {_word(info.base)}
-adapter-stilts evaluate ADDRESS --target tatoeba
+adapter-stilts train --inter ADDRESS --target tydiqa --mode {info.tuning} {where}
+adapter-stilts evaluate ADDRESS --target tatoeba{" " + where if info.base == "miniature" else ""}
 ```
 
 ADDRESS is this folder, or `hf://ORG/NAME`. {library} loads it too. `bundle.json` holds every setting, `SHA256SUMS` the

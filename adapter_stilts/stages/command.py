@@ -33,13 +33,13 @@ def command_of(stage: Stage, context: Context) -> str | None:
     entries = [_entry(inter, context) for inter in inters]
     own = stage if stage.kind == "train" else None
     trained = [inter for inter in inters if inter.kind == "train"]
-    if None in entries or (own is not None and own.part.get("mixture", {}).get("texts")):
-        return None
-    target, train_task = (
-        _target(own.task, context) if own is not None and inters else (UNTRAINED_TARGET, None)
-    )
+    target, train_task = UNTRAINED_TARGET, None
     if own is not None and not inters:
         entries, trained, own = [_entry(own, context)], [own], None
+    if None in entries:
+        return None
+    if own is not None:
+        target, train_task = _target(own.task, context)
     values = {"combine": combine, "target.train_task": train_task, "merge": _merge(stage)}
     values |= {"data": "miniature" if context.source.levels else "real", "base.id": context.base.id}
     values |= {"base.revision": context.base.commit or "main"}
@@ -72,7 +72,7 @@ def _merge(stage: Stage) -> Mapping[str, Any]:
     found = next((one for one in (stage, *stage.parents) if one.kind == "compose"), None)
     if found is None:
         return {}
-    return {key: found.part["merge"].get(key) for key in ("weights", "density", "rank")}
+    return {key: found.part["merge"][key] for key in ("weights", "density", "rank")}
 
 
 def _entry(stage: Stage, context: Context) -> str | None:
