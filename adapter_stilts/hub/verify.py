@@ -22,6 +22,7 @@ NAMES = (DIGESTS, "vocab.txt", "merges.txt")
 
 # A task's name becomes part of a folder's.
 _TASK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,199}", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_,.+=-]*", re.ASCII)
 _LARGEST_HEADER = 100_000_000
 
 
@@ -54,8 +55,10 @@ def check_names(names: Iterable[str], where: str) -> None:
     found = set(names)
     for name in sorted(found):
         parts = name.split("/")
-        if len(parts) > 2 or any(not part or part.startswith(".") or "\\" in part for part in parts):
-            raise BundleError(f"{where}: {name!r} is not a plain file of the bundle or of a folder in it")
+        if len(parts) > 2 or not all(_PLAIN.fullmatch(part) for part in parts):
+            raise BundleError(
+                f"{where}: {name!r} is not a plain file of the bundle or of a folder in it (letters, digits and _,.+=-)"
+            )
         if not parts[-1].endswith(SUFFIXES) and parts[-1] not in NAMES:
             raise BundleError(
                 f"{where}: {name} is none of {', '.join(f'*{suffix}' for suffix in SUFFIXES)}, {', '.join(NAMES)}: "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.hub.transfer import fetch
 from adapter_stilts.model.bundle import BundleInfo
-from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.graph import LONGEST_NAME, Stage
 
 if TYPE_CHECKING:
     from adapter_stilts.stages.plan import _Planner
@@ -33,7 +33,10 @@ def lay_out_fetched(planner: _Planner, names: Sequence[str]) -> Stage:
     found = fetch(names[0])
     _check_fits(planner, names[0], found.info)
     planner.bundles[found.digest] = found.directory
-    return Stage("fetch", found.info.task, {"bundle": found.digest})
+    task = found.info.task
+    if len(task) > LONGEST_NAME:
+        task = f"{task.count('+') + 1}_tasks"
+    return Stage("fetch", task, {"bundle": found.digest})
 
 
 def _check_fits(planner: _Planner, address: str, info: BundleInfo) -> None:

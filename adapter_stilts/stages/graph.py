@@ -14,6 +14,8 @@ Kind: TypeAlias = Literal["fetch", "train", "compose", "evaluate"]
 # Raised when a kind of stage computes something else from the same part.
 SCHEMA: Mapping[Kind, int] = {"fetch": 1, "train": 1, "compose": 1, "evaluate": 1}
 KEY_DIGITS = 12
+LONGEST_NAME = 40
+"""Of a stage over several tasks: above it they are counted."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from adapter_stilts.miniature.corpus import MiniatureText
 from adapter_stilts.miniature.source import MiniatureSource
 from adapter_stilts.recipe import Robust, Text
 from adapter_stilts.stages.fetched import lay_out_fetched
-from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.graph import LONGEST_NAME, Stage
 from adapter_stilts.tasks import all_tasks, get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.groups import ALL, STUDY, TEXTS, UNIONS
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from adapter_stilts.stages.plan import _Planner
 
 NONE = "none"
-LONGEST_NAME = 40
 ROBUST_FORMAT = "pair_classification"
 ROBUST_KEYS = {"adversarial": ("norm", "step_size", "steps"), "smoothing": ("deviation",)}
 

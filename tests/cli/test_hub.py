@@ -99,7 +99,7 @@ def test_an_address_stands_for_an_intermediate_task(
 
 
 @pytest.mark.parametrize(("mode", "how"), [("lora", "fuse"), ("adapter", "stack"), ("lora", "merge:ties")])
-def test_addresses_combine(cli: Cli, tiny: Tiny, shelf: Path, mode: str, how: str) -> None:
+def test_addresses_combine(cli: Cli, tiny: Tiny, shelf: Path, tmp_path: Path, mode: str, how: str) -> None:
     """Two bundles of one task and a task trained here."""
     more = ("--inter", shelf / f"snli-{mode}", "--inter", "snli", "--inter", shelf / f"hellaswag-{mode}")
     ran = cli(*tiny(*more, "--target", "xquad", "--mode", mode, "--combine", how, *SMALL[mode]))
@@ -108,9 +108,15 @@ def test_addresses_combine(cli: Cli, tiny: Tiny, shelf: Path, mode: str, how: st
     assert kinds.count("fetch") == 2
     trained_here = [stage for stage in ran.json["stages"] if stage["task"] == "squad_v1"]
     bundle = Path(trained_here[0]["dir"]) / "bundle"
+    # What it makes, folders and all, is shared and gone on with like any other.
+    shared = tmp_path / "made"
+    assert cli("hub", "push", bundle, shared).code == 0
     if how == "stack":
         names = {path.name for path in bundle.iterdir() if path.is_dir()}
         assert names == {"snli", "snli_again1", "hellaswag", "squad_v1"}
+    more = ("--target", "xquad,tatoeba", "--mode", mode, *SMALL[mode])
+    on = cli(*tiny("--inter", shared, *more))
+    assert on.code == 0, on.err
 
 
 def test_a_shape_of_its_own_is_gone_on_with(cli: Cli, tiny: Tiny, shelf: Path, tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "archive": (write("weights.tar.gz", b"x"), "weights.tar.gz is none of"),
     "no suffix": (write("weights", b"x"), "weights is none of"),
     "capitals": (write("ADAPTER.SAFETENSORS", b"x"), "ADAPTER.SAFETENSORS is none of"),
+    "odd name": (write("weights[1].json", b"{}"), "'weights[1].json' is not a plain file"),
     "hidden": (write(".hidden.json", b"{}"), "'.hidden.json' is not a plain file"),
     "pickle by another name": (write("extra.safetensors", pickle.dumps({})), "not a safetensors file, whatever"),
     "empty tensors": (write("extra.safetensors", b""), "extra.safetensors: not a safetensors file"),
