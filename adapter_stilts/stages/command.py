@@ -10,10 +10,12 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from adapter_stilts.errors import UsageError
 from adapter_stilts.hub.address import address_of
 from adapter_stilts.recipe import Recipe, load_recipe, shipped_recipes
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.tasks import all_tasks, get_task
+from adapter_stilts.tasks.base import Task
 
 if TYPE_CHECKING:
     from adapter_stilts.stages.run import Context
@@ -103,8 +105,15 @@ def _target(trained: str, context: Context) -> tuple[str, str | None]:
         for other in all_tasks()
         if other.role == "target" and (other.format, other.labels) == (task.format, task.labels)
     ]
-    fitting.sort(key=lambda other: (other.train_task != trained, not context.source.languages(other, "test")))
+    fitting.sort(key=lambda other: (other.train_task != trained, not _is_held(other, context)))
     return fitting[0].name, None if fitting[0].train_task == trained else trained
+
+
+def _is_held(task: Task, context: Context) -> bool:
+    try:
+        return bool(context.source.languages(task, "test"))
+    except UsageError:  # the hub cannot serve it
+        return False
 
 
 def _of_stage(stage: Stage, section: str) -> dict[str, Any]:
@@ -138,7 +147,11 @@ def _least(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The shipped recipe from which least is changed, and what is."""
     found = {}
     for name in shipped_recipes():
-        there = dict(_resolved(load_recipe(name, [("mode", values["mode"])]), values))
+        try:
+            recipe = load_recipe(name, [("mode", values["mode"])])
+        except UsageError:  # a recipe for another mode, whose other values do not go with this one
+            continue
+        there = dict(_resolved(recipe, values))
         found[name] = {key: value for key, value in values.items() if _plain(there[key]) != _plain(value)}
     name = min(found, key=lambda name: (len(found[name]), name != "study"))
     return name, found[name]

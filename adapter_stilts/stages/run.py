@@ -137,6 +137,7 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
     part = stage.part
     settings = TrainingSettings.model_validate(part["training"])
     tuning = get_tuning(part["mode"])
+    command = command_of(stage, context)
     accelerator, device = context.accelerator, context.accelerator.device.type
     chosen = course(stage, context, _build) if "mixture" in part else _one_task(stage, context, settings)
     model = chosen.model
@@ -183,7 +184,7 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
             parents=tuple(parent.key for parent in stage.parents),
             metrics=trained.metrics,
             versions=versions(),
-            command=command_of(stage, context),
+            command=command,
         )
         with context.store.commit(stage, record) as aside:
             bundle = aside / "bundle"
