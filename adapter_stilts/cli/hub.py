@@ -56,7 +56,10 @@ def hub() -> None:
 @click.argument("where", metavar="[WHERE]", default=SHELF)
 @as_json_option
 def list_bundles(where: str, as_json: bool) -> int:
-    """List the bundles of a folder [default: adapters_hub], or hf://ORG's that are tagged adapter-stilts."""
+    """List the bundles of a folder or an organisation.
+
+    WHERE is a folder [default: adapters_hub], or hf://ORG, whose bundles are those tagged adapter-stilts.
+    """
     from adapter_stilts.cli import show
 
     rows = [_row(address) for address in _bundles_at(where)]
@@ -73,7 +76,10 @@ def list_bundles(where: str, as_json: bool) -> int:
 @click.argument("address")
 @as_json_option
 def show_bundle(address: str, as_json: bool) -> int:
-    """Show what a bundle says it is: its card, and with --json all of bundle.json. Its weights are not fetched."""
+    """Show what a bundle says it is.
+
+    Its card and files, or with --json all of bundle.json. Weights are neither fetched nor verified.
+    """
     from adapter_stilts.hub.transfer import describe
 
     told = describe(address)
@@ -90,7 +96,10 @@ def show_bundle(address: str, as_json: bool) -> int:
 @click.argument("addresses", metavar="ADDRESS...", nargs=-1, required=True)
 @as_json_option
 def verify_bundles(addresses: tuple[str, ...], as_json: bool) -> int:
-    """Check every file of bundles, or of all bundles in a folder; exit 1 where one may not be read."""
+    """Check every file of bundles.
+
+    Of one, or of all in a folder. Exits with 1 where one may not be read, and says why.
+    """
     from pathlib import Path
 
     from adapter_stilts.errors import AdapterStiltsError
@@ -122,7 +131,10 @@ def verify_bundles(addresses: tuple[str, ...], as_json: bool) -> int:
 @click.argument("folder", required=False)
 @as_json_option
 def pull(address: str, folder: str | None, as_json: bool) -> int:
-    """Bring a bundle into a new FOLDER [default: adapters_hub/ and its name], whole or not at all."""
+    """Bring a bundle into a new folder.
+
+    FOLDER [default: adapters_hub/ and the bundle's name] appears whole or not at all.
+    """
     from pathlib import Path
 
     from adapter_stilts.hub import transfer
@@ -143,7 +155,11 @@ def pull(address: str, folder: str | None, as_json: bool) -> int:
 @click.option("--message", metavar="TEXT", help="Of the commit on the hub.  [default: task and mode]")
 @as_json_option
 def push(bundle: str, address: str, private: bool, message: str | None, as_json: bool) -> int:
-    """Bring a BUNDLE of a folder to a new folder or to the hub (log in with `hf auth login`, or set HF_TOKEN)."""
+    """Bring a bundle to a new folder or to the hub.
+
+    A repository on the hub is made where there is none, and then holds the bundle and nothing else. Log in with
+    `hf auth login`, or set HF_TOKEN.
+    """
     from pathlib import Path
 
     from adapter_stilts.hub import transfer
