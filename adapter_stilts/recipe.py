@@ -148,7 +148,8 @@ class Intermediate(TrainingSettings):
     """The intermediate stage."""
 
     tasks: tuple[str, ...] = ("none",)
-    """Cells: each entry is an intermediate task, several with commas between (one stage), or ``none``."""
+    """Cells: each entry is an intermediate task, several with commas between (one stage), a trained bundle's address,
+    or ``none``."""
     baseline: bool = False
     """Run every target without an intermediate task as well, so that the gain is shown."""
     languages: tuple[str, ...] | None = None

@@ -48,12 +48,9 @@ def test_every_setting_is_a_recipe_key() -> None:
 
 
 def test_every_option_and_verb_exists() -> None:
-    options = {
-        option
-        for verb in VERBS
-        for parameter in group.get_command(click.Context(group), verb).params
-        for option in parameter.opts
-    }
+    verbs = [group.get_command(click.Context(group), verb) for verb in VERBS]
+    verbs += [inner for verb in verbs if isinstance(verb, click.Group) for inner in verb.commands.values()]
+    options = {option for verb in verbs for parameter in verb.params for option in parameter.opts}
     used = {
         option
         for line in TEXT.splitlines()

@@ -19,14 +19,16 @@ def compose(expression: str, out: str, base: str | None, as_json: bool) -> int:
       adapter-stilts compose "stack(hellaswag.bundle, 0.7*mnli.bundle + 0.3*squad.bundle)" --out mixed.bundle
       adapter-stilts compose "ties(a.bundle, b.bundle, density=0.3, rank=16)" --out mixed.bundle
 
-    A minus takes away, with a space on both sides. Functions: stack, linear, svd, ties, dare_ties, dare_linear,
-    magnitude_prune.
+    Bundles are folders or hub addresses (hf://ORG/NAME). A minus takes away, with a space on both sides. Functions:
+    stack, linear, svd, ties, dare_ties, dare_linear, magnitude_prune.
     """
     import json
+    import shlex
     from pathlib import Path
 
     from adapter_stilts.cli.session import find_base
-    from adapter_stilts.errors import BundleError, UsageError
+    from adapter_stilts.errors import UsageError
+    from adapter_stilts.hub.transfer import locate
     from adapter_stilts.io import whole_directory
     from adapter_stilts.model import compose as composing
     from adapter_stilts.model.backbone import load_tokenizer
@@ -34,16 +36,15 @@ def compose(expression: str, out: str, base: str | None, as_json: bool) -> int:
     from adapter_stilts.recipe import Base
 
     terms = composing.parse(expression)
-    bundles = [bundle for term in terms for bundle in term.bundles()]
-    for bundle in bundles:
-        if not bundle.is_dir():
-            raise BundleError(f"{bundle}: no such folder; `train` leaves bundles as <store>/train-…/bundle")
     if Path(out).exists():
         raise UsageError(f"--out {out}: is there already; name a new folder")
+    terms = tuple(term.located(locate) for term in terms)
+    bundles = [bundle for term in terms for bundle in term.bundles()]
     info = read_bundle(bundles[0])
     found = find_base(Base(id=base) if base else Base(id=info.base, revision=info.base_revision or "main"))
+    command = shlex.join(["adapter-stilts", "compose", expression, "--out", "DIR"])
     with whole_directory(Path(out)) as directory:
-        made = composing.compose(terms, directory, found, load_tokenizer(found))
+        made = composing.compose(terms, directory, found, load_tokenizer(found), command)
     if as_json:
         click.echo(json.dumps({"bundle": out, **made.model_dump(mode="json")}, indent=2, ensure_ascii=False))
     else:

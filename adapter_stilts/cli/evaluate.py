@@ -6,7 +6,7 @@ import click
 
 
 @click.command()
-@click.argument("bundle", metavar="BUNDLE")
+@click.argument("bundle", metavar="BUNDLE|ADDRESS")
 @click.option("--target", required=True, metavar="TASK", help="Target task.")
 @click.option("--recipe", metavar="NAME|PATH", help="For the format's settings.  [default: study]")
 @click.option(
@@ -36,24 +36,24 @@ def evaluate(
     as_json: bool,
     device: str | None,
 ) -> int:
-    """Evaluate a trained BUNDLE (the `bundle` folder of a train stage) on a target task, zero-shot.
+    """Evaluate a trained BUNDLE (the `bundle` folder of a train stage, or an address) on a target task, zero-shot.
 
     \b
-    Example:
+    Examples:
       adapter-stilts evaluate runs/train-squad_v1-0123456789ab/bundle --target xquad --data DATA
+      adapter-stilts evaluate hf://org/squad-lora --target tydiqa
     """
     from pathlib import Path
 
     from adapter_stilts.cli.session import Session
-    from adapter_stilts.errors import BundleError, UsageError
+    from adapter_stilts.errors import UsageError
+    from adapter_stilts.hub.transfer import locate
     from adapter_stilts.model.bundle import base_of, read_bundle
     from adapter_stilts.model.tuning import get_tuning
     from adapter_stilts.recipe import load_recipe, parse_override
     from adapter_stilts.runtime import Runtime, default_cache
 
-    directory = Path(bundle)
-    if not directory.is_dir():
-        raise BundleError(f"{bundle}: no such folder; `train` leaves one as <store>/train-…/bundle")
+    directory = locate(bundle)
     info = read_bundle(directory)
     if base is not None and get_tuning(info.tuning).WHOLE:
         raise UsageError(

@@ -22,6 +22,21 @@ def stages(rows: Sequence[Mapping[str, Any]]) -> None:
     _print(table)
 
 
+def bundles(where: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """What a folder or an organisation shares."""
+    table = _table(where)
+    for name in ("address", "mode", "task", "base", "English dev", "MB"):
+        table.add_column(name, overflow="fold", justify="right" if name == "MB" else "left")
+    for row in rows:
+        if "error" in row:
+            table.add_row(row["address"], "cannot be read", row["error"])
+            continue
+        scores = ", ".join(f"{name} {value:.1f}" for name, value in row["metrics"].items())
+        size = f"{row['bytes'] / 1e6:.2f}" if row["bytes"] else ""
+        table.add_row(row["address"], row["tuning"], row["task"], row["base"], scores, size)
+    _print(table)
+
+
 def results(cells: Sequence[Mapping[str, Any]]) -> None:
     """Per cell and target: a row a language, the metrics, the average. Several cells: their averages compared."""
     for cell in cells:

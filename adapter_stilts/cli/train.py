@@ -11,7 +11,8 @@ import click
     multiple=True,
     metavar="TASK[,TASK...]",
     help="Intermediate task; several with commas train one stage together, `all` the study's nine; `mlm` and "
-    "`tlm` are language modelling, `none` the baseline. Repeat to compare.",
+    "`tlm` are language modelling, `none` the baseline; or a trained bundle's ADDRESS (a folder with a slash in its "
+    "name, or hf://ORG/NAME). Repeat to compare.",
 )
 @click.option(
     "--inter-languages",
@@ -90,6 +91,7 @@ def train(
       adapter-stilts train --inter mnli,squad_v1,hellaswag --target tydiqa
       adapter-stilts train --inter mlm,mnli --set intermediate.mlm.text=TEXT --target xnli
       adapter-stilts train --target xnli --data DATA --set target.train_task=snli
+      adapter-stilts train --inter adapters_hub/hellaswag-lora --target tydiqa --mode lora
     """
     from pathlib import Path
 

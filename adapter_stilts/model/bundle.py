@@ -22,11 +22,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.io import sha256_file, write_json, write_text
+from adapter_stilts.model.card import model_card
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.recipe import Base
 
 SCHEMA = 1
 DIGESTS = "SHA256SUMS"
+HOUSEKEEPING = (".git", ".gitattributes", ".cache")
+"""What git, the hub and its tools put beside a bundle's files: neither part of it nor read."""
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
@@ -63,6 +66,8 @@ class BundleInfo(BaseModel):
     versions: dict[str, str]
     heads: dict[str, HeadInfo] = Field(default_factory=dict)
     """Of a stage over several tasks: its heads by name. Empty where there is one, of `format` and `labels`."""
+    command: str | None = None
+    """What makes it; None where that is not known."""
 
     def answers(self, format_name: str, labels: tuple[str, ...]) -> bool:
         """Whether a head fits."""
@@ -85,8 +90,10 @@ def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any) -> None:
         tokenizer: saved with a whole encoder; what is added to a base leaves the tokenizer to the base.
     """
     if get_tuning(info.tuning).WHOLE:
-        tokenizer.save_pretrained(directory)
-    write_json(directory / "bundle.json", info.model_dump(exclude=None if info.heads else {"heads"}))
+        # tokenizer.json alone: what else older classes read (SentencePiece's file) says the same again.
+        tokenizer.save_pretrained(directory, legacy_format=False)
+    unused = {name for name in ("heads", "command") if not getattr(info, name)}
+    write_json(directory / "bundle.json", info.model_dump(exclude=unused))
     write_text(directory / "README.md", model_card(info))
     names = sorted(_present(directory))
     write_text(directory / DIGESTS, "".join(f"{sha256_file(directory / name)}  {name}\n" for name in names))
@@ -98,12 +105,21 @@ def read_bundle(directory: Path) -> BundleInfo:
     Raises:
         BundleError: not a bundle, a newer schema, a file missing, changed or not listed, or a pickle.
     """
+    if not (directory / "bundle.json").is_file():
+        raise _no_bundle(directory)
+    _verify(directory)
+    return read_info(directory)
+
+
+def _no_bundle(directory: Path) -> BundleError:
+    return BundleError(f"{directory}: not a bundle (no bundle.json); `train` leaves one in each train stage")
+
+
+def read_info(directory: Path) -> BundleInfo:
+    """What a bundle says it is, with no look at its other files. Raises BundleError."""
     path = directory / "bundle.json"
     if not path.is_file():
-        raise BundleError(
-            f"{directory}: not a bundle (no bundle.json); `train` leaves one in each train stage"
-        )
-    _verify(directory)
+        raise _no_bundle(directory)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         schema = values.get("schema_version") if isinstance(values, dict) else None
@@ -163,29 +179,8 @@ def _present(directory: Path) -> set[str]:
     """Every file but the listing, by its name inside the bundle; links and folders within folders as they are."""
     found = set()
     for path in directory.iterdir():
+        if path.name in HOUSEKEEPING:
+            continue
         inner = list(path.iterdir()) if path.is_dir() and not path.is_symlink() else []
         found |= {f"{path.name}/{entry.name}" for entry in inner} or {path.name}
     return found - {DIGESTS}
-
-
-def model_card(info: BundleInfo) -> str:
-    """A short card with hub front matter."""
-    heads = "".join(
-        f"- head `{name}`: {head.format} ({', '.join(head.tasks)})\n"
-        for name, head in sorted(info.heads.items())
-    )
-    heads += "\n" if heads else ""
-    metrics = ", ".join(f"{name} {value:.1f}" for name, value in sorted(info.metrics.items())) or "none"
-    return f"""---
-library_name: {get_tuning(info.tuning).LIBRARY}
-base_model: {info.base}
-tags: [adapter-stilts, cross-lingual, {info.format.replace("_", "-")}]
----
-
-# {info.task} ({info.tuning})
-
-Trained on `{info.task}` in English from `{info.base}` with adapter-stilts
-{info.versions.get("adapter-stilts", "")}. English dev: {metrics}.
-
-{heads}`bundle.json` holds every setting; `SHA256SUMS` the digests of all files.
-"""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,12 @@ class Term:
         if not self.terms:
             return [Path(self.source)]
         return [bundle for term in self.terms for bundle in term.bundles()]
+
+    def located(self, locate: Callable[[str], Path]) -> Term:
+        """The same with the folder of every bundle in place of its address."""
+        if not self.terms:
+            return replace(self, source=str(locate(self.source)))
+        return replace(self, terms=tuple(term.located(locate) for term in self.terms))
 
 
 def parse(expression: str) -> tuple[Term, ...]:
@@ -125,22 +131,27 @@ def _weighted(term: Term, factor: float) -> Term:
     return Term(factor * term.weight, term.source, term.terms, term.options)
 
 
-def compose(terms: Sequence[Term], out: Path, base: Any, tokenizer: Any) -> BundleInfo:
+def compose(
+    terms: Sequence[Term], out: Path, base: Any, tokenizer: Any, command: str | None = None
+) -> BundleInfo:
     """Write the bundle of an expression into an empty folder.
 
     Args:
         base: the `ResolvedBase` that all bundles were trained on.
+        command: what makes it, for its card.
 
     Raises:
         UsageError, BundleError: bundles that do not go together, or a method that their tuning does not have.
     """
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as aside:
         if len(terms) == 1 and terms[0].terms and terms[0].weight == 1:
-            return _apply(terms[0], out, Path(aside), base, tokenizer)
-        return _apply(Term(1.0, "linear", tuple(terms)), out, Path(aside), base, tokenizer)
+            return _apply(terms[0], out, Path(aside), base, tokenizer, command)
+        return _apply(Term(1.0, "linear", tuple(terms)), out, Path(aside), base, tokenizer, command)
 
 
-def _apply(term: Term, out: Path, aside: Path, base: Any, tokenizer: Any) -> BundleInfo:
+def _apply(
+    term: Term, out: Path, aside: Path, base: Any, tokenizer: Any, command: str | None = None
+) -> BundleInfo:
     inputs = []
     for number, inner in enumerate(term.terms):
         path = Path(inner.source)
@@ -159,16 +170,23 @@ def _apply(term: Term, out: Path, aside: Path, base: Any, tokenizer: Any) -> Bun
         )
     method = "linear" if term.source == "stack" else term.source
     how = Merge(method, weights, **dict(term.options))
-    return merge_bundles(inputs, how, out, base, tokenizer)
+    return merge_bundles(inputs, how, out, base, tokenizer, command=command)
 
 
 def merge_bundles(
-    bundles: Sequence[Path], how: Merge, out: Path, base: Any, tokenizer: Any, parents: tuple[str, ...] = ()
+    bundles: Sequence[Path],
+    how: Merge,
+    out: Path,
+    base: Any,
+    tokenizer: Any,
+    parents: tuple[str, ...] = (),
+    command: str | None = None,
 ) -> BundleInfo:
     """Write the merge of bundles into an empty folder.
 
     Args:
         parents: keys of the stages that made them; empty records their digests.
+        command: what makes the merge, for its card.
     """
     infos = [read_bundle(bundle) for bundle in bundles]
     first = infos[0]
@@ -199,6 +217,7 @@ def merge_bundles(
         parents=parents or tuple(bundle_digest(bundle) for bundle in bundles),
         metrics={},
         versions=versions(),
+        command=command,
     )
     write_bundle(out, info, tokenizer)
     return info

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import DataError, UsageError
+from adapter_stilts.hub.address import is_address
 from adapter_stilts.miniature.corpus import MiniatureText
 from adapter_stilts.miniature.source import MiniatureSource
 from adapter_stilts.recipe import Robust, Text
-from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.fetched import lay_out_fetched
+from adapter_stilts.stages.graph import LONGEST_NAME, Stage
 from adapter_stilts.tasks import all_tasks, get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.groups import ALL, STUDY, TEXTS, UNIONS
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from adapter_stilts.stages.plan import _Planner
 
 NONE = "none"
-LONGEST_NAME = 40
 ROBUST_FORMAT = "pair_classification"
 ROBUST_KEYS = {"adversarial": ("norm", "step_size", "steps"), "smoothing": ("deviation",)}
 
@@ -43,7 +44,7 @@ def lay_out(planner: _Planner, entry: str) -> tuple[Stage, ...]:
     """The stage that a cell's target starts from, if any.
 
     Args:
-        entry: of `intermediate.tasks`: names with commas between, ``all``, or ``none``.
+        entry: of `intermediate.tasks`: names with commas between, ``all``, ``none``, or a bundle's address.
 
     Raises:
         UsageError: an unknown name, or names that do not fit together.
@@ -56,6 +57,8 @@ def lay_out(planner: _Planner, entry: str) -> tuple[Stage, ...]:
         raise UsageError(
             f"--inter {entry!r}: {NONE!r} is the baseline and stands alone; repeat --inter to compare cells"
         )
+    if any(is_address(name) for name in names):
+        return (lay_out_fetched(planner, names),)
     settings = planner.recipe.intermediate
     members = _members(planner, [name for name in names if name not in TEXTS], entry)
     asked = {name: text for name, text in _texts(planner).items() if text.weight or name in names}

@@ -107,13 +107,14 @@ class _Planner:
         self._resolve = resolve
         self.notices: dict[str, None] = {}
         self.texts: dict[str, TextSource] = {}
+        self.bundles: dict[str, Path] = {}
 
     @cached_property
     def base(self) -> ResolvedBase:
         return self._resolve()
 
     @cached_property
-    def _tuning(self) -> dict[str, Any]:
+    def tuning_part(self) -> dict[str, Any]:
         """What the mode's settings put into a stage's key."""
         return tuning_settings(self.recipe.mode, self.recipe.tuning).part()
 
@@ -149,7 +150,7 @@ class _Planner:
                     )
                 stage = self.evaluate(target, languages[target.name], trained)
                 cells.append(Cell(inter_name, target.name, stage))
-        return Plan(tuple(cells), tuple(self.notices), texts=self.texts)
+        return Plan(tuple(cells), tuple(self.notices), self.bundles, self.texts)
 
     def _combined(self, starts: Mapping[str, tuple[Stage, ...]]) -> dict[str, tuple[Stage, ...]]:
         """All intermediate tasks as one start, beside the baseline where that is asked for."""
@@ -291,7 +292,7 @@ class _Planner:
         )
         return {
             "mode": self.recipe.mode,
-            **({"tuning": self._tuning} if self._tuning else {}),
+            **({"tuning": self.tuning_part} if self.tuning_part else {}),
             "optimizer": self.recipe.optimizer,
             "gradient_checkpointing": self.recipe.gradient_checkpointing,
             "seed": self.recipe.seed,

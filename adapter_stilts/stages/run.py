@@ -19,6 +19,7 @@ from adapter_stilts.evaluate.scoring import Scored
 from adapter_stilts.evaluate.xtreme import write_predictions
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import concatenate
+from adapter_stilts.hub.transfer import copy
 from adapter_stilts.io import write_json
 from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.model.bundle import BundleInfo, write_bundle
@@ -41,6 +42,7 @@ from adapter_stilts.runtime import (
     peak_memory,
     versions,
 )
+from adapter_stilts.stages.command import command_of
 from adapter_stilts.stages.data import Encoder, SplitData
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.mixed import Course, course, dev_judge, perturbation
@@ -118,7 +120,12 @@ class Context:
 def run_stage(stage: Stage, context: Context) -> Path:
     """Compute a stage and commit it; returns its directory. The caller holds the stage's lock."""
     began = time.perf_counter()
-    run = {"train": _run_train, "compose": _run_compose, "evaluate": _run_evaluate}[stage.kind]
+    run = {
+        "fetch": _run_fetch,
+        "train": _run_train,
+        "compose": _run_compose,
+        "evaluate": _run_evaluate,
+    }[stage.kind]
     try:
         return run(stage, context, began)
     finally:
@@ -130,6 +137,7 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
     part = stage.part
     settings = TrainingSettings.model_validate(part["training"])
     tuning = get_tuning(part["mode"])
+    command = command_of(stage, context)
     accelerator, device = context.accelerator, context.accelerator.device.type
     chosen = course(stage, context, _build) if "mixture" in part else _one_task(stage, context, settings)
     model = chosen.model
@@ -176,6 +184,7 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
             parents=tuple(parent.key for parent in stage.parents),
             metrics=trained.metrics,
             versions=versions(),
+            command=command,
         )
         with context.store.commit(stage, record) as aside:
             bundle = aside / "bundle"
@@ -225,6 +234,17 @@ def _one_task(stage: Stage, context: Context, settings: TrainingSettings) -> Cou
     )
 
 
+def _run_fetch(stage: Stage, context: Context, began: float) -> Path:
+    """A bundle of somewhere else, verified again as it arrives."""
+    directory = context.store.root / stage.name
+    if context.accelerator.is_main_process:
+        with context.store.commit(stage, _record(stage, context, began)) as aside:
+            (aside / "bundle").mkdir()
+            copy(context.bundles[stage.part["bundle"]], aside / "bundle", stage.part["bundle"])
+    context.accelerator.wait_for_everyone()
+    return directory
+
+
 def _run_compose(stage: Stage, context: Context, began: float) -> Path:
     """Several intermediate bundles as one, without training."""
     bundles = [context.bundle_at(parent) for parent in stage.parents]
@@ -240,6 +260,7 @@ def _run_compose(stage: Stage, context: Context, began: float) -> Path:
                 context.base,
                 context.encoder.tokenizer,
                 tuple(parent.key for parent in stage.parents),
+                command_of(stage, context),
             )
     context.accelerator.wait_for_everyone()
     return directory

@@ -67,7 +67,12 @@ class Start:
             return model
         name = _module_name(stage.task)
         if "combine" in stage.part:
-            bundles = {_module_name(p.task): self.context.bundle_at(p) for p in stage.parents}
+            bundles: dict[str, Path] = {}
+            for parent in stage.parents:
+                own = _module_name(parent.task)
+                # Two people's bundles of one task are two.
+                again = sum(1 for other in bundles if other.partition("_again")[0] == own)
+                bundles[f"{own}_again{again}" if again else own] = self.context.bundle_at(parent)
             for directory in bundles.values():
                 _check(stage, self.context, directory, read_bundle(directory))
             name += "_target" if name in bundles else ""
@@ -75,8 +80,8 @@ class Start:
                 model, stage.part["combine"], bundles, self.settings, int(stage.part["seed"]), name
             )
             return model
-        # A merge has a shape of its own, which is gone on with.
-        composed = any(parent.kind == "compose" for parent in stage.parents)
+        # A merge or somebody else's bundle has a shape of its own, which is gone on with.
+        composed = any(parent.kind in ("compose", "fetch") for parent in stage.parents)
         if stage.kind == "train" and not composed:
             tuning.attach(model, self.settings, int(stage.part["seed"]), name)
         if self.bundle is not None:

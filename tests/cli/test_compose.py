@@ -62,7 +62,7 @@ def test_compose_and_evaluate(cli: Cli, tiny: Tiny, tiny_data: Path, tmp_path: P
     again = cli("compose", f"{one}", "--out", out)
     assert (again.code, "is there already; name a new folder" in again.err) == (2, True)
     missing = cli("compose", "nowhere.bundle", "--out", tmp_path / "other")
-    assert (missing.code, "nowhere.bundle: no such folder" in missing.err) == (1, True)
+    assert (missing.code, "nowhere.bundle: no such folder" in missing.err) == (2, True)
     assert not (tmp_path / "other").exists()
 
 

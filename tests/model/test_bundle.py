@@ -53,7 +53,7 @@ def test_transformers_loads_a_full_bundle_with_the_same_logits(
     import transformers
 
     directory, model = bundled(request.getfixturevalue(encoder), format_name)
-    assert sorted(path.name for path in directory.iterdir() if path.name != "vocab.txt") == FILES
+    assert sorted(path.name for path in directory.iterdir()) == FILES
     features, ids, mask = batch(model.padding_id)
     ours = model.predict(features, np.arange(4))
     theirs, loading = getattr(transformers, TASK_CLASS[format_name]).from_pretrained(
@@ -116,7 +116,7 @@ def test_what_it_is(bundled: Bundled, tiny_base: Path) -> None:
     assert len(info.base_fingerprint) == 64
     card = (directory / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: transformers\n")
-    assert f"base_model: {tiny_base}\n" in card
+    assert f"on the encoder `{tiny_base}`" in card
     assert "accuracy 61.2" in card
 
 

@@ -334,3 +334,17 @@ def test_expressions() -> None:
 def test_expressions_that_cannot_be_read(expression: str, message: str) -> None:
     with pytest.raises((UsageError, UnknownNameError), match=message):
         parse(expression)
+
+
+def test_addresses_in_an_expression() -> None:
+    terms = parse("ties(hf://org/a-b@v1.0, 0.5*./c, density=0.3) - 0.5*hf://org/d")
+    seen: list[str] = []
+
+    def locate(text: str) -> Path:
+        seen.append(text)
+        return Path("here") / str(len(seen))
+
+    found = [term.located(locate) for term in terms]
+    assert seen == ["hf://org/a-b@v1.0", "./c", "hf://org/d"]
+    assert [bundle for term in found for bundle in term.bundles()] == [Path(f"here/{n}") for n in (1, 2, 3)]
+    assert [(term.weight, term.options) for term in found] == [(1.0, (("density", 0.3),)), (-0.5, ())]

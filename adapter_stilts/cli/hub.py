@@ -1,0 +1,217 @@
+"""`adapter-stilts hub`: bundles from and to folders and the Hugging Face hub."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from adapter_stilts.model.bundle import BundleInfo
+
+VERBS = ("list", "show", "verify", "pull", "push")
+SHELF = "adapters_hub"
+as_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr."
+)
+
+
+class Verbs(click.Group):
+    """In the order of use, and a misspelt one is told as everywhere else."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in VERBS:
+            from adapter_stilts.errors import UnknownNameError
+
+            raise UnknownNameError("hub command", args[0], VERBS)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Verbs)
+def hub() -> None:
+    """Share bundles: adapters, LoRA modules and full models, with their heads and cards.
+
+    An ADDRESS is a folder, hf://ORG/NAME, or hf://ORG/NAME@REVISION (a branch, tag or commit). It may stand wherever
+    a bundle may: `train --inter ADDRESS`, `evaluate ADDRESS`, `compose "0.5*ADDRESS + 0.5*ADDRESS"`.
+
+    Bundles hold safetensors, JSON and Markdown; a file of any other kind is refused by its name. Every file's digest
+    is checked on the way. What was fetched once is read from huggingface_hub's cache where there is no network.
+
+    \b
+    Examples:
+      adapter-stilts hub push runs/train-hellaswag-0123456789ab/bundle adapters_hub/hellaswag-lora
+      adapter-stilts hub list
+      adapter-stilts hub push adapters_hub/hellaswag-lora hf://me/hellaswag-lora
+      adapter-stilts hub pull hf://me/hellaswag-lora@main
+      adapter-stilts train --inter hf://me/hellaswag-lora --target tydiqa --mode lora
+    """
+
+
+@hub.command("list")
+@click.argument("where", metavar="[WHERE]", default=SHELF)
+@as_json_option
+def list_bundles(where: str, as_json: bool) -> int:
+    """List the bundles of a folder or an organisation.
+
+    WHERE is a folder [default: adapters_hub], or hf://ORG, whose bundles are those tagged adapter-stilts.
+    """
+    from adapter_stilts.cli import show
+
+    rows = [_row(address) for address in _bundles_at(where)]
+    if as_json:
+        _print_json({"where": where, "bundles": rows})
+    elif rows:
+        show.bundles(where, rows)
+    else:
+        click.echo(f"{where}: no bundles")
+    return 0
+
+
+@hub.command("show")
+@click.argument("address")
+@as_json_option
+def show_bundle(address: str, as_json: bool) -> int:
+    """Show what a bundle says it is.
+
+    Its card and files, or with --json all of bundle.json. Weights are neither fetched nor verified.
+    """
+    from adapter_stilts.hub.transfer import describe
+
+    told = describe(address)
+    if as_json:
+        _print_json({"address": address, "files": told.sizes, **told.info.model_dump(mode="json")})
+        return 0
+    click.echo(told.card.strip())
+    if told.sizes:
+        click.echo("\n" + "\n".join(f"{size:>12,}  {name}" for name, size in sorted(told.sizes.items())))
+    return 0
+
+
+@hub.command("verify")
+@click.argument("addresses", metavar="ADDRESS...", nargs=-1, required=True)
+@as_json_option
+def verify_bundles(addresses: tuple[str, ...], as_json: bool) -> int:
+    """Check every file of bundles.
+
+    Of one, or of all in a folder. Exits with 1 where one may not be read, and says why.
+    """
+    from pathlib import Path
+
+    from adapter_stilts.errors import AdapterStiltsError
+    from adapter_stilts.hub.address import bundles_in
+    from adapter_stilts.hub.transfer import fetch
+
+    rows: list[dict[str, Any]] = []
+    for address in addresses:
+        inner = [] if (Path(address) / "bundle.json").is_file() else bundles_in(Path(address))
+        for each in [str(path) for path in inner] or [address]:
+            try:
+                rows.append({"address": each, "digest": fetch(each).digest})
+            except AdapterStiltsError as error:
+                if len(addresses) == 1 and not inner:
+                    raise
+                rows.append({"address": each, "error": str(error)})
+    if as_json:
+        _print_json({"bundles": rows})
+    for row in rows:
+        if "error" in row:
+            click.echo(f"error: {row['error']}", err=True)
+        elif not as_json:
+            click.echo(f"{row['address']}: whole, {row['digest']}")
+    return 1 if any("error" in row for row in rows) else 0
+
+
+@hub.command()
+@click.argument("address")
+@click.argument("folder", required=False)
+@as_json_option
+def pull(address: str, folder: str | None, as_json: bool) -> int:
+    """Bring a bundle into a new folder.
+
+    FOLDER [default: adapters_hub/ and the bundle's name] appears whole or not at all.
+    """
+    from pathlib import Path
+
+    from adapter_stilts.hub import transfer
+
+    target = Path(folder) if folder else Path(SHELF) / address.partition("@")[0].rstrip("/").split("/")[-1]
+    found = transfer.pull(address, target)
+    if as_json:
+        _print_json({"folder": str(target), "digest": found.digest, "commit": found.commit})
+    else:
+        click.echo(f"{target}: {_title(found.info)}, {found.digest}")
+    return 0
+
+
+@hub.command()
+@click.argument("bundle")
+@click.argument("address")
+@click.option("--private", is_flag=True, help="Where a hub repository is made for it, make that private.")
+@click.option("--message", metavar="TEXT", help="Of the commit on the hub.  [default: task and mode]")
+@as_json_option
+def push(bundle: str, address: str, private: bool, message: str | None, as_json: bool) -> int:
+    """Bring a bundle to a new folder or to the hub.
+
+    A repository on the hub is made where there is none, and then holds the bundle and nothing else. Log in with
+    `hf auth login`, or set HF_TOKEN.
+    """
+    from pathlib import Path
+
+    from adapter_stilts.hub import transfer
+
+    where = transfer.push(Path(bundle), address, private, message)
+    if as_json:
+        _print_json({"address": address, "where": where})
+    else:
+        click.echo(f"{bundle} is now at {where}")
+    return 0
+
+
+def _bundles_at(where: str) -> list[str]:
+    from pathlib import Path
+
+    from adapter_stilts.errors import UsageError
+    from adapter_stilts.hub.address import SCHEME, bundles_in
+    from adapter_stilts.hub.transfer import hub_bundles
+
+    if where.startswith(SCHEME):
+        organisation = where.removeprefix(SCHEME).strip("/")
+        if not organisation or "/" in organisation:
+            raise UsageError(f"{where}: `hub list` takes hf://ORG; `hub show {where}` shows one bundle")
+        return [str(address) for address in hub_bundles(organisation)]
+    if not Path(where).is_dir():
+        raise UsageError(f"{where}: no such folder; `hub push BUNDLE {where}/NAME` makes one")
+    return [str(path) for path in bundles_in(Path(where))]
+
+
+def _row(address: str) -> dict[str, Any]:
+    """One line of a list; a bundle that cannot be read is listed with the reason."""
+    from adapter_stilts.errors import AdapterStiltsError
+    from adapter_stilts.hub.transfer import describe
+
+    try:
+        told = describe(address)
+    except AdapterStiltsError as error:
+        return {"address": address, "error": str(error)}
+    info = told.info
+    names = ("tuning", "task", "format", "base", "metrics")
+    return {
+        "address": address,
+        **{name: value for name, value in info.model_dump(mode="json").items() if name in names},
+        "bytes": sum(told.sizes.values()) or None,
+    }
+
+
+def _title(info: BundleInfo) -> str:
+    return f"{info.tuning} of {info.task}"
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

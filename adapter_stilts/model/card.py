@@ -1,0 +1,118 @@
+"""A bundle's model card: what the hub reads at its top, and what a person wants to know before using it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from adapter_stilts.model.tuning import get_tuning
+from adapter_stilts.tasks import all_tasks
+
+if TYPE_CHECKING:
+    from adapter_stilts.model.bundle import BundleInfo
+
+# Our formats by the hub's names of what a model does; retrieval and multiple choice have none there.
+PIPELINES = {
+    "pair_classification": "text-classification",
+    "span_qa": "question-answering",
+    "tagging": "token-classification",
+    "masked_lm": "fill-mask",
+}
+
+
+def model_card(info: BundleInfo) -> str:
+    """README.md of a bundle."""
+    front = "".join(f"{key}: {_yaml(value)}\n" for key, value in front_matter(info).items())
+    parts = [
+        f"---\n{front}---\n",
+        f"# {info.task} ({info.tuning})\n",
+        _what(info),
+        *_optional(info),
+        _use(info),
+    ]
+    return "\n".join(parts)
+
+
+def front_matter(info: BundleInfo) -> dict[str, Any]:
+    """What the hub indexes. A base that is a folder of somebody's own has no place there: the text names it."""
+    formats = [head.format for head in info.heads.values()] or [info.format]
+    found = {
+        "library_name": get_tuning(info.tuning).LIBRARY,
+        "base_model": info.base if _on_hub(info) else None,
+        "tags": ["adapter-stilts", "cross-lingual-transfer", info.tuning, *map(_dashed, formats)],
+        "metrics": _metrics(info),
+        "pipeline_tag": PIPELINES.get(info.format),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _on_hub(info: BundleInfo) -> bool:
+    return info.base_revision is not None or "/" not in info.base
+
+
+def _metrics(info: BundleInfo) -> list[str]:
+    """Names of metrics; the dev score of a stage over several tasks has theirs instead."""
+    named = {task.name: task.metric for task in all_tasks()}
+    tasks = [task for head in info.heads.values() for task in head.tasks]
+    return list(dict.fromkeys(metric for t in tasks for metric in named.get(t, ())) or info.metrics)
+
+
+def _what(info: BundleInfo) -> str:
+    made = "Merged from bundles" if "merge" in info.settings else f"Trained on `{info.task}`"
+    base = f"`{info.base}`" + (f" (revision `{info.base_revision}`)" if info.base_revision else "")
+    version = info.versions.get("adapter-stilts", "")
+    lines = [f"{made} with adapter-stilts {version}, on the encoder {base}".rstrip() + "."]
+    if info.metrics:
+        scores = ", ".join(f"{name} {value:.1f}" for name, value in sorted(info.metrics.items()))
+        lines.append(f"English dev, which chose the checkpoint, in percent: {scores}.")
+    return "\n".join(lines) + "\n"
+
+
+def _optional(info: BundleInfo) -> list[str]:
+    found = []
+    if info.heads:
+        rows = (
+            f"- head `{name}`: {head.format} ({', '.join(head.tasks)})\n"
+            for name, head in sorted(info.heads.items())
+        )
+        found.append("".join(rows))
+    if info.command:
+        found.append(f"Made by\n\n```sh\n{info.command}\n```\n")
+    return found
+
+
+def _use(info: BundleInfo) -> str:
+    tuning = get_tuning(info.tuning)
+    library = {"transformers": "Transformers", "peft": "PEFT", "adapter-transformers": "AdapterHub"}[
+        tuning.LIBRARY
+    ]
+    # The miniature's data and encoder come together, with its recipe.
+    where = "--recipe miniature" if info.base == "miniature" else f"--base {_word(info.base)}"
+    return f"""Go on from it, or evaluate it:
+
+```sh
+adapter-stilts train --inter ADDRESS --target tydiqa --mode {info.tuning} {where}
+adapter-stilts evaluate ADDRESS --target tatoeba{" " + where if info.base == "miniature" else ""}
+```
+
+ADDRESS is this folder, or `hf://ORG/NAME`. {library} loads it too. `bundle.json` holds every setting, `SHA256SUMS` the
+digest of every file.
+"""
+
+
+def _word(text: str) -> str:
+    return json.dumps(text) if " " in text else text
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _yaml(value: Any) -> str:
+    """A value on one line; JSON's quotes are YAML's."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_yaml, value))}]"
+    assert not isinstance(value, Mapping)
+    plain = all(letter.isalnum() or letter in "-_./" for letter in value) and value[:1].isalpha()
+    return value if plain else json.dumps(value)

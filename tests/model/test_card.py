@@ -1,0 +1,87 @@
+"""Cards: what the hub reads at their top, and what they tell a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+
+from adapter_stilts.model.bundle import BundleInfo, HeadInfo
+from adapter_stilts.model.card import model_card
+
+
+def info(**changes: Any) -> BundleInfo:
+    values = {
+        "tuning": "lora",
+        "base": "FacebookAI/xlm-roberta-large",
+        "base_revision": "c" * 40,
+        "base_fingerprint": "f" * 64,
+        "task": "squad_v1",
+        "format": "span_qa",
+        "labels": (),
+        "settings": {},
+        "parents": (),
+        "metrics": {"exact_match": 71.25, "f1": 80.5},
+        "versions": {"adapter-stilts": "0.1.0"},
+    }
+    return BundleInfo(**{**values, **changes})
+
+
+def test_front_matter() -> None:
+    data = ModelCard(model_card(info())).data.to_dict()
+    assert data == {
+        "library_name": "peft",
+        "base_model": "FacebookAI/xlm-roberta-large",
+        "tags": ["adapter-stilts", "cross-lingual-transfer", "lora", "span-qa"],
+        "metrics": ["exact_match", "f1"],
+        "pipeline_tag": "question-answering",
+    }
+
+
+@pytest.mark.parametrize(
+    ("mode", "library"), [("full", "transformers"), ("adapter", "adapter-transformers"), ("ia3", "peft")]
+)
+def test_the_library_that_loads_it(mode: str, library: str) -> None:
+    assert ModelCard(model_card(info(tuning=mode))).data.library_name == library
+
+
+def test_a_base_in_somebodys_folder_is_not_said_to_be_on_the_hub() -> None:
+    card = model_card(info(base="/home/me/encoder: mine", base_revision=None))
+    assert "base_model" not in ModelCard(card).data.to_dict()
+    assert "on the encoder `/home/me/encoder: mine`" in card
+    assert ModelCard(model_card(info(base="miniature", base_revision=None))).data.base_model == "miniature"
+
+
+def test_what_a_person_reads() -> None:
+    command = "adapter-stilts train --inter squad_v1 --target tatoeba --mode lora"
+    card = model_card(info(command=command))
+    assert "# squad_v1 (lora)\n" in card
+    assert "in percent: exact_match 71.2, f1 80.5." in card
+    assert f"Made by\n\n```sh\n{command}\n```\n" in card
+    assert (
+        "adapter-stilts train --inter ADDRESS --target tydiqa --mode lora --base FacebookAI/xlm-roberta-large"
+        in card
+    )
+    assert "Made by" not in model_card(info())
+
+
+def test_several_heads_and_their_metrics() -> None:
+    heads = {
+        "hellaswag": HeadInfo(format="multiple_choice", labels=(), tasks=("hellaswag",)),
+        "panx": HeadInfo(format="tagging", labels=("O",), tasks=("panx",)),
+    }
+    card = model_card(
+        info(
+            task="hellaswag+panx", format="multitask", heads=heads, metrics={"hellaswag": 30.0, "panx": 40.0}
+        )
+    )
+    data = ModelCard(card).data.to_dict()
+    assert data["metrics"] == ["accuracy", "f1"]
+    assert data["tags"][-2:] == ["multiple-choice", "tagging"]
+    assert "pipeline_tag" not in data
+    assert "- head `panx`: tagging (panx)\n" in card
+
+
+def test_a_metric_with_a_sign_is_quoted() -> None:
+    assert ModelCard(model_card(info(metrics={"map@20": 1.0}))).data.metrics == ["map@20"]
