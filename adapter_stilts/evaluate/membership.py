@@ -6,6 +6,7 @@ which that table is empty, are those of XQuAD-R in the XTREME-R paper (Ruder et 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -23,6 +24,11 @@ class Benchmark:
     name: str
     languages: Mapping[str, tuple[str, ...]]
     groups: Mapping[str, tuple[str, ...]]
+
+
+def is_constructed(language: str) -> bool:
+    """Whether a code is one that ISO 639-3 leaves to local use: no benchmark has it, constructed languages do."""
+    return re.fullmatch("q[a-t][a-z]", language) is not None
 
 
 def _codes(text: str) -> tuple[str, ...]:

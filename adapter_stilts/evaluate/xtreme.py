@@ -17,7 +17,6 @@ labels.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -25,10 +24,7 @@ from typing import Any, Literal
 from adapter_stilts import io
 from adapter_stilts.errors import DataError, UnknownNameError
 from adapter_stilts.evaluate.families import Note, Scores, family_of
-from adapter_stilts.evaluate.membership import BENCHMARKS, Benchmark, languages_of
-
-_PRIVATE = re.compile("q[a-t][a-z]")
-"""ISO 639-3 leaves these codes to local use: constructed languages have them, and no benchmark has those."""
+from adapter_stilts.evaluate.membership import BENCHMARKS, Benchmark, is_constructed, languages_of
 
 
 def score_folders(
@@ -100,7 +96,7 @@ def prediction_path(directory: Path, task: str, language: str) -> Path:
         UnknownNameError: neither benchmark has the task, or the task in that language.
     """
     suffix = family_of(task).suffix
-    if language not in languages_of(task) and not _PRIVATE.fullmatch(language):
+    if language not in languages_of(task) and not is_constructed(language):
         raise UnknownNameError(f"{task} language", language, languages_of(task))
     return directory / task / f"test-{language}.{suffix}"
 

@@ -10,7 +10,7 @@ import pytest
 
 from adapter_stilts.miniature import CODES, MiniatureSource, pretrained
 from adapter_stilts.miniature.text import SHARE
-from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks import all_tasks, get_task
 
 QUICK = ["--set", "intermediate.max_steps=2", "--set", "target.max_steps=2", "--limit-eval", "4"]
 
@@ -43,10 +43,11 @@ def test_predictions_are_written_in_constructed_languages(
     cli: Any, arguments: list[str], tmp_path: Path
 ) -> None:
     cli(*arguments, "--languages", "qac")
-    (folder,) = {path.parent for path in tmp_path.rglob("test-*.json")} & set(tmp_path.rglob("*/tydiqa"))
     asked = MiniatureSource().examples(get_task("tydiqa"), "test", "qac", {})[:4]
-    answers = json.loads((folder / "test-qac.json").read_text(encoding="utf-8"))
-    assert list(answers) == [example.id for example in asked]
+    found = list(tmp_path.rglob("tydiqa/test-*.json"))
+    assert [path.name for path in found] == ["test-qac.json"] * 2
+    for path in found:
+        assert list(json.loads(path.read_text(encoding="utf-8"))) == [example.id for example in asked]
 
 
 def test_a_real_language_is_refused_by_the_constructed_ones(cli: Any, arguments: list[str]) -> None:
@@ -82,3 +83,14 @@ def test_the_card_states_the_shares() -> None:
     for level, share in SHARE.items():
         assert f"{level}: " in card
         assert f"({share:g} times the text of English)" in card
+
+
+def test_every_target_is_evaluated_in_every_language(cli: Any, arguments: list[str]) -> None:
+    targets = [task.name for task in all_tasks() if task.role == "target"]
+    limits = ["--inter", "none", "--limit-train", "8", "--target", ",".join(targets), "--json"]
+    ran = cli(*(a for a in arguments if a not in ("--inter", "commonsenseqa", "--target", "tydiqa")), *limits)
+    assert ran.code == 0, ran.err
+    results = json.loads(ran.out)["results"]
+    assert list(results) == targets
+    for name, result in results.items():
+        assert set(result["languages"]) == set(MiniatureSource().wanted(get_task(name))), name
