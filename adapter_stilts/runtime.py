@@ -70,6 +70,15 @@ def total_memory(device_type: str) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def resident_memory() -> int:
+    """Bytes of memory this process holds now; its peak where the system tells no more."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return peak_memory("cpu")["resident"]
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def peak_memory(device_type: str) -> dict[str, int]:
     """Peak bytes of this process: resident, and allocated on the GPU where there is one."""
     import resource
