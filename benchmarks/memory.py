@@ -137,7 +137,12 @@ def run_cell(options: argparse.Namespace) -> dict[str, Any]:
         seconds.append(round(time.perf_counter() - began, 2))
     trained = resident_peak() if device == "cpu" else peak_memory(device)["cuda"]
     before = loading["resident" if device == "cpu" else "cuda"]
-    return {"training_peak": trained, "loading_peak": before, "peak": max(trained, before), "seconds": seconds}
+    return {
+        "training_peak": trained,
+        "loading_peak": before,
+        "peak": max(trained, before),
+        "seconds": seconds,
+    }
 
 
 def micro_batch(batch: int, length: int) -> Any:
@@ -228,7 +233,9 @@ def compare(options: argparse.Namespace, checkpoint: Path) -> dict[str, Any]:
                 row["ratio"] = round(row["peak"] / reference["peak"], 4)
                 row["training_ratio"] = round(row["training_peak"] / reference["training_peak"], 4)
             rows[cell] = row
-            measure.say(f"length {length} {cell}: " + json.dumps({k: v for k, v in row.items() if k != "estimate"}))
+            measure.say(
+                f"length {length} {cell}: " + json.dumps({k: v for k, v in row.items() if k != "estimate"})
+            )
         results[str(length)] = rows
     return results
 
@@ -238,7 +245,9 @@ def main() -> None:
 
     parser = measure.parser(__doc__, rounds=1, data=False)
     parser.add_argument("--geometry", choices=("nano", "base", "large"), default="large")
-    parser.add_argument("--cells", help="MODE/PRECISION and recipe:NAME with commas (default: all that exist)")
+    parser.add_argument(
+        "--cells", help="MODE/PRECISION and recipe:NAME with commas (default: all that exist)"
+    )
     parser.add_argument("--batch", type=int, default=8, help="sequences of a step, in one pass (default 8)")
     parser.add_argument("--lengths", default="128,384", help="tokens of each (default 128,384)")
     parser.add_argument("--steps", type=int, default=2, help="optimizer steps of a cell (default 2)")
