@@ -6,7 +6,8 @@ adapters against AdapterHub's `AdapterTrainer`, on the same batches of the same 
 
 What the sides share, and how time and tokens are counted, is as in `train_throughput.py`; the modules have the same
 shapes and numbers of weights on both sides (LoRA of rank 8 on queries and values; Pfeiffer bottlenecks at reduction
-16), and the head is trained with them.
+16), and the head is trained with them; AdapterHub freezes the dense layer of a multiple-choice head, which Transformers
+calls the encoder's pooler, so that its side trains less there (`trained_parameters`).
 
 `gradients` shows that a frozen encoder costs no gradient below the lowest module that is trained: LoRA on the upper
 half of the layers, one pass, and for each layer whether its output takes part in the backward pass.

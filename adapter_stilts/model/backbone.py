@@ -13,6 +13,7 @@ from adapter_stilts.errors import BundleError, SourceUnavailableError, UsageErro
 from adapter_stilts.io import sha256_directory
 from adapter_stilts.model import encoders, families
 from adapter_stilts.recipe import Base
+from adapter_stilts.runtime import return_freed_memory
 
 HUB_SECONDS = 10.0
 
@@ -181,6 +182,8 @@ def load_encoder(
         raise BundleError(f"{location}: weights missing or of another shape for {', '.join(shown)} ...")
     if not families.is_known(config.model_type):
         encoders.probe(encoder, location)
+    if weights in ("8bit", "4bit"):
+        return_freed_memory()
     return finish(encoder, gradient_checkpointing, location)
 
 
