@@ -22,7 +22,7 @@ that rounding decides: the greatest difference is of such weights, the relative 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,7 @@ class Job:
     Args:
         weights: folder of the task class's checkpoint that every run starts from.
         steps: optimizer steps of a run: every item once, or whole passes where a run needs more than there are.
+        mode: the tuning that we train.
     """
 
     task: Task
@@ -80,6 +81,7 @@ class Job:
     device: str
     bf16: bool
     linear: str
+    mode: str = "full"
 
     @property
     def kind(self) -> str:
@@ -136,7 +138,7 @@ def train_ours(
         patience=None,
     )
     watch = Stopwatch(job.device)
-    tuning, accelerator = get_tuning("full"), Accelerator(cpu=job.device == "cpu")
+    tuning, accelerator = get_tuning(job.mode), Accelerator(cpu=job.device == "cpu")
     train(model, tuning, job.features, None, settings, "adamw", seed, speed, folder, accelerator, watch)
     return watch, model
 
@@ -148,10 +150,9 @@ def our_model(job: Job, dropout: float | None) -> TaskModel:
     shape = format.head_shape(job.task.labels)
     assert shape is not None
     head = Head(shape, encoder.config.hidden_size, rate, encoder.config.initializer_range, seed=0)
-    tuning = get_tuning("full")
-    head.load_state_dict(tuning.load(job.weights, job.task.format))
+    head.load_state_dict(get_tuning("full").load(job.weights, job.task.format))
     model = TaskModel(encoder, head, format, bf16=job.bf16)
-    tuning.attach(model)
+    get_tuning(job.mode).attach(model)
     if job.device == "cpu" and not job.bf16 and job.linear == "auto":
         quicken(encoder)  # as the stages do; the Trainer's model stays as the library makes it
     return model.to(job.device)
@@ -224,10 +225,17 @@ class InOrder(Sampler[int]):
             yield from self.order.step(step).tolist()
 
 
-def train_theirs(job: Job, rows: Rows, seed: int, folder: Path) -> tuple[float, float]:
-    """One run of `transformers.Trainer`; returns when its first and its last step ended."""
+def train_theirs(
+    job: Job, rows: Rows, seed: int, folder: Path, tuned: Callable[[Job, Any], Any] | None, trainer_class: Any
+) -> tuple[float, float]:
+    """One run of a Trainer; returns when its first and its last step ended.
+
+    Args:
+        tuned: gives a task model the modules that are trained; None trains all of it.
+        trainer_class: `transformers.Trainer` or one derived from it.
+    """
     import transformers
-    from transformers import Trainer, TrainerCallback, TrainingArguments
+    from transformers import TrainerCallback, TrainingArguments
 
     ended: list[float] = []
 
@@ -236,7 +244,7 @@ def train_theirs(job: Job, rows: Rows, seed: int, folder: Path) -> tuple[float, 
             if state.global_step in (1, job.steps):
                 ended.append(measure.now(job.device))
 
-    class SameOrder(Trainer):  # type: ignore[misc]
+    class SameOrder(trainer_class):  # type: ignore[misc]
         def _get_train_sampler(self, train_dataset: Any = None) -> InOrder:
             return InOrder(job.order(seed))
 
@@ -263,8 +271,9 @@ def train_theirs(job: Job, rows: Rows, seed: int, folder: Path) -> tuple[float, 
         dataloader_num_workers=0,
         dataloader_pin_memory=job.device != "cpu",
     )
+    model = task_class.from_pretrained(job.weights)
     trainer = SameOrder(
-        model=task_class.from_pretrained(job.weights),
+        model=model if tuned is None else tuned(job, model),
         args=arguments,
         train_dataset=rows,
         data_collator=collators[job.kind](job.tokenizer),
@@ -276,9 +285,18 @@ def train_theirs(job: Job, rows: Rows, seed: int, folder: Path) -> tuple[float, 
     return first, last
 
 
-def measure_theirs(job: Job, rows: Rows, seed: int) -> Run:
+def measure_theirs(
+    job: Job,
+    rows: Rows,
+    seed: int,
+    tuned: Callable[[Job, Any], Any] | None = None,
+    trainer_class: Any = None,
+) -> Run:
+    import transformers
+
     with measure.scratch() as folder:
-        first, last = train_theirs(job, rows, seed, folder)
+        trainer = trainer_class or transformers.Trainer
+        first, last = train_theirs(job, rows, seed, folder, tuned, trainer)
     order, lengths = job.order(seed), job.features.input_ids.lengths
     steps = [sequences_of(job.features, order.step(step), job.kind)[0] for step in range(1, job.steps)]
     tokens = sum(int(lengths[sequences].sum()) for sequences in steps)
@@ -309,12 +327,12 @@ def compare(job: Job, rounds: int, label: str) -> dict[str, Any]:
         "rounds": rounds,
         "items": job.features.num_examples,
         "real_tokens_a_run": [run.tokens for run in ours],
-        **{name: _described(side) for name, side in runs.items()},
+        **{name: described(side) for name, side in runs.items()},
         **measure.ratios((run.speed for run in ours), (run.speed for run in theirs)),
     }
 
 
-def _described(runs: list[Run]) -> dict[str, Any]:
+def described(runs: list[Run]) -> dict[str, Any]:
     share = sum(run.tokens for run in runs) / sum(run.padded_tokens for run in runs)
     return {
         "real_tokens_per_second": measure.spread([run.speed for run in runs]),

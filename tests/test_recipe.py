@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
 from adapter_stilts.formats import format_names
+from adapter_stilts.model.tuning import get_tuning, tuning_settings
 from adapter_stilts.recipe import (
     Recipe,
     TrainingSettings,
@@ -38,6 +39,38 @@ def test_every_shipped_recipe_loads(name: str) -> None:
         format_settings(recipe, format_name)
     for task in recipe.options:
         get_task(task)
+    settings = tuning_settings(recipe.mode, recipe.tuning)
+    get_tuning(recipe.mode).backbone_weights(settings, recipe.precision)
+    if recipe.combine != "continue":
+        get_tuning(recipe.mode).check_combine(recipe.combine)
+
+
+# A recipe of small memory -> the GPU its first lines name, in GiB.
+SMALL = {"study-lora-8bit": 6, "study-adapter-8bit": 6, "study-fusion": 16, "lowmem-full": 8}
+
+
+@pytest.mark.parametrize(("name", "memory"), SMALL.items())
+def test_a_recipe_fits_the_gpu_it_names(name: str, memory: int) -> None:
+    from adapter_stilts.model.skeleton import geometries
+    from adapter_stilts.train.fit import Training, fit
+
+    text = (RECIPES / f"{name}.toml").read_text(encoding="utf-8")
+    assert f"a GPU of {memory} GB or more" in text
+    recipe = load_recipe(name)
+    assert recipe.base.id == "FacebookAI/xlm-roberta-large"
+    settings = tuning_settings(recipe.mode, recipe.tuning)
+    asked = Training(
+        geometries()["xlmr-large"],
+        recipe.mode,
+        settings,
+        recipe.precision,
+        recipe.optimizer,
+        recipe.gradient_checkpointing,
+        "cuda",
+    )
+    found = fit(asked, recipe.target.batch_size, 384, memory * 10**9)
+    assert found.fits
+    assert found.usage.sequences >= 2
 
 
 # jiant's XTREME guide and the paper; see the file for each one's source.

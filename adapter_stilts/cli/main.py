@@ -16,6 +16,7 @@ VERBS = {
     "evaluate": "Evaluate a trained bundle on a target task.",
     "compose": "Merge bundles into one by an expression, without training.",
     "hub": "Share bundles: list, show, verify, pull and push them.",
+    "fit": "Compute how much memory training takes, and with which micro-batch it fits.",
     "tasks": "List the tasks, or show one.",
     "submit": "Gather finished evaluations in XTREME's submission layout.",
     "score": "Score a predictions folder against a labels folder, as XTREME's own scorer does.",

@@ -13,6 +13,7 @@ from adapter_stilts.errors import BundleError, SourceUnavailableError, UsageErro
 from adapter_stilts.io import sha256_directory
 from adapter_stilts.model import encoders, families
 from adapter_stilts.recipe import Base
+from adapter_stilts.runtime import return_freed_memory
 
 HUB_SECONDS = 10.0
 
@@ -56,6 +57,19 @@ def resolve_base(base: Base) -> ResolvedBase:
         raise UsageError(f"--base {base.id}: no such folder, and not a hub id (org/name)")
     commit, config_path = _resolve_hub(base)
     return ResolvedBase(base.id, base.id, commit, commit, json.loads(config_path.read_text(encoding="utf-8")))
+
+
+def read_config(base: Base) -> dict[str, Any]:
+    """An encoder's config.json alone, of a folder or a hub id; no weights need be there. Raises as `resolve_base`."""
+    path = Path(base.id) / "config.json"
+    if not path.is_file():
+        return resolve_base(base).config
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        config["model_type"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: is no encoder's ({error!r})") from error
+    return config  # type: ignore[no-any-return]
 
 
 def _resolve_hub(base: Base) -> tuple[str, Path]:
@@ -140,10 +154,7 @@ def load_encoder(
     from safetensors import SafetensorError
     from transformers import AutoConfig
 
-    # bitsandbytes says at every 8-bit product that it casts its input, and on import, which PEFT does anyway, that
-    # it has no faster kernel for 4 bits.
-    for name in ("bitsandbytes.autograd._functions", "bitsandbytes.backends.cpu.ops"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    silence_bitsandbytes()
     with _quiet():
         try:
             config = AutoConfig.from_pretrained(location, revision=commit or "main")
@@ -171,8 +182,17 @@ def load_encoder(
         raise BundleError(f"{location}: weights missing or of another shape for {', '.join(shown)} ...")
     if not families.is_known(config.model_type):
         encoders.probe(encoder, location)
+    if weights in ("8bit", "4bit"):
+        return_freed_memory()
+    return finish(encoder, gradient_checkpointing, location)
+
+
+def finish(encoder: Any, gradient_checkpointing: bool, name: str) -> Any:
+    """What is done to every encoder once it has its weights. Raises UsageError."""
+    import torch
+
     for module in encoder.modules():
-        if isinstance(module, torch.nn.LayerNorm):
+        if isinstance(module, torch.nn.LayerNorm) and module.weight.dtype != torch.float32:
             module.float()
         if hasattr(module, "support_avx512bf16_for_cpu"):
             # bitsandbytes would repack 4-bit weights at the first evaluation, with scales rounded to bf16: training
@@ -181,11 +201,18 @@ def load_encoder(
     if gradient_checkpointing:
         if not encoder.supports_gradient_checkpointing:
             raise UsageError(
-                f"{location}: {type(encoder).__name__} in Transformers has no gradient checkpointing: leave out "
+                f"{name}: {type(encoder).__name__} in Transformers has no gradient checkpointing: leave out "
                 "--set gradient_checkpointing=true"
             )
         encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return encoder
+
+
+def silence_bitsandbytes() -> None:
+    """bitsandbytes says at every 8-bit product that it casts its input, and on import, which PEFT does anyway, that it
+    has no faster kernel for 4 bits."""
+    for name in ("bitsandbytes.autograd._functions", "bitsandbytes.backends.cpu.ops"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _quantised(weights: str, device: str) -> dict[str, Any]:

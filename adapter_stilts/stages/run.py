@@ -40,6 +40,7 @@ from adapter_stilts.runtime import (
     hardware,
     micro_batch_tokens,
     peak_memory,
+    total_memory,
     versions,
 )
 from adapter_stilts.stages.command import command_of
@@ -52,8 +53,9 @@ from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import Source, with_labels
 from adapter_stilts.tasks.text import TextSource
+from adapter_stilts.train.fit import Training, pass_tokens
 from adapter_stilts.train.loop import Speed, Step, Watch, train
-from adapter_stilts.train.mixture import alone
+from adapter_stilts.train.mixture import Mixture, alone
 
 
 class StageWatch(Watch):
@@ -142,12 +144,8 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
     chosen = course(stage, context, _build) if "mixture" in part else _one_task(stage, context, settings)
     model = chosen.model
     model.to(accelerator.device)
-    # By attribute: families name their sizes otherwise in the file (T5's num_layers, DistilBERT's dim).
-    config: Any = model.encoder.config
-    sizes = {name: getattr(config, name) for name in ("num_hidden_layers", "hidden_size")}
     speed = Speed(
-        context.runtime.micro_batch_tokens
-        or micro_batch_tokens(sizes, device, part["gradient_checkpointing"]),
+        context.runtime.micro_batch_tokens or _pass_tokens(stage, context, chosen, settings),
         OVERHEAD_TOKENS.get(device, OVERHEAD_TOKENS["cuda"]),
         context.runtime.checkpoint_seconds,
     )
@@ -194,6 +192,29 @@ def _run_train(stage: Stage, context: Context, began: float) -> Path:
             shutil.copyfile(context.store.work(stage) / "log.jsonl", aside / "log.jsonl")
     accelerator.wait_for_everyone()
     return directory
+
+
+def _pass_tokens(stage: Stage, context: Context, chosen: Course, settings: TrainingSettings) -> int:
+    """Tokens of the first micro-batches: those that fit a GPU; on a CPU, those that take a quarter of the memory."""
+    part, accelerator = stage.part, context.accelerator
+    # By attribute: families name their sizes otherwise in the file (T5's num_layers, DistilBERT's dim).
+    config: Any = chosen.model.encoder.config
+    device = accelerator.device.type
+    if device != "cuda":
+        sizes = {name: getattr(config, name) for name in ("num_hidden_layers", "hidden_size")}
+        return micro_batch_tokens(sizes, device, part["gradient_checkpointing"])
+    training = Training(
+        context.base.config,
+        part["mode"],
+        get_tuning(part["mode"]).Settings.model_validate(part.get("tuning", {})),
+        part["precision"],
+        part["optimizer"],
+        part["gradient_checkpointing"],
+        device,
+    )
+    assert isinstance(chosen.data, Mixture)
+    items = -(-settings.batch_size // accelerator.num_processes)
+    return pass_tokens(training, chosen.data, items, total_memory(device))
 
 
 def _one_task(stage: Stage, context: Context, settings: TrainingSettings) -> Course:

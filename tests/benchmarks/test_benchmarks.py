@@ -153,3 +153,39 @@ def test_mining_finds_what_was_planted(tmp_path: Path) -> None:
     assert found["scores_of_the_best"]["f1"] == 100.0
     assert found["ratio"] > 0
     assert found["peak_bytes"]["resident"] >= found["peak_bytes_before_mining"]["resident"] > 0
+
+
+def test_memory_measures_what_was_estimated(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    options = ("--geometry", "nano", "--cells", "full/fp32,lora/8bit", "--lengths", "64", "--threads", "1")
+    script = [sys.executable, str(SCRIPTS / "memory.py"), *options, "--device", "cpu", "--out", str(out)]
+    finished = subprocess.run(script, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    found = json.loads(finished.stdout)["cells"]["64"]
+    for cell in ("full/fp32", "lora/8bit"):
+        assert abs(found[cell]["error"]) < 0.25
+        assert found[cell]["estimate"]["process"] < found[cell]["training_peak"]
+    assert found["lora/8bit"]["training_ratio"] < found["full/fp32"]["training_ratio"] == 1
+
+
+def test_modules_are_trained_alike_on_both_sides(data_dir: Path, base_dir: Path, tmp_path: Path) -> None:
+    options = (
+        "--models",
+        "nano",
+        "--tasks",
+        "squad_v1",
+        "--steps",
+        "3",
+        "--batch-size",
+        "2",
+        "--device",
+        "cpu",
+    )
+    found = run("tuning_throughput.py", data_dir, base_dir, tmp_path / "result.json", *options)
+    for name, side in found["throughput"].items():
+        assert name in ("squad_v1/nano/lora", "squad_v1/nano/adapter")
+        assert len(set(side["trained_parameters"].values())) == 1
+        assert side["ratio"] > 0
+    reached = found["gradients"]["squad_v1/nano"]
+    assert (reached["lowest_trained_layer"], reached["layers_in_the_backward_pass"]) == (2, [2, 3])
+    assert reached["frozen_tensors_with_gradients"] == 0

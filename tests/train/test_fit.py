@@ -1,0 +1,172 @@
+"""Memory told without weights: against the bytes of real models, and against what real passes keep."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from adapter_stilts.errors import UsageError
+from adapter_stilts.model.skeleton import geometries, tensors
+from adapter_stilts.model.tuning import get_tuning, tuning_names
+from adapter_stilts.train.fit import Training, fit, pass_tokens, usage
+
+SMALL = {
+    **geometries()["xlmr-base"],
+    "vocab_size": 1000,
+    "hidden_size": 128,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 512,
+}
+
+
+def training(mode: str, precision: str = "fp32", device: str = "cpu", **more: Any) -> Training:
+    settings = get_tuning(mode).Settings.model_validate(more.pop("tuning", {}))
+    return Training(more.pop("config", SMALL), mode, settings, precision, device=device, **more)
+
+
+def test_xlmr_large_without_its_weights() -> None:
+    """Numbers that are known: 560 M parameters; LoRA of rank 8 on queries and values has 786,432 of its own."""
+    config = geometries()["xlmr-large"]
+    full = usage(training("full", config=config), 2, 32)
+    head = 1024 * 1024 + 1024 + 3 * 1024 + 3
+    assert full.parameters == full.trained_parameters == 558_840_832 + head
+    assert full.weights == pytest.approx(4 * full.parameters, rel=1e-4)
+    assert full.gradients == 4 * full.parameters
+    assert full.optimizer == 8 * full.parameters
+    lora = usage(training("lora", "8bit", config=config), 2, 32)
+    assert lora.trained_parameters - head == 786_432
+    # Embeddings in bf16, 302 M weights of linear layers in a byte each.
+    assert lora.weights == pytest.approx(2 * 256.5e6 + 302e6 + 4 * 1.9e6, rel=0.02)
+    bottleneck = usage(training("adapter", config=config), 2, 32)
+    assert (bottleneck.trained_parameters - head) / full.parameters < 0.02
+
+
+@pytest.mark.parametrize("mode", tuning_names())
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "8bit", "4bit"])
+def test_every_cell_has_an_estimate(mode: str, precision: str) -> None:
+    # One of the two sorts of memory in each cell, both in every tuning and precision.
+    device = "cuda" if (len(mode) + len(precision)) % 2 else "cpu"
+    if mode == "full" and precision in ("8bit", "4bit"):
+        pytest.skip("integers have no gradient")
+    plain = usage(training(mode, precision, device), 4, 64)
+    assert 0 < plain.weights < plain.peak
+    assert plain.trained_parameters <= plain.parameters
+    assert plain.gradients == 4 * plain.trained_parameters
+    longer = usage(training(mode, precision, device), 4, 128)
+    assert longer.activations > plain.activations
+    assert (longer.weights, longer.optimizer) == (plain.weights, plain.optimizer)
+    saved = usage(training(mode, precision, device, gradient_checkpointing=True), 4, 128)
+    assert saved.activations < longer.activations
+
+
+@pytest.mark.parametrize("optimizer", ["adamw8bit", "paged_adamw8bit"])
+def test_optimizers_of_8_bits_have_smaller_states(optimizer: Any) -> None:
+    plain = usage(training("full"), 2, 16)
+    small = usage(training("full", optimizer=optimizer), 2, 16)
+    assert small.optimizer < 0.27 * plain.optimizer
+    half = usage(training("full", "bf16", tuning={"bf16_weights": True}, optimizer=optimizer), 2, 16)
+    assert half.weights < 0.52 * plain.weights
+    assert half.gradients < 0.52 * plain.gradients
+
+
+@pytest.mark.parametrize(
+    ("mode", "precision"), [("full", "fp32"), ("lora", "8bit"), ("adapter", "4bit"), ("ia3", "bf16")]
+)
+def test_weights_are_those_of_the_real_model(tiny_base: Path, mode: str, precision: str) -> None:
+    from adapter_stilts.formats import pair_classification
+    from adapter_stilts.model.backbone import load_encoder, resolve_base
+    from adapter_stilts.model.heads import Head
+    from adapter_stilts.model.task_model import TaskModel
+    from adapter_stilts.recipe import Base
+
+    tuning = get_tuning(mode)
+    weights = tuning.backbone_weights(tuning.Settings(), precision)
+    encoder = load_encoder(str(tiny_base), None, None, False, weights)
+    shape = pair_classification.head_shape(("a", "b", "c"))
+    assert shape is not None
+    model = TaskModel(encoder, Head(shape, 32, 0.1, 0.2, 0), pair_classification)
+    tuning.attach(model)
+    real = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in tensors(model)}
+    config = resolve_base(Base(id=str(tiny_base))).config
+    found = usage(training(mode, precision, config=config), 2, 16)
+    # Quantised layers keep tables of 16 and 256 numbers each, which fake ones of one class share or not.
+    assert found.weights == pytest.approx(sum(real.values()), rel=0.1 if precision == "4bit" else 0.02)
+    assert found.trained_parameters == sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def test_activations_are_those_a_real_pass_keeps() -> None:
+    """fp32, full: tensors that autograd saves in a real pass, weights apart, against the count."""
+    from transformers import XLMRobertaConfig, XLMRobertaModel
+
+    values = {name: value for name, value in SMALL.items() if name != "model_type"}
+    encoder = XLMRobertaModel(XLMRobertaConfig(**values), add_pooling_layer=False).train()
+    own = {p.untyped_storage()._cdata for p in encoder.parameters()}
+    kept: dict[int, int] = {}
+    alive = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            kept[storage._cdata] = storage.nbytes()
+            alive.append(storage)
+        return tensor
+
+    mask = torch.ones(4, 64, dtype=torch.long)
+    mask[0, -1] = 0
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        states = encoder(input_ids=torch.full((4, 64), 5), attention_mask=mask).last_hidden_state
+    found = usage(training("full"), 4, 64)
+    assert found.activations == pytest.approx(sum(kept.values()), rel=0.05)
+    del states
+
+
+def test_the_largest_micro_batch_that_fits() -> None:
+    asked = training("lora", device="cuda")
+    ample = fit(asked, 16, 128, 2**34)
+    assert (ample.fits, ample.usage.sequences) == (True, 16)
+    scarce = fit(asked, 16, 128, ample.usage.peak - ample.usage.activations // 3)
+    assert scarce.fits
+    assert 1 <= scarce.usage.sequences < 16
+    assert scarce.to_json()["passes_a_step"] == 16 // scarce.usage.sequences
+    none = fit(asked, 16, 128, 2**20)
+    assert (none.fits, none.usage.sequences) == (False, 1)
+
+
+def test_accumulation_keeps_gradients_beside_activations() -> None:
+    asked = training("full")
+    once, more = usage(asked, 8, 128), usage(asked, 8, 128, accumulated=True)
+    assert more.peak - once.peak == pytest.approx(more.gradients, rel=0.35)
+
+
+def test_a_stage_starts_with_what_fits(encoded: Any) -> None:
+    from adapter_stilts.formats import get_format
+    from adapter_stilts.recipe import TrainingSettings
+    from adapter_stilts.train.mixture import alone
+
+    features = encoded("squad_v1")
+    data = alone(features, get_format("span_qa"), TrainingSettings(), 0)
+    longest = int(features.input_ids.lengths.max())
+    asked = training("lora", device="cuda")
+    assert pass_tokens(asked, data, 8, 2**34) == 8 * longest
+    assert pass_tokens(asked, data, 8, 2**20) == longest
+
+
+def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(UsageError, match="names no linear layer"):
+        usage(training("lora", tuning={"target_modules": ("nothing",)}), 2, 16)
+    with pytest.raises(UsageError, match="does not divide"):
+        usage(training("adapter", tuning={"reduction_factor": 3}), 2, 16)
+    with pytest.raises(UsageError, match="is a decoder"):
+        usage(replace(training("lora"), config={**SMALL, "model_type": "gpt2"}), 2, 16)
+
+
+def test_nothing_of_torch_is_left_changed() -> None:
+    before = (torch.nn.Module._apply, torch.nn.functional.layer_norm, torch.get_default_dtype())
+    usage(training("lora", "8bit", "cuda"), 2, 16)
+    assert before == (torch.nn.Module._apply, torch.nn.functional.layer_norm, torch.get_default_dtype())
+    assert type(torch.empty(1)) is torch.Tensor
