@@ -65,8 +65,9 @@ def test_the_tokenizer_knows_every_word_and_keeps_offsets(language: str) -> None
     for example in MiniatureSource().examples(get_task("xquad"), "test", language, {})[:50]:
         encoded = tokenizer(example.context, return_offsets_mapping=True, add_special_tokens=False)
         assert tokenizer.unk_token_id not in encoded["input_ids"]
-        said = "".join(example.context[start:end] for start, end in encoded["offset_mapping"])
-        assert said.replace(" ", "") == example.context.replace(" ", "")
+        # As XLM-R's, a word's "▁" alone is said to stand on its first letter: pieces may overlap, but miss nothing.
+        covered = {place for start, end in encoded["offset_mapping"] for place in range(start, end)}
+        assert covered >= {place for place, letter in enumerate(example.context) if letter != " "}
 
 
 def test_the_log_covers_the_run() -> None:
