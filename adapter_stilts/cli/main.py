@@ -15,6 +15,7 @@ VERBS = {
     "train": "Train intermediate and target tasks, evaluate zero-shot, print the scores.",
     "evaluate": "Evaluate a trained bundle on a target task.",
     "compose": "Merge bundles into one by an expression, without training.",
+    "export": "Write a bundle as a plain checkpoint, or in a library's own layout.",
     "hub": "Share bundles: list, show, verify, pull and push them.",
     "fit": "Compute how much memory training takes, and with which micro-batch it fits.",
     "tasks": "List the tasks, or show one.",

@@ -176,6 +176,12 @@ def _apply(
     return merge_bundles(inputs, how, out, base, tokenizer, command=command)
 
 
+def _precision(infos: Sequence[BundleInfo]) -> dict[str, str]:
+    """What the inputs were trained under, where that was not fp32."""
+    known = dict.fromkeys(str(info.settings.get("precision", "fp32")) for info in infos)
+    return {} if list(known) == ["fp32"] else {"precision": ", ".join(known)}
+
+
 def merge_bundles(
     bundles: Sequence[Path],
     how: Merge,
@@ -217,7 +223,7 @@ def merge_bundles(
         task="+".join(dict.fromkeys(info.task for info in infos)),
         format=first.format if with_head else NO_HEAD,
         labels=first.labels if with_head else (),
-        settings={"merge": how.settings()},
+        settings={"merge": how.settings(), **_precision(infos)},
         parents=parents or tuple(bundle_digest(bundle) for bundle in bundles),
         metrics={},
         versions=versions(),

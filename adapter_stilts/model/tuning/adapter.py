@@ -138,4 +138,15 @@ def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: 
 def load(directory: Path, format_name: str) -> dict[str, Tensor]:
     from adapter_stilts.model.tuning.libraries import adapterhub_files
 
+def check_fold() -> None:
+    raise UsageError(
+        "bottlenecks, prefixes and fusions are computed beside the encoder's layers, through functions that no weight "
+        "of a plain encoder holds, so no checkpoint of Transformers alone computes them"
+    )
+
+
+def fold(model: TaskModel) -> None:
+    check_fold()
+
+
     return adapterhub_files.load_head(directory, format_name)

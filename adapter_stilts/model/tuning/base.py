@@ -107,3 +107,12 @@ class Tuning(Protocol):
 
     def load(self, directory: Path, format_name: str) -> dict[str, Tensor]:
         """Read the head's weights of what `save` wrote, by our names. Raises BundleError."""
+    def check_fold(self) -> None:
+        """Raises UsageError where what is trained is no change of the encoder's weights; says what holds it."""
+
+    def fold(self, model: TaskModel) -> None:
+        """Put the modules' change into the encoder's own weights, in place, and take the modules away.
+
+        The model then computes the same without them, to rounding. Raises UsageError as `check_fold`.
+        """
+

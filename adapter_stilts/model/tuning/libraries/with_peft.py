@@ -188,6 +188,12 @@ class PeftTuning:
         write_json(out / CONFIG, raw)
         write_tensors(weights, out / WEIGHTS)
 
+    def check_fold(self) -> None:
+        """Every method here changes what linear layers multiply by."""
+
+    def fold(self, model: TaskModel) -> None:
+        peft_sums.fold(model.encoder)
+
     def load(self, directory: Path, format_name: str) -> dict[str, Tensor]:
         return peft_files.read_head(directory, format_name)
 
