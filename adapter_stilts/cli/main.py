@@ -19,6 +19,7 @@ VERBS = {
     "hub": "Share bundles: list, show, verify, pull and push them.",
     "fit": "Compute how much memory training takes, and with which micro-batch it fits.",
     "tasks": "List the tasks, or show one.",
+    "tunings": "List what can be trained, and how it combines.",
     "submit": "Gather finished evaluations in XTREME's submission layout.",
     "score": "Score a predictions folder against a labels folder, as XTREME's own scorer does.",
 }

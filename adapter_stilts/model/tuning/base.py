@@ -68,8 +68,12 @@ class Tuning(Protocol):
                 loaded then.
         """
 
-    def check_combine(self, how: str) -> None:
-        """Raises UsageError where modules of this tuning cannot be combined so (``stack``, ``fuse``) in training."""
+    def check_combine(self, how: str, settings: Any = None) -> None:
+        """Raises UsageError where modules of this tuning cannot be combined so (``stack``, ``fuse``) in training.
+
+        Args:
+            settings: of this tuning; None takes its defaults.
+        """
 
     def combine(
         self,
@@ -105,8 +109,6 @@ class Tuning(Protocol):
             BundleError: the bundles differ in more than their numbers.
         """
 
-    def load(self, directory: Path, format_name: str) -> dict[str, Tensor]:
-        """Read the head's weights of what `save` wrote, by our names. Raises BundleError."""
     def check_fold(self) -> None:
         """Raises UsageError where what is trained is no change of the encoder's weights; says what holds it."""
 
@@ -116,3 +118,5 @@ class Tuning(Protocol):
         The model then computes the same without them, to rounding. Raises UsageError as `check_fold`.
         """
 
+    def load(self, directory: Path, format_name: str) -> dict[str, Tensor]:
+        """Read the head's weights of what `save` wrote, by our names. Raises BundleError."""

@@ -100,7 +100,7 @@ def load_modules(model: TaskModel, directory: Path, name: str = TRAINED) -> None
     """Nothing: the encoder itself is loaded from the bundle."""
 
 
-def check_combine(how: str) -> None:
+def check_combine(how: str, settings: Any = None) -> None:
     raise UsageError(
         f"--combine {how} puts modules on top of one another or side by side; full models have none: continue or merge"
     )

@@ -119,7 +119,7 @@ class PeftTuning:
             self._check_same(encoder.peft_config[name], arguments, directory)
         fill(_tensors(encoder, name), found, directory / WEIGHTS)
 
-    def check_combine(self, how: str) -> None:
+    def check_combine(self, how: str, settings: Any = None) -> None:
         if self.peft_type == "IA3" or self.own.get("use_dora"):
             kind = "IA3's factors" if self.peft_type == "IA3" else "DoRA's updates"
             raise UsageError(
