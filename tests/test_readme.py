@@ -11,8 +11,10 @@ from pathlib import Path
 import click
 import pytest
 
+from adapter_stilts.cli import tuning_table
 from adapter_stilts.cli.main import VERBS, group
 from adapter_stilts.cli.task_table import markdown
+from adapter_stilts.model.combinations import combinations
 from adapter_stilts.recipe import load_recipe, parse_override
 from adapter_stilts.tasks import all_tasks
 
@@ -67,6 +69,12 @@ def test_the_tables_of_tasks_are_what_the_command_prints() -> None:
     """After a change: paste what `adapter-stilts tasks --markdown` prints between the marks."""
     shown = TEXT.split("<!-- tasks -->\n")[1].split("<!-- /tasks -->")[0]
     assert shown == markdown(all_tasks())
+
+
+def test_the_table_of_tunings_is_what_the_command_prints() -> None:
+    """After a change: paste what `adapter-stilts tunings --markdown` prints between the marks."""
+    shown = TEXT.split("<!-- tunings -->\n")[1].split("<!-- /tunings -->")[0]
+    assert shown == tuning_table.markdown(combinations())
 
 
 def test_the_sample_task_is_the_file() -> None:

@@ -19,8 +19,9 @@ def compose(expression: str, out: str, base: str | None, as_json: bool) -> int:
       adapter-stilts compose "stack(hellaswag.bundle, 0.7*mnli.bundle + 0.3*squad.bundle)" --out mixed.bundle
       adapter-stilts compose "ties(a.bundle, b.bundle, density=0.3, rank=16)" --out mixed.bundle
 
-    Bundles are folders or hub addresses (hf://ORG/NAME). A minus takes away, with a space on both sides. Functions:
-    stack, linear, svd, ties, dare_ties, dare_linear, magnitude_prune.
+    Bundles are folders or hub addresses (hf://ORG/NAME). A minus takes away, with a space on both sides; a name that
+    holds a plus stands in quotes of its own. Functions: stack, linear, svd, ties, dare_ties, dare_linear,
+    magnitude_prune.
     """
     import json
     import shlex

@@ -15,9 +15,11 @@ VERBS = {
     "train": "Train intermediate and target tasks, evaluate zero-shot, print the scores.",
     "evaluate": "Evaluate a trained bundle on a target task.",
     "compose": "Merge bundles into one by an expression, without training.",
+    "export": "Write a bundle as a plain checkpoint, or in a library's own layout.",
     "hub": "Share bundles: list, show, verify, pull and push them.",
     "fit": "Compute how much memory training takes, and with which micro-batch it fits.",
     "tasks": "List the tasks, or show one.",
+    "tunings": "List what can be trained, and how it combines.",
     "submit": "Gather finished evaluations in XTREME's submission layout.",
     "score": "Score a predictions folder against a labels folder, as XTREME's own scorer does.",
 }

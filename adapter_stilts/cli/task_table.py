@@ -32,7 +32,11 @@ def markdown(tasks: Sequence[Task]) -> str:
         for task in tasks
         if task.role == "target"
     ]
-    return _table(header, sources) + "\n" + _table(["target", "languages", "added by XTREME-R"], languages)
+    return (
+        markdown_table(header, sources)
+        + "\n"
+        + markdown_table(["target", "languages", "added by XTREME-R"], languages)
+    )
 
 
 def _trained_on(task: Task) -> str:
@@ -60,6 +64,7 @@ def _miniature(task: Task) -> str:
     return ", ".join(held) or "–"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -83,18 +83,19 @@ class BundleInfo(BaseModel):
         return fitting[0] if fitting else None
 
 
-def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any) -> None:
+def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any, loading: str | None = None) -> None:
     """Complete a directory that already holds the weights.
 
     Args:
         tokenizer: saved with a whole encoder; what is added to a base leaves the tokenizer to the base.
+        loading: the Python that loads it, for its card.
     """
     if get_tuning(info.tuning).WHOLE:
         # tokenizer.json alone: what else older classes read (SentencePiece's file) says the same again.
         tokenizer.save_pretrained(directory, legacy_format=False)
     unused = {name for name in ("heads", "command") if not getattr(info, name)}
     write_json(directory / "bundle.json", info.model_dump(exclude=unused))
-    write_text(directory / "README.md", model_card(info))
+    write_text(directory / "README.md", model_card(info, loading))
     names = sorted(_present(directory))
     write_text(directory / DIGESTS, "".join(f"{sha256_file(directory / name)}  {name}\n" for name in names))
 

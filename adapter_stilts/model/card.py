@@ -21,14 +21,18 @@ PIPELINES = {
 }
 
 
-def model_card(info: BundleInfo) -> str:
-    """README.md of a bundle."""
+def model_card(info: BundleInfo, loading: str | None = None) -> str:
+    """README.md of a bundle.
+
+    Args:
+        loading: the Python that loads it from the folder DIR without adapter-stilts.
+    """
     front = "".join(f"{key}: {_yaml(value)}\n" for key, value in front_matter(info).items())
     parts = [
         f"---\n{front}---\n",
         f"# {info.task} ({info.tuning})\n",
         _what(info),
-        *_optional(info),
+        *_optional(info, loading),
         _use(info),
     ]
     return "\n".join(parts)
@@ -66,10 +70,30 @@ def _what(info: BundleInfo) -> str:
     if info.metrics:
         scores = ", ".join(f"{name} {value:.1f}" for name, value in sorted(info.metrics.items()))
         lines.append(f"English dev, which chose the checkpoint, in percent: {scores}.")
+    if "export" in info.settings:
+        lines += ["", *_exported(info)]
     return "\n".join(lines) + "\n"
 
 
-def _optional(info: BundleInfo) -> list[str]:
+def _exported(info: BundleInfo) -> list[str]:
+    """What was done to it, and how its logits compare with those it was trained to give."""
+    tuning, precision = info.settings["export"]["tuning"], info.settings["export"]["precision"]
+    made = (
+        ""
+        if tuning == "full"
+        else f"The change of a `{tuning}` bundle is merged into the encoder's weights. "
+    )
+    trained = info.settings.get("precision", "fp32")
+    lines = [f"{made}Weights are in {precision}."]
+    if trained != precision:
+        lines.append(
+            f"It was trained under `--precision {trained}`: its logits here differ from those by what that rounds "
+            "(8bit and 4bit: by the quantisation of the encoder's weights), and so may its scores from the above."
+        )
+    return lines
+
+
+def _optional(info: BundleInfo, loading: str | None) -> list[str]:
     found = []
     if info.heads:
         rows = (
@@ -79,6 +103,10 @@ def _optional(info: BundleInfo) -> list[str]:
         found.append("".join(rows))
     if info.command:
         found.append(f"Made by\n\n```sh\n{info.command}\n```\n")
+    if loading:
+        found.append(
+            f"DIR being this folder, and with nothing of adapter-stilts,\n\n```python\n{loading}\n```\n"
+        )
     return found
 
 

@@ -4,6 +4,7 @@
 full.bundle - 0.5*other.bundle              a space on both sides of the minus: names hold hyphens
 stack(hellaswag.bundle, mnli.bundle)        both at work: for low-rank updates, their sum
 ties(a, b, c, density=0.3, rank=8)          any of `merge.METHODS`, over terms with weights of their own
+0.5*'train-mnli+qqp-12/bundle' + b          quotes around a name that holds a plus or a blank
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.runtime import versions
 
 NO_HEAD = "none"
-_TOKEN = re.compile(r"\s*([()*,+=]|[^\s()*,+=]+)")
+_TOKEN = re.compile(r"""\s*("[^"]*"|'[^']*'|[()*,+=]|[^\s()*,+="']+|["'])""")
 _OPTIONS = {"density": float, "rank": int, "seed": int}
 
 
@@ -57,6 +58,8 @@ class Term:
 def parse(expression: str) -> tuple[Term, ...]:
     """A sum of terms. Raises UsageError with the place that cannot be read."""
     tokens = _TOKEN.findall(expression)
+    if "'" in tokens or '"' in tokens:
+        raise UsageError(f"a quotation mark is not closed in the expression {expression!r}")
     terms, rest = _sum(tokens)
     if rest:
         raise UsageError(f"cannot read {' '.join(rest)!r} of the expression {expression!r}")
@@ -93,7 +96,7 @@ def _term(tokens: list[str]) -> tuple[tuple[Term, ...], list[str]]:
         return terms, _closed(rest)
     if len(tokens) > 1 and tokens[1] == "(":
         return _function(tokens[0], tokens[2:])
-    return (Term(1.0, tokens[0]),), tokens[1:]
+    return (Term(1.0, tokens[0].strip("\"'")),), tokens[1:]
 
 
 def _function(name: str, tokens: list[str]) -> tuple[tuple[Term, ...], list[str]]:
@@ -173,6 +176,12 @@ def _apply(
     return merge_bundles(inputs, how, out, base, tokenizer, command=command)
 
 
+def _precision(infos: Sequence[BundleInfo]) -> dict[str, str]:
+    """What the inputs were trained under, where that was not fp32."""
+    known = dict.fromkeys(str(info.settings.get("precision", "fp32")) for info in infos)
+    return {} if list(known) == ["fp32"] else {"precision": ", ".join(known)}
+
+
 def merge_bundles(
     bundles: Sequence[Path],
     how: Merge,
@@ -202,7 +211,8 @@ def merge_bundles(
                 f"{base.id!r} ({base.fingerprint[:12]}): only bundles of one base merge"
             )
     same_head = all((info.format, info.labels) == (first.format, first.labels) for info in infos)
-    with_head = same_head and first.format != NO_HEAD
+    # Several heads of one bundle have no counterparts in another.
+    with_head = same_head and first.format != NO_HEAD and not first.heads
     get_tuning(first.tuning).check_merge(how.method)
     get_tuning(first.tuning).merge(bundles, how, out, base, with_head)
     info = BundleInfo(
@@ -213,7 +223,7 @@ def merge_bundles(
         task="+".join(dict.fromkeys(info.task for info in infos)),
         format=first.format if with_head else NO_HEAD,
         labels=first.labels if with_head else (),
-        settings={"merge": how.settings()},
+        settings={"merge": how.settings(), **_precision(infos)},
         parents=parents or tuple(bundle_digest(bundle) for bundle in bundles),
         metrics={},
         versions=versions(),

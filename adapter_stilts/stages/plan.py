@@ -19,6 +19,7 @@ from adapter_stilts.formats import format_names, get_format
 from adapter_stilts.formats.base import FormatSettings
 from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.model.bundle import bundle_digest, read_bundle
+from adapter_stilts.model.combinations import WAYS
 from adapter_stilts.model.merge import Merge, equal_weights
 from adapter_stilts.model.tuning import get_tuning, tuning_settings
 from adapter_stilts.recipe import Intermediate, Recipe, Target, TrainingSettings, validated
@@ -156,13 +157,8 @@ class _Planner:
         """All intermediate tasks as one start, beside the baseline where that is asked for."""
         alone: dict[str, tuple[Stage, ...]] = {name: () for name in starts if name == NONE}
         kind, _, method = self.recipe.combine.partition(":")
-        if kind not in ("stack", "fuse", "merge") or (method and kind != "merge"):
-            raise UnknownNameError(
-                "way to combine",
-                self.recipe.combine,
-                ("continue", "stack", "fuse", "merge"),
-                "As in merge:ties.",
-            )
+        if kind not in WAYS or (method and kind != "merge"):
+            raise UnknownNameError("way to combine", self.recipe.combine, WAYS, "As in merge:ties.")
         parents = tuple(stage for stages in starts.values() for stage in stages)
         names = [name for name, stages in starts.items() if stages]
         least = 1 if kind == "stack" else 2
@@ -172,7 +168,8 @@ class _Planner:
                 f"squad_v1; got {', '.join(starts)}"
             )
         if kind != "merge":
-            get_tuning(self.recipe.mode).check_combine(kind)
+            own = tuning_settings(self.recipe.mode, self.recipe.tuning)
+            get_tuning(self.recipe.mode).check_combine(kind, own)
             return {**alone, f"{kind} of {', '.join(names)}": parents}
         settings = self.recipe.merge
         weights = settings.weights or equal_weights(len(parents))

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
-from adapter_stilts.model.backbone import load_tokenizer, resolve_base
+from adapter_stilts.model.backbone import load_encoder, load_tokenizer, resolve_base
 from adapter_stilts.model.bundle import read_bundle, write_bundle
 from adapter_stilts.model.compose import Term, compose, merge_bundles, parse
 from adapter_stilts.model.merge import METHODS, Merge, low_rank, low_rank_product, merged
@@ -36,7 +36,14 @@ def base(tiny_base: Path) -> Any:
 def make(build: Any, base: Any, tmp_path: Path) -> Make:
     """A bundle with weights of its own."""
 
-    def call(mode: str, seed: int, format_name: str = "tagging", size: float = 0.3, **values: Any) -> Path:
+    def call(
+        mode: str,
+        seed: int,
+        format_name: str = "tagging",
+        size: float = 0.3,
+        several_heads: bool = False,
+        **values: Any,
+    ) -> Path:
         tuning = get_tuning(mode)
         model = build(Path(base.location), format_name, seed)
         tuning.attach(model, tuning.Settings.model_validate(values), seed, "own")
@@ -46,12 +53,18 @@ def make(build: Any, base: Any, tmp_path: Path) -> Make:
         directory = tmp_path / f"{mode}-{format_name}-{seed}.bundle"
         directory.mkdir()
         task = get_task(TASKS[format_name])
-        tuning.save(model, directory, format_name, task.labels)
+        if several_heads:
+            tuning.save(model.without_head(), directory, "multitask", ())
+        else:
+            tuning.save(model, directory, format_name, task.labels)
         info = {
             "tuning": mode, "base": base.id, "base_revision": None, "base_fingerprint": base.fingerprint,
             "task": task.name, "format": format_name, "labels": task.labels, "settings": {}, "parents": (),
             "metrics": {}, "versions": {},
         }  # fmt: skip
+        if several_heads:
+            head = {"format": format_name, "labels": task.labels, "tasks": (task.name,)}
+            info |= {"format": "multitask", "labels": (), "heads": {task.name: head}}
         write_bundle(directory, _info(info), load_tokenizer(base))
         return directory
 
@@ -113,6 +126,53 @@ def test_the_weighted_sum_of_updates_is_exact_whatever_their_ranks(
     assert (info.task, info.format, info.tuning) == ("udpos", "tagging", mode)
     assert info.settings["merge"]["weights"] == [0.7, 0.3]
     assert len(info.parents) == 2
+
+
+def by_layer(found: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Changes by the bare encoder's names."""
+    return {name.removeprefix("base_model.model.").removeprefix("roberta."): t for name, t in found.items()}
+
+
+def test_a_stage_of_several_tasks_and_one_of_a_single_task(make: Make, combined: Any) -> None:
+    """Their files call the encoder's layers otherwise, which are the same."""
+    bundles = [make("lora", 1, r=2), make("lora", 2, r=3, several_heads=True)]
+    a, b = (by_layer(updates(bundle)) for bundle in bundles)
+    expected = {name: 0.7 * a[name] + 0.3 * b[name] for name in a}
+    assert close(by_layer(updates(combined(f"0.7*{bundles[0]} + 0.3*{bundles[1]}"))), expected)
+    assert close(by_layer(updates(combined(f"0.3*{bundles[1]} + 0.7*{bundles[0]}"))), expected)
+    both = combined(f"0.5*{bundles[1]} + 0.5*{bundles[1]}")
+    assert (read_bundle(both).format, read_bundle(both).heads) == ("none", {})
+    assert close(by_layer(updates(both)), b)
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")
+@pytest.mark.parametrize("mode", ["lora", "ia3", "adapter"])
+def test_what_has_no_head_is_loaded_on_the_bare_encoder(
+    make: Make, combined: Any, base: Any, mode: str
+) -> None:
+    import adapters
+    from peft import PeftModel
+    from transformers import AutoModel
+
+    out = combined(f"0.5*{make(mode, 1)} + 0.5*{make(mode, 2, format_name='span_qa')}")
+    assert read_bundle(out).format == "none"
+    plain = AutoModel.from_pretrained(base.location).eval()
+    ids = torch.tensor([[0, 7, 8, 9, 2]])
+    with torch.inference_mode():
+        before = plain(ids).last_hidden_state
+    ours = TaskModel(load_encoder(base.location, None, None, False), None, None).eval()
+    get_tuning(mode).load_modules(ours, out)
+    if mode == "adapter":
+        adapters.init(plain)
+        plain.load_adapter(str(out), use_safetensors=True, set_active=True)
+        theirs = plain.eval()
+    else:
+        theirs = PeftModel.from_pretrained(plain, str(out)).eval()
+    with torch.inference_mode():
+        found = theirs(ids).last_hidden_state
+        expected = ours.encoder(input_ids=ids).last_hidden_state
+    assert float((found - expected).abs().max()) <= 1e-5
+    assert float((found - before).abs().max()) > 0.01
 
 
 def test_nested_expressions(make: Make, combined: Any) -> None:
@@ -313,6 +373,7 @@ def test_expressions() -> None:
         Term(1.0, "ties", (Term(1.0, "a"), Term(0.5, "b")), (("density", 0.2), ("rank", 8))),
     )
     assert [path.name for path in parse("stack(a, svd(b, c, rank=2))")[0].bundles()] == ["a", "b", "c"]
+    assert parse("0.5*'a+b 1/c' - \"d\"") == (Term(0.5, "a+b 1/c"), Term(-1.0, "d"))
     assert set(METHODS) >= {"linear", "ties"}
 
 
@@ -329,6 +390,7 @@ def test_expressions() -> None:
         ("ties(a, b, rank=x)", "rank = 'x' is no number"),
         ("a b", "cannot read 'b' of the expression"),
         ("stack()", "stands where a bundle should"),
+        ("0.5*'a + b", "a quotation mark is not closed"),
     ],
 )
 def test_expressions_that_cannot_be_read(expression: str, message: str) -> None:

@@ -107,8 +107,12 @@ def load_modules(model: TaskModel, directory: Path, name: str = TRAINED) -> None
     with_adapterhub.load_modules(model, directory, name)
 
 
-def check_combine(how: str) -> None:
-    """Both exist; fusing prefixes is refused where their bundles are met."""
+def check_combine(how: str, settings: Any = None) -> None:
+    if how == "fuse" and settings is not None and settings.architecture == "prefix":
+        raise UsageError(
+            "AdapterFusion weighs the outputs of bottlenecks; prefixes have none: --combine continue, stack or "
+            "merge:linear"
+        )
 
 
 def combine(
@@ -116,8 +120,7 @@ def combine(
 ) -> None:
     from adapter_stilts.model.tuning.libraries import with_adapterhub
 
-    if how == "fuse" and settings.architecture == "prefix":
-        raise UsageError("AdapterFusion weighs bottlenecks; prefixes have none: --combine stack or continue")
+    check_combine(how, settings)
     with_adapterhub.combine(model, how, bundles, settings.config(), seed, name)
 
 
@@ -133,6 +136,17 @@ def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: 
     from adapter_stilts.model.tuning.libraries import with_adapterhub
 
     with_adapterhub.merge(bundles, how, out, base, with_head)
+
+
+def check_fold() -> None:
+    raise UsageError(
+        "bottlenecks, prefixes and fusions are computed beside the encoder's layers, through functions that no weight "
+        "of a plain encoder holds, so no checkpoint of Transformers alone computes them"
+    )
+
+
+def fold(model: TaskModel) -> None:
+    check_fold()
 
 
 def load(directory: Path, format_name: str) -> dict[str, Tensor]:

@@ -68,8 +68,12 @@ class Tuning(Protocol):
                 loaded then.
         """
 
-    def check_combine(self, how: str) -> None:
-        """Raises UsageError where modules of this tuning cannot be combined so (``stack``, ``fuse``) in training."""
+    def check_combine(self, how: str, settings: Any = None) -> None:
+        """Raises UsageError where modules of this tuning cannot be combined so (``stack``, ``fuse``) in training.
+
+        Args:
+            settings: of this tuning; None takes its defaults.
+        """
 
     def combine(
         self,
@@ -103,6 +107,15 @@ class Tuning(Protocol):
         Raises:
             UsageError: the weights do not suit this tuning.
             BundleError: the bundles differ in more than their numbers.
+        """
+
+    def check_fold(self) -> None:
+        """Raises UsageError where what is trained is no change of the encoder's weights; says what holds it."""
+
+    def fold(self, model: TaskModel) -> None:
+        """Put the modules' change into the encoder's own weights, in place, and take the modules away.
+
+        The model then computes the same without them, to rounding. Raises UsageError as `check_fold`.
         """
 
     def load(self, directory: Path, format_name: str) -> dict[str, Tensor]:

@@ -78,7 +78,8 @@ def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str,
     else:
         weights = encoder
         config.architectures = [encoder_class(config).__name__]
-        write_tensors(head, directory / HEAD)
+        if head:
+            write_tensors(head, directory / HEAD)
     if labels:
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: row for row, label in enumerate(labels)}
@@ -99,7 +100,7 @@ def load_modules(model: TaskModel, directory: Path, name: str = TRAINED) -> None
     """Nothing: the encoder itself is loaded from the bundle."""
 
 
-def check_combine(how: str) -> None:
+def check_combine(how: str, settings: Any = None) -> None:
     raise UsageError(
         f"--combine {how} puts modules on top of one another or side by side; full models have none: continue or merge"
     )
@@ -145,6 +146,14 @@ def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: 
         config["architectures"] = [type(encoder).__name__]
     write_json(out / "config.json", {**config, "dtype": "float32"})
     write_tensors(weights, out / "model.safetensors")
+
+
+def check_fold() -> None:
+    """The weights are the change."""
+
+
+def fold(model: TaskModel) -> None:
+    """Nothing: there are no modules."""
 
 
 def _prefix(model_type: str, names: set[str]) -> str:

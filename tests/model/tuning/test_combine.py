@@ -126,7 +126,7 @@ def test_what_cannot_be_combined(combined: Any, tuning_of: Any, build: Any, tiny
     ):
         with pytest.raises(UsageError, match=message):
             tuning_of(key)[0].combine(build(tiny_base, "tagging"), how, {}, tuning_of(key)[1], 0)
-    with pytest.raises(UsageError, match="AdapterFusion weighs bottlenecks; prefixes have none"):
+    with pytest.raises(UsageError, match="AdapterFusion weighs the outputs of bottlenecks; prefixes"):
         combined("prefix", "fuse")
 
 

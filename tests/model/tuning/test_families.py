@@ -95,6 +95,11 @@ def test_trained_saved_and_loaded(
     tuning.load_modules(fresh, tmp_path)
     fill(fresh.head.state_dict(), tuning.load(tmp_path, format_name), tmp_path)
     assert torch.allclose(fresh.eval().predict(features, np.arange(2)), expected, atol=1e-6)
+    if mode != "adapter":
+        tuning.fold(fresh)
+        assert torch.allclose(fresh.predict(features, np.arange(2)), expected, atol=1e-5)
+        plain = make(family, format_name).encoder.state_dict()
+        assert fresh.encoder.state_dict().keys() == plain.keys()
 
 
 def test_families_without_a_table_name_their_layers() -> None:

@@ -20,7 +20,7 @@ WEIGHTS = "adapter_model.safetensors"
 # Where Transformers has no task class on the bare encoder, the head's tensors stand here under our names.
 HEAD = "head.safetensors"
 TASK_TYPES = {"pair_classification": "SEQ_CLS", "tagging": "TOKEN_CLS", "span_qa": "QUESTION_ANS"}
-_ROOT = "base_model.model."
+ROOT = "base_model.model."
 
 # Fields of a config that do not change what a loaded module computes.
 _ABOUT = {
@@ -110,14 +110,14 @@ def write_weights(
         What PEFT's config has to name: the outermost modules that hold the head, and all the head's layers.
     """
     if not families.has_task_class(model_type, format_name):
-        write_tensors({_ROOT + key: tensor for key, tensor in modules.items()}, directory / WEIGHTS)
+        write_tensors({ROOT + key: tensor for key, tensor in modules.items()}, directory / WEIGHTS)
         if head:
             write_tensors(head, directory / HEAD)
         return None, []
     prefix = families.encoder_prefix(model_type)
     named = families.head_to_task_class(model_type, format_name, head) if head else {}
     weights = {f"{prefix}.{key}": tensor for key, tensor in modules.items()} | named
-    write_tensors({_ROOT + key: tensor for key, tensor in weights.items()}, directory / WEIGHTS)
+    write_tensors({ROOT + key: tensor for key, tensor in weights.items()}, directory / WEIGHTS)
     layers = sorted({key.rpartition(".")[0] for key in named})
     outermost = {layer.removeprefix(f"{prefix}.").partition(".")[0] for layer in layers}
     return sorted(outermost) or None, layers
@@ -130,9 +130,9 @@ def read_modules(directory: Path, model_type: str) -> dict[str, Tensor]:
     known = (*families.head_layers(), "classifier", "score")
     found = {}
     for key, tensor in read_tensors(path).items():
-        if not key.startswith(_ROOT):
+        if not key.startswith(ROOT):
             raise BundleError(f"{path}: {key} is not a name of PEFT's")
-        bare = key.removeprefix(_ROOT).removeprefix(prefix)
+        bare = key.removeprefix(ROOT).removeprefix(prefix)
         if is_module(bare):
             found[bare] = tensor
         elif not bare.startswith(tuple(f"{layer}." for layer in known)):
@@ -140,12 +140,22 @@ def read_modules(directory: Path, model_type: str) -> dict[str, Tensor]:
     return found
 
 
+def spoken_of(directory: Path, model_type: str) -> str:
+    """What stands before the bare encoder's names in a bundle: PEFT's root, and a task class's prefix if it has one."""
+    prefix = f"{families.encoder_prefix(model_type)}." if families.is_known(model_type) else ""
+    names = read_tensors(directory / WEIGHTS)
+    whole = any(is_module(name) and name.startswith(ROOT + prefix) for name in names)
+    return ROOT + prefix if whole else ROOT
+
+
 def read_head(directory: Path, format_name: str) -> dict[str, Tensor]:
     """The head's tensors by our names. Raises BundleError."""
     if (directory / HEAD).is_file():
         return read_tensors(directory / HEAD)
     path = directory / WEIGHTS
-    weights = {key.removeprefix(_ROOT): tensor for key, tensor in read_tensors(path).items()}
+    weights = {key.removeprefix(ROOT): tensor for key, tensor in read_tensors(path).items()}
+    if all(map(is_module, weights)):
+        raise BundleError(f"{directory}: {path.name} lacks a head, of {format_name} or any other")
     prefix = next((key.partition(".")[0] for key in weights if is_module(key)), "")
     model_type = families.model_type_of(prefix, format_name, path)
     return families.head_from_task_class(model_type, format_name, weights, path)

@@ -72,6 +72,26 @@ def collapsed(encoder: nn.Module, names: list[str]) -> tuple[dict[str, Tensor], 
     return found, rank
 
 
+def fold(encoder: Any) -> None:
+    """The active modules as part of the weights that they change, which take their place again.
+
+    Raises:
+        BundleError: a weight would no longer be a finite number.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers = {name: m for name, m in encoder.named_modules() if isinstance(m, BaseTunerLayer)}
+    for name, module in layers.items():
+        try:
+            module.merge(safe_merge=True)
+        except ValueError as error:
+            raise BundleError(f"merged into the encoder, {name} is not finite: {error}") from error
+        parent, _, attribute = name.rpartition(".")
+        setattr(encoder.get_submodule(parent), attribute, module.get_base_layer())
+    if layers:
+        del encoder.peft_config
+
+
 def scale_of(config: Mapping[str, Any]) -> float:
     """What a low-rank product is multiplied by."""
     rank, alpha = config.get("r", 8), config.get("lora_alpha", 8)

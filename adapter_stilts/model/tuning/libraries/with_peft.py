@@ -119,7 +119,7 @@ class PeftTuning:
             self._check_same(encoder.peft_config[name], arguments, directory)
         fill(_tensors(encoder, name), found, directory / WEIGHTS)
 
-    def check_combine(self, how: str) -> None:
+    def check_combine(self, how: str, settings: Any = None) -> None:
         if self.peft_type == "IA3" or self.own.get("use_dora"):
             kind = "IA3's factors" if self.peft_type == "IA3" else "DoRA's updates"
             raise UsageError(
@@ -161,8 +161,13 @@ class PeftTuning:
 
     def merge(self, bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
         configs = [self._read_arguments(bundle) for bundle in bundles]
-        files = [read_tensors(bundle / WEIGHTS) for bundle in bundles]
-        modules = [{k: t for k, t in file.items() if is_module(k)} for file in files]
+        # A file speaks of a task class or of the bare encoder, as its head is; all are to speak alike.
+        model_type = base.config["model_type"]
+        spoken = peft_files.spoken_of(bundles[0], model_type)
+        modules = [
+            {spoken + key: tensor for key, tensor in peft_files.read_modules(bundle, model_type).items()}
+            for bundle in bundles
+        ]
         raw = read_config(bundles[0] / CONFIG)
         if self.peft_type == "IA3":
             weights = peft_sums.merged_factors(modules, configs, how, bundles)
@@ -171,15 +176,23 @@ class PeftTuning:
             raw |= {"r": rank, "lora_alpha": rank**0.5 if self.own["use_rslora"] else rank}
         raw["target_modules"] = sorted({target for c in configs for target in c["target_modules"]})
         if with_head:
+            files = [read_tensors(bundle / WEIGHTS) for bundle in bundles]
             heads = [{k: t for k, t in file.items() if not is_module(k)} for file in files]
             weights |= {k: merged([head[k] for head in heads], how.averaged(), k) for k in heads[0]}
             peft_files.merge_heads(bundles, how, out)
         else:
+            weights = {peft_files.ROOT + key.removeprefix(spoken): t for key, t in weights.items()}
             excluded = sorted(layer for layer in families.head_layers() if fits(layer, raw["target_modules"]))
             raw |= {"modules_to_save": None, "task_type": None}
             raw |= {"exclude_modules": excluded or None} if "exclude_modules" in raw else {}
         write_json(out / CONFIG, raw)
         write_tensors(weights, out / WEIGHTS)
+
+    def check_fold(self) -> None:
+        """Every method here changes what linear layers multiply by."""
+
+    def fold(self, model: TaskModel) -> None:
+        peft_sums.fold(model.encoder)
 
     def load(self, directory: Path, format_name: str) -> dict[str, Tensor]:
         return peft_files.read_head(directory, format_name)

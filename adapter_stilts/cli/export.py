@@ -1,0 +1,73 @@
+"""`adapter-stilts export`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("bundle", metavar="BUNDLE|ADDRESS")
+@click.option("--to", "form", required=True, metavar="FORM", help="transformers, peft or adapterhub.")
+@click.option("--out", required=True, metavar="DIR", help="The new folder; should not be there yet.")
+@click.option(
+    "--base", metavar="ID|DIR", help="An adapter's or LoRA's encoder.  [default: where it was trained]"
+)
+@click.option("--precision", metavar="P", help="Of a checkpoint's weights, fp32 or bf16.  [default: fp32]")
+@click.option(
+    "--head", metavar="NAME", help="Of a bundle with several heads, the one to take; none: no head."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
+def export(
+    bundle: str,
+    form: str,
+    out: str,
+    base: str | None,
+    precision: str | None,
+    head: str | None,
+    as_json: bool,
+) -> int:
+    """Write a BUNDLE for those who have nothing of ours.
+
+    \b
+    Examples:
+      adapter-stilts export mixed.bundle --to transformers --out ./plain
+      adapter-stilts export hf://org/squad-lora --to transformers --precision bf16 --out ./plain
+      adapter-stilts export runs/train-squad_v1-0123456789ab/bundle --to adapterhub --out ./adapter
+
+    transformers: the whole model, with the bundle's change merged into the encoder's weights. peft, adapterhub: the
+    files of that library alone, of bundles that it loads.
+    """
+    import json
+    import shlex
+    from pathlib import Path
+
+    from adapter_stilts.cli.session import find_base
+    from adapter_stilts.errors import UsageError
+    from adapter_stilts.hub.transfer import locate
+    from adapter_stilts.io import whole_directory
+    from adapter_stilts.model import export as exporting
+    from adapter_stilts.model.bundle import base_of, read_bundle
+    from adapter_stilts.model.tuning import get_tuning
+    from adapter_stilts.recipe import Base
+
+    if Path(out).exists():
+        raise UsageError(f"--out {out}: is there already; name a new folder")
+    directory = locate(bundle)
+    info = read_bundle(directory)
+    choice = exporting.Choice(precision, head)
+    exporting.check_export(form, info, choice)
+    if base is not None and get_tuning(info.tuning).WHOLE:
+        raise UsageError(
+            f"--base {base}: {bundle} holds its own encoder (--mode {info.tuning}); leave --base out"
+        )
+    found = find_base(Base(id=base) if base else base_of(directory, info))
+    options = {"--to": form, "--precision": precision, "--head": head, "--out": "DIR"}
+    given = [word for pair in options.items() if pair[1] is not None for word in pair]
+    command = shlex.join(["adapter-stilts", "export", bundle, *map(str, given)])
+    with whole_directory(Path(out)) as target:
+        made = exporting.export(directory, form, choice, target, found, command)
+    if as_json:
+        click.echo(json.dumps({"export": out, **made.model_dump(mode="json")}, indent=2, ensure_ascii=False))
+    else:
+        click.echo(f"{out}: {made.task} for {form}")
+    return 0

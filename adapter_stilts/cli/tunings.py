@@ -1,0 +1,75 @@
+"""`adapter-stilts tunings`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from adapter_stilts.cli.tuning_table import Row
+
+
+@click.command()
+@click.argument("mode", required=False)
+@click.option("--json", "as_json", is_flag=True, help="A JSON list on stdout.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="The table of README.")
+def tunings(mode: str | None, as_json: bool, as_markdown: bool) -> None:
+    """List what can be trained, how intermediate results combine in it, under which precision; or show MODE alone,
+    with its settings."""
+    import json
+
+    from adapter_stilts.cli.tuning_table import markdown, rows
+    from adapter_stilts.model.combinations import combinations
+    from adapter_stilts.model.tuning import get_tuning
+
+    if mode is not None:
+        get_tuning(mode)
+    chosen = [one for one in combinations() if mode in (None, one.mode)]
+    if as_markdown:
+        click.echo(markdown(chosen), nl=False)
+    elif as_json:
+        click.echo(json.dumps([_values(row) for row in rows(chosen)], indent=2, ensure_ascii=False))
+    else:
+        _list(rows(chosen))
+        if mode is not None:
+            _settings(mode)
+
+
+def _values(row: Row) -> dict[str, Any]:
+    from adapter_stilts.model.tuning import get_tuning
+
+    return {
+        "mode": row.mode,
+        "architecture": row.architecture,
+        "combine": list(row.combine),
+        "precision": list(row.precisions),
+        "export": list(row.forms),
+        "library": get_tuning(row.mode).LIBRARY,
+    }
+
+
+def _list(found: list[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from adapter_stilts.cli.tuning_table import cells, header
+
+    table = Table()
+    for column in header():
+        table.add_column(column, overflow="fold")
+    for row in found:
+        table.add_row(*cells(row))
+    console = Console(width=None if Console().is_terminal else 200)
+    with console.capture() as capture:
+        console.print(table)
+    click.echo(capture.get().rstrip())
+
+
+def _settings(mode: str) -> None:
+    """Every key of the mode's section of a recipe, with its default and what it is."""
+    from adapter_stilts.model.tuning import get_tuning
+
+    for name, field in get_tuning(mode).Settings.model_fields.items():
+        words = " ".join((field.description or "").split())
+        click.echo(f"\n--set tuning.{mode}.{name}={field.default!r}\n    {words}".rstrip())
