@@ -60,7 +60,7 @@ def test_a_file_cut_short_is_not_read(tokenizer, tmp_path, kept) -> None:
     encoded(tokenizer, "abc").save(tmp_path)
     arrays = tmp_path / "arrays.bin"
     arrays.write_bytes(arrays.read_bytes()[: kept - 1 if kept < 0 else kept])
-    with pytest.raises(ValueError, match="buffer|empty"):
+    with pytest.raises(ValueError, match=r"buffer|empty"):
         Features.load(tmp_path)
 
 
