@@ -207,7 +207,12 @@ class FileSource:
         if key not in self._grouped:
             languages = spec.languages or wanted_languages(task, split)
             self._grouped[key] = gather(
-                _rows(match), spec.example, spec.language, languages, skip_others=True
+                _rows(match),
+                spec.example,
+                spec.language,
+                languages,
+                skip_others=True,
+                known=(*task.all_languages, *languages),
             )
         return self._grouped[key]
 
