@@ -137,7 +137,8 @@ class FileSource:
         return match
 
     def _fields(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> dict[str, str]:
-        return template_fields(task, split, language, options, task.files, self._translated(task))
+        translated = self._translated(task) if split == "train" else ()
+        return template_fields(task, split, language, options, task.files, translated)
 
     def _translated(self, task: Task) -> list[str]:
         """Languages that a train split is said or seen to be in."""
