@@ -24,6 +24,7 @@ Mode = Literal["full", "adapter", "lora", "dora", "rslora", "ia3"]
 Precision = Literal["fp32", "bf16", "8bit", "4bit"]
 Optimizer = Literal["adamw", "adamw8bit", "paged_adamw8bit"]
 Data = Literal["real", "miniature"]
+BenchmarkName = Literal["xtreme", "xtreme-r"]
 StepOrder = Literal["shuffled", "length_grouped"]
 Sampling = Literal["proportional", "temperature", "uniform"]
 Scalar = str | int | float | bool
@@ -168,7 +169,8 @@ class Target(TrainingSettings):
     robust: Robust = Robust()
 
     tasks: tuple[str, ...] = ()
-    """Target tasks; each is trained and evaluated after every cell's intermediate stage."""
+    """Target tasks, or ``all`` of the benchmark's; each is trained and evaluated after every cell's intermediate
+    stage."""
     train_task: str | None = None
     """Train on this task instead of the target's own (e.g. ``snli`` for ``xnli``)."""
 
@@ -177,7 +179,7 @@ class Evaluation(_Frozen):
     """What the trained model is evaluated on."""
 
     languages: tuple[str, ...] | None = None
-    """Languages to evaluate; None is all of the benchmark that the data hold."""
+    """Languages to evaluate; None is all of the benchmark's that the data hold."""
     limit: int | None = Field(default=None, ge=1)
     """Evaluate the first so many examples a language."""
 
@@ -209,6 +211,8 @@ class Recipe(_Frozen):
     """Of new heads, dropout, the order of examples and the dev subset."""
     data: Data = "real"
     """Whose examples: real ones (release files with ``--data``, else the hub), or the miniature's, generated."""
+    benchmark: BenchmarkName = "xtreme"
+    """Whose languages a target is evaluated in, and whose targets ``--target all`` means."""
     base: Base = Base()
     intermediate: Intermediate = Intermediate()
     target: Target = Target()

@@ -8,6 +8,11 @@ import click
 @click.command()
 @click.argument("bundle", metavar="BUNDLE|ADDRESS")
 @click.option("--target", required=True, metavar="TASK", help="Target task.")
+@click.option(
+    "--benchmark",
+    type=click.Choice(["xtreme", "xtreme-r"]),
+    help="Whose languages of the target.  [default: the recipe's, xtreme]",
+)
 @click.option("--recipe", metavar="NAME|PATH", help="For the format's settings.  [default: study]")
 @click.option(
     "--base", metavar="ID|DIR", help="An adapter's or LoRA's encoder.  [default: where it was trained]"
@@ -25,6 +30,7 @@ import click
 def evaluate(
     bundle: str,
     target: str,
+    benchmark: str | None,
     recipe: str | None,
     base: str | None,
     precision: str | None,
@@ -62,6 +68,7 @@ def evaluate(
     found = base_of(directory, info)
     flags = {
         "target.tasks": [target],
+        "benchmark": benchmark,
         "mode": info.tuning,
         "base.id": base or found.id,
         "base.revision": None if base else found.revision,

@@ -14,11 +14,14 @@ import click
 
 from adapter_stilts.cli import show
 from adapter_stilts.errors import UsageError
+from adapter_stilts.evaluate.membership import BENCHMARKS
 from adapter_stilts.model.backbone import ResolvedBase, resolve_base
 from adapter_stilts.recipe import Base, Recipe
 from adapter_stilts.runtime import Runtime
 from adapter_stilts.stages.plan import Plan, plan, plan_evaluation
 from adapter_stilts.stages.store import Store
+from adapter_stilts.stages.targets import wanted_languages
+from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.sources import Source, open_source
 
 MINIATURE = "miniature"
@@ -103,13 +106,17 @@ class Session:
             for outcome in outcomes
         ]
         cells = self._cells(store)
-        value = {"stages": stages, "results": cells[0]["results"] if cells else {}}
+        value = {
+            "benchmark": self.recipe.benchmark,
+            "stages": stages,
+            "results": cells[0]["results"] if cells else {},
+        }
         if len({cell.inter for cell in self.plan.cells}) > 1:
             value["cells"] = cells
         if self.as_json:
             click.echo(json.dumps(value, indent=2, ensure_ascii=False))
         else:
-            show.results(cells)
+            show.results(cells, None if self.source.levels else BENCHMARKS[self.recipe.benchmark])
         failed = [outcome for outcome in outcomes if outcome.status == "failed"]
         codes = [outcome.error.exit_code for outcome in failed if outcome.error is not None]
         return max(codes, default=0)
@@ -132,7 +139,10 @@ class Session:
             directory = store.find(cell.evaluate)
             if directory is not None:
                 metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
-                results[cell.target] = _result(metrics)
+                # The benchmark is not in the stage's key: only languages at hand are, and they may be the same.
+                wanted = wanted_languages(get_task(cell.target), self.recipe, self.source)
+                missing = [language for language in wanted if language not in metrics["languages"]]
+                results[cell.target] = _result({**metrics, "missing": missing})
         return [{"inter": inter, "results": results} for inter, results in cells.items()]
 
     def _notices(self) -> None:

@@ -9,6 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from adapter_stilts.evaluate.membership import Benchmark
+
 BASELINE = "none"
 
 
@@ -37,13 +39,29 @@ def bundles(where: str, rows: Sequence[Mapping[str, Any]]) -> None:
     _print(table)
 
 
-def results(cells: Sequence[Mapping[str, Any]]) -> None:
-    """Per cell and target: a row a language, the metrics, the average. Several cells: their averages compared."""
+def results(cells: Sequence[Mapping[str, Any]], benchmark: Benchmark | None) -> None:
+    """Per cell and target: a row a language, the metrics, the average. Several: their averages compared.
+
+    Args:
+        benchmark: whose languages these are, named in titles; None where they are of no benchmark.
+    """
     for cell in cells:
         for target, result in cell["results"].items():
-            _print(_languages(f"{target}, zero-shot after {cell['inter']}", result))
-    if len(cells) > 1:
-        _print(_compared(cells))
+            title = f"{target}, zero-shot after {cell['inter']}{_coverage(target, result, benchmark)}"
+            _print(_languages(title, result))
+    if len(cells) > 1 or any(len(cell["results"]) > 1 for cell in cells):
+        _print(_compared(cells, benchmark))
+
+
+def _coverage(target: str, result: Mapping[str, Any], benchmark: Benchmark | None) -> str:
+    """How many of the benchmark's languages of a target a result holds."""
+    wanted = benchmark.languages.get(target, ()) if benchmark else ()
+    if not benchmark or not wanted:
+        return ""
+    held = len(set(wanted) & set(result["languages"]))
+    if held == len(wanted):
+        return f" ({benchmark.name}, all {held} languages)"
+    return f" ({benchmark.name}, {held} of {len(wanted)} languages)"
 
 
 def _languages(title: str, result: Mapping[str, Any]) -> Table:
@@ -85,24 +103,47 @@ def _groups(languages: Sequence[str], levels: Mapping[str, str]) -> list[tuple[s
     return [*groups, ("average", list(languages))]
 
 
-def _compared(cells: Sequence[Mapping[str, Any]]) -> Table:
+def _compared(cells: Sequence[Mapping[str, Any]], benchmark: Benchmark | None) -> Table:
     targets = list(dict.fromkeys(target for cell in cells for target in cell["results"]))
     scores = {
         cell["inter"]: {target: task_score(result) for target, result in cell["results"].items()}
         for cell in cells
     }
+    if len(targets) > 1:
+        name = _overall(cells, targets, benchmark)
+        for row in scores.values():
+            values = [row.get(target) for target in targets]
+            row[name] = None if None in values else _mean(values)
+        targets.append(name)
     table = _table("Average over languages, by intermediate task" + (" (gain)" if BASELINE in scores else ""))
-    table.add_column("intermediate")
-    for target in targets:
-        table.add_column(target, justify="right")
+    grid: list[list[str]] = [["intermediate", *targets]]
     for inter, row in scores.items():
-        shown = []
+        shown: list[str] = []
         for target in targets:
             value, base = row.get(target), scores.get(BASELINE, {}).get(target)
             gain = f" ({value - base:+.2f})" if None not in (value, base) and inter != BASELINE else ""  # type: ignore[operator]
             shown.append(_number(value) + gain)
-        table.add_row(inter, *shown)
+        grid.append([inter, *shown])
+    if len(targets) > len(cells):  # a benchmark's targets fit beneath one another, not side by side
+        grid = [list(column) for column in zip(*grid, strict=True)]
+        grid[0][0] = "target"
+    for number, name in enumerate(grid[0]):
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for line in grid[1:]:
+        table.add_row(*line)
     return table
+
+
+def _overall(cells: Sequence[Mapping[str, Any]], targets: Sequence[str], benchmark: Benchmark | None) -> str:
+    """What the mean over the targets may be called: the benchmark's own only where nothing of it is missing."""
+    complete = benchmark is not None and all(
+        set(cell["results"].get(task, {}).get("languages", ())) == set(languages)
+        for cell in cells
+        for task, languages in benchmark.languages.items()
+    )
+    if benchmark is not None and complete and set(targets) == set(benchmark.languages):
+        return f"{benchmark.name} average"
+    return f"mean of these {len(targets)}"
 
 
 def task_score(result: Mapping[str, Any]) -> float | None:

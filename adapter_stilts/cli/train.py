@@ -19,7 +19,12 @@ import click
     metavar="L[,L...]",
     help="Train the intermediate task in these, where the data hold translated train sets.  [default: en]",
 )
-@click.option("--target", metavar="TASK[,TASK...]", help="Target task or tasks.")
+@click.option("--target", metavar="TASK[,TASK...]", help="Target task or tasks; `all` the benchmark's.")
+@click.option(
+    "--benchmark",
+    type=click.Choice(["xtreme", "xtreme-r"]),
+    help="Whose languages, and whose targets `all` means.  [default: the recipe's, xtreme]",
+)
 @click.option("--mode", metavar="MODE", help="What is trained: full, adapter, lora, dora, rslora or ia3.")
 @click.option(
     "--combine",
@@ -61,6 +66,7 @@ def train(
     inter: tuple[str, ...],
     inter_languages: str | None,
     target: str | None,
+    benchmark: str | None,
     mode: str | None,
     combine: str | None,
     recipe: str | None,
@@ -89,6 +95,7 @@ def train(
       adapter-stilts train --inter hellaswag --target tydiqa --mode full
       adapter-stilts train --inter none --inter hellaswag --target xquad,udpos --data DATA --base DIR
       adapter-stilts train --inter mnli,squad_v1,hellaswag --target tydiqa
+      adapter-stilts train --inter mnli --target all --benchmark xtreme-r
       adapter-stilts train --inter mlm,mnli --set intermediate.mlm.text=TEXT --target xnli
       adapter-stilts train --target xnli --data DATA --set target.train_task=snli
       adapter-stilts train --inter adapters_hub/hellaswag-lora --target tydiqa --mode lora
@@ -103,6 +110,7 @@ def train(
         "intermediate.tasks": _cells(inter) if inter else None,
         "intermediate.languages": _names(inter_languages),
         "target.tasks": _names(target),
+        "benchmark": benchmark,
         "mode": mode,
         "combine": combine,
         "base.id": base,

@@ -54,6 +54,8 @@ def family_of(task: str) -> Family:
 def _score_labels(predictions: Path, labels: Path, language: str, note: Note) -> Scores:
     predicted, gold = (submission.read_lines(path, note) for path in (predictions, labels))
     _check_lengths(predictions, len(predicted), labels, len(gold))
+    if predicted and not set(predicted) & set(gold):  # spelt otherwise, or another task's
+        note(f"{predictions}:1: neither {predicted[0]!r} nor any other line is one of the labels ({labels})")
     return {"accuracy": metrics.accuracy(predicted, gold)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from typing import cast
@@ -9,9 +10,10 @@ from typing import cast
 from adapter_stilts.errors import UnknownNameError
 from adapter_stilts.formats.base import Format
 
-_SUPPORT = {"base", "examples", "tokens", "wordwise", "features"}
+_SUPPORT = {"base", "examples", "tokens", "words", "wordwise", "features"}
 
 
+@functools.cache
 def format_names() -> tuple[str, ...]:
     """Every format there is a module for."""
     return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _SUPPORT))

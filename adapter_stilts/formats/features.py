@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+MANIFEST = "manifest.json"
+ARRAYS = "arrays.bin"
+ALIGNMENT = 64
 
 Array: TypeAlias = npt.NDArray[Any]
 Indices: TypeAlias = npt.NDArray[np.int64]
@@ -100,33 +105,36 @@ class Features:
         )
 
     def save(self, directory: Path) -> None:
-        """Write as .npy files and one JSON manifest into an existing directory."""
-        manifest: dict[str, dict[str, str]] = {"column": {}, "ragged": {}}
+        """Write one file of arrays, and a JSON manifest that says where each begins, into an existing directory."""
         columns: dict[str, Column] = {"input_ids": self.input_ids, "sequences": self.sequences}
         if self.token_types is not None:
             columns["token_types"] = self.token_types
         columns |= {f"per_sequence.{name}": column for name, column in self.per_sequence.items()}
         columns |= {f"per_example.{name}": column for name, column in self.per_example.items()}
-        for name, column in columns.items():
-            if isinstance(column, Ragged):
-                np.save(directory / f"{name}.values.npy", column.values)
-                np.save(directory / f"{name}.offsets.npy", column.offsets)
-            else:
-                np.save(directory / f"{name}.npy", column)
-            manifest["ragged" if isinstance(column, Ragged) else "column"][name] = name
-        (directory / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        manifest: dict[str, list[list[Any]]] = {}
+        with (directory / ARRAYS).open("wb") as file:
+            for name, column in columns.items():
+                arrays = (column.values, column.offsets) if isinstance(column, Ragged) else (column,)
+                manifest[name] = []
+                for array in arrays:
+                    assert array.ndim == 1, name
+                    file.write(bytes(-file.tell() % ALIGNMENT))
+                    manifest[name].append([array.dtype.str, len(array), file.tell()])
+                    file.write(np.ascontiguousarray(array).data)
+            file.write(bytes(1))  # an empty file cannot be mapped
+        (directory / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
     @staticmethod
     def load(directory: Path) -> Features:
-        """Read what `save` wrote, memory-mapped: nothing is read before it is used."""
-        manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
-
-        def mapped(name: str) -> Array:
-            return np.load(directory / f"{name}.npy", mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-
-        columns: dict[str, Column] = {name: mapped(name) for name in manifest["column"]}
-        for name in manifest["ragged"]:
-            columns[name] = Ragged(mapped(f"{name}.values"), mapped(f"{name}.offsets"))
+        """Read what `save` wrote, memory-mapped: nothing is read before it is used. Its arrays cannot be written to."""
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        # One map for all: opening a file an array costs more than reading a small split.
+        with (directory / ARRAYS).open("rb") as file:
+            held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        columns: dict[str, Column] = {}
+        for name, arrays in manifest.items():
+            found = [np.frombuffer(held, kind, count, start) for kind, count, start in arrays]
+            columns[name] = Ragged(*found) if len(found) > 1 else found[0]
 
         def group(prefix: str) -> dict[str, Any]:
             return {n.removeprefix(prefix): c for n, c in columns.items() if n.startswith(prefix)}

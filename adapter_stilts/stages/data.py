@@ -18,7 +18,7 @@ from adapter_stilts.errors import UsageError
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.base import FormatSettings
 from adapter_stilts.formats.examples import Example, first_examples
-from adapter_stilts.formats.features import Features
+from adapter_stilts.formats.features import MANIFEST, Features
 from adapter_stilts.io import digest_of, remove_partials, whole_directory
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import Source
@@ -122,15 +122,15 @@ class TextData:
 
 def _cached(cache: Path, key: str, encode: Callable[[], Features]) -> Features:
     directory = cache / "features" / key[:2] / key
-    if (directory / "manifest.json").is_file():
+    if (directory / MANIFEST).is_file():
         try:
             return Features.load(directory)
-        except (OSError, ValueError, KeyError, AssertionError):  # damaged: made again
+        except (OSError, ValueError, TypeError, KeyError, AssertionError):  # damaged: made again
             shutil.rmtree(directory, ignore_errors=True)
     features = encode()
     remove_partials(directory)
     try:
-        if not (directory / "manifest.json").is_file():  # else another process of the launch was quicker
+        if not (directory / MANIFEST).is_file():  # else another process of the launch was quicker
             with whole_directory(directory) as aside:
                 features.save(aside)
     except OSError as error:

@@ -25,9 +25,11 @@ from adapter_stilts.model.tuning import get_tuning, tuning_settings
 from adapter_stilts.recipe import Intermediate, Recipe, Target, TrainingSettings, validated
 from adapter_stilts.stages.graph import Stage, in_order
 from adapter_stilts.stages.intermediate import NONE, lay_out, robust_part
+from adapter_stilts.stages.targets import expanded, miniature_notice, wanted_languages
 from adapter_stilts.tasks import all_tasks, get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.groups import ALL, TEXTS, UNIONS
+from adapter_stilts.tasks.rows import check_options
 from adapter_stilts.tasks.sources import Source
 from adapter_stilts.tasks.text import TextSource
 
@@ -124,16 +126,16 @@ class _Planner:
         for name in recipe.formats:
             if name not in format_names():
                 raise UnknownNameError("recipe key formats", name, format_names())
-        for name in recipe.options:
-            get_task(name)
+        for name, chosen in recipe.options.items():
+            check_options(get_task(name), chosen)
         if not recipe.target.tasks:
             choices = ", ".join(task.name for task in all_tasks() if task.role == "target")
-            raise UsageError(f"no target task: name one or several with --target. Choices: {choices}")
+            raise UsageError(f"no target task: name one or several with --target, or all. Choices: {choices}")
         names = recipe.intermediate.tasks
         if recipe.intermediate.baseline and NONE not in names:
             names = (NONE, *names)
         inters = {name: lay_out(self, name) for name in names}
-        targets = [self.target(name) for name in recipe.target.tasks]
+        targets = [self.target(name) for name in expanded(recipe, self.source, self.notice)]
         languages = self.languages(targets)
         cells = []
         together = recipe.combine if recipe.combine in ("stack", "fuse") else None
@@ -194,7 +196,7 @@ class _Planner:
         return _place(self.source)
 
     def target(self, name: str) -> Task:
-        return _known_task(name, "target task", (), lambda task: task.role == "target")
+        return _known_task(name, "target task", (ALL,), lambda task: task.role == "target")
 
     def _train_task(self, target: Task) -> Task:
         name = self.recipe.target.train_task or target.train_task
@@ -223,6 +225,9 @@ class _Planner:
 
     def languages(self, targets: list[Task]) -> dict[str, tuple[str, ...]]:
         asked = self.recipe.evaluation.languages
+        told = miniature_notice(self.recipe, self.source)
+        if told:
+            self.notice(told)
         known = dict.fromkeys(language for task in targets for language in self.source.offered(task))
         for language in asked or ():
             if language not in known:
@@ -233,9 +238,9 @@ class _Planner:
 
     def _languages_of(self, task: Task, asked: tuple[str, ...] | None) -> tuple[str, ...]:
         held = self.source.languages(task, "test")
-        wanted = self.source.wanted(task)
+        wanted = wanted_languages(task, self.recipe, self.source)
         if asked is not None:
-            # What XTREME-R adds counts where it is asked for by name.
+            # Whichever benchmark has them: what is asked for by name counts.
             wanted = tuple(language for language in self.source.offered(task) if language in asked)
         absent = [language for language in wanted if language not in held]
         found = tuple(language for language in wanted if language in held)
@@ -365,7 +370,11 @@ def _known_task(name: str, kind: str, extra: tuple[str, ...], wanted: Any) -> Ta
     if name in choices:
         return get_task(name)
     known = {task.name for task in all_tasks()}
-    hint = f"{name!r} is a task of the other role." if name in known else "`adapter-stilts tasks` lists all."
+    hint = "`adapter-stilts tasks` lists all."
+    if name in known and get_task(name).role == "intermediate":
+        hint = f"{name!r} is trained on, not evaluated: --inter {name}."
+    elif name in known:
+        hint = f"{name!r} has no train set of its own; it is evaluated: --target {name}."
     raise UnknownNameError(kind, name, [*extra, *choices], hint)
 
 

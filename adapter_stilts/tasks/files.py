@@ -137,7 +137,8 @@ class FileSource:
         return match
 
     def _fields(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> dict[str, str]:
-        return template_fields(task, split, language, options, task.files, self._translated(task))
+        translated = self._translated(task) if split == "train" else ()
+        return template_fields(task, split, language, options, task.files, translated)
 
     def _translated(self, task: Task) -> list[str]:
         """Languages that a train split is said or seen to be in."""
@@ -207,7 +208,12 @@ class FileSource:
         if key not in self._grouped:
             languages = spec.languages or wanted_languages(task, split)
             self._grouped[key] = gather(
-                _rows(match), spec.example, spec.language, languages, skip_others=True
+                _rows(match),
+                spec.example,
+                spec.language,
+                languages,
+                skip_others=True,
+                known=(*task.all_languages, *languages),
             )
         return self._grouped[key]
 

@@ -27,5 +27,7 @@ STUDY = (
 """The study's nine intermediate tasks; ``--inter all`` trains one stage over them."""
 
 ALL = "all"
+"""After ``--inter`` the study's nine; after ``--target`` those of the benchmark."""
+
 TEXTS = ("mlm", "tlm")
 """Not tasks, but what a stage may train on beside them: see `recipe.Text`."""

@@ -62,13 +62,20 @@ def template_fields(
     valid = dict.fromkeys([*wanted_languages(task, split), *(translated if split == "train" else ())])
     if language not in valid:
         raise UnknownNameError(f"language of {task.name} {split}", language, valid)
+    check_options(task, options)
+    defaults = {name: values[0] for name, values in task.options.items()}
+    return {"language": language, **defaults, **options}
+
+
+def check_options(task: Task, options: Mapping[str, str]) -> None:
+    """Raises UnknownNameError where an option or its value is not one of the task's."""
     for name, value in options.items():
         if name not in task.options:
             raise UnknownNameError(f"option of task {task.name!r}", name, task.options)
         if value not in task.options[name]:
-            raise UnknownNameError(f"value of option {name!r}", value, task.options[name])
-    defaults = {name: values[0] for name, values in task.options.items()}
-    return {"language": language, **defaults, **options}
+            raise UnknownNameError(
+                f"value of option {name!r} of task {task.name!r}", value, task.options[name]
+            )
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,7 @@ def gather(
     languages: Collection[str],
     *,
     skip_others: bool,
+    known: Collection[str] = (),
 ) -> dict[str, list[Example]]:
     """The examples of each of ``languages``; all under the first one where rows do not name theirs.
 
@@ -94,6 +102,7 @@ def gather(
         rows: in the order of the release.
         example, language_of: the task's functions.
         languages: rows of others are skipped, or an error where ``skip_others`` is false.
+        known: where given, a row in none of these is an error even where others are skipped.
 
     Raises:
         DataError: a row is malformed, or an id stands twice in a language.
@@ -106,8 +115,10 @@ def gather(
         try:
             language = language_of(located.row) if language_of else only
             if language not in found:
-                if skip_others:
+                if skip_others and (not known or language in known):
                     continue
+                if skip_others:
+                    raise ValueError(f"is in {language!r}, not one of: {', '.join(sorted(set(known)))}")
                 raise ValueError(f"is in {language!r}, the file's name says {only!r}")
             located.row[INDEX] = counts[language]
             counts[language] += 1

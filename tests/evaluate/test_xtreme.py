@@ -488,3 +488,15 @@ def test_real_mewslix_samples(real_samples: Path) -> None:
         {language: 100 / rank for language, rank in ranks.items()}
     )
     assert result["average"]["map@20"] == pytest.approx(14.39025156130419, abs=1e-9)
+
+
+def test_labels_of_another_kind_score_zero_with_a_note(tmp_path: Path) -> None:
+    (tmp_path / "predictions").write_text("0\n1\n2\n")
+    (tmp_path / "labels").write_text("neutral\nentailment\nneutral\n")
+    notes: list[str] = []
+    scores = family_of("xnli").score(tmp_path / "predictions", tmp_path / "labels", "de", notes.append)
+    assert scores == {"accuracy": 0.0}
+    (note,) = notes
+    assert note.startswith(
+        f"{tmp_path / 'predictions'}:1: neither '0' nor any other line is one of the labels"
+    )

@@ -52,7 +52,22 @@ def test_saved_features_come_back(tokenizer, tmp_path) -> None:
     features.save(tmp_path)
     loaded = Features.load(tmp_path)
     assert same(features, loaded)
-    assert isinstance(loaded.input_ids.values, np.memmap)
+    assert not loaded.input_ids.values.flags.writeable  # the file itself, mapped
+
+
+@pytest.mark.parametrize("kept", [0, 100, -1])
+def test_a_file_cut_short_is_not_read(tokenizer, tmp_path, kept) -> None:
+    encoded(tokenizer, "abc").save(tmp_path)
+    arrays = tmp_path / "arrays.bin"
+    arrays.write_bytes(arrays.read_bytes()[: kept - 1 if kept < 0 else kept])
+    with pytest.raises(ValueError, match=r"buffer|empty"):
+        Features.load(tmp_path)
+
+
+def test_no_examples_come_back(tmp_path) -> None:
+    none = Features(Ragged.from_lengths(np.zeros(0, np.int32), []), np.zeros(1, np.int64))
+    none.save(tmp_path)
+    assert same(Features.load(tmp_path), none)
 
 
 def test_selecting_and_joining_agree(tokenizer) -> None:

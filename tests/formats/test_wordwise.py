@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapter_stilts.formats import wordwise
 from adapter_stilts.formats.examples import RetrievalExample
 from adapter_stilts.formats.tokens import tokenize
-from adapter_stilts.formats.wordwise import cuts_at_blanks, token_ids
+from adapter_stilts.formats.words import Cutter
+from adapter_stilts.formats.wordwise import token_ids
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.files import FileSource
 
@@ -36,6 +39,10 @@ AWKWARD = [
     "猫は犬を 見た แมว",
     "a\u0600 cat",
     "ﬁsh ½ cat",
+    "  two  blanks at both ends  ",
+    "a\ufffdb \ufffd cat",
+    "[header] the cat [title]",
+    "the ＜mask＞ dog ｄog",
 ]
 
 
@@ -50,6 +57,27 @@ def xlmr_like(tokenizer: Any) -> Any:
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
     )
     return PreTrainedTokenizerFast(tokenizer_object=built, mask_token="<mask>")
+
+
+def one_blank(tokenizer: Any) -> Any:
+    """Blanks in a row become one, which is marked: at a text's end it stays, however many there were."""
+    from tokenizers import Regex, Tokenizer, normalizers
+    from transformers import PreTrainedTokenizerFast
+
+    built = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    built.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
+    return PreTrainedTokenizerFast(tokenizer_object=built, mask_token="<mask>")
+
+
+def added(tokenizer: Any) -> Any:
+    """With a token of its own that is looked for in the normalised text."""
+    from tokenizers import AddedToken, Tokenizer, normalizers
+    from transformers import PreTrainedTokenizerFast
+
+    built = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    built.normalizer = normalizers.NFKC()
+    built.add_tokens([AddedToken("dog", normalized=True, lstrip=True)])
+    return PreTrainedTokenizerFast(tokenizer_object=built)
 
 
 def byte_level(tokenizer: Any) -> Any:
@@ -68,11 +96,13 @@ def built(tokenizer: Any, bert_tokenizer: Any) -> dict[str, Any]:
         "sentencepiece": tokenizer,
         "xlm-r": xlmr_like(tokenizer),
         "bert": bert_tokenizer,
+        "one blank": one_blank(tokenizer),
+        "added": added(tokenizer),
         "bytes": byte_level(tokenizer),
     }
 
 
-NAMES = ("sentencepiece", "xlm-r", "bert", "bytes")
+NAMES = ("sentencepiece", "xlm-r", "bert", "one blank", "added", "bytes")
 
 
 def rows(found: Any) -> list[list[int]]:
@@ -84,7 +114,7 @@ def test_awkward_texts(built: dict[str, Any], name: str) -> None:
     whole = tokenize(built[name], AWKWARD).ids
     (found,) = token_ids(built[name], AWKWARD)
     assert rows(found) == rows(whole)
-    assert cuts_at_blanks(built[name].backend_tokenizer) == (name != "bytes")
+    assert Cutter(built[name].backend_tokenizer).possible == (name != "bytes")
 
 
 CHARACTERS = st.sampled_from(
@@ -100,6 +130,26 @@ CHARACTERS = st.sampled_from(
 def test_any_texts(built: dict[str, Any], name: str, texts: list[str]) -> None:
     (found,) = token_ids(built[name], texts)
     assert rows(found) == rows(tokenize(built[name], texts).ids)
+
+
+def test_a_word_that_does_not_show_is_tokenised_alone(
+    tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no other word is: of many that go through the tokenizer as one text, one may hide where it begins."""
+    monkeypatch.setattr(wordwise, "WORDS_A_TEXT", 2)
+    monkeypatch.setattr(wordwise, "_word_initial", _but_one(wordwise._word_initial))
+    texts = ["the red dog saw the cat by the house"]
+    (found,) = token_ids(tokenizer, texts)
+    assert rows(found) == rows(tokenize(tokenizer, texts).ids)
+
+
+def _but_one(word_initial: Any) -> Any:
+    def all_but_the_third(backend: Any, pieces: Any) -> Any:
+        begins = word_initial(backend, pieces)
+        begins[np.flatnonzero(begins)[2]] = False
+        return begins
+
+    return all_but_the_third
 
 
 def test_several_lists_at_once(tokenizer: Any) -> None:

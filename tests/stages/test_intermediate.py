@@ -278,7 +278,12 @@ def test_robust_training_of_the_target_and_of_the_task(cells: Cells) -> None:
 REFUSED: dict[str, tuple[tuple[str, ...], dict[str, Any], type[Exception], str]] = {
     "unknown": (("hellaswag,hellaswga",), {}, UnknownNameError, "did you mean 'hellaswag'"),
     "unknown union": (("anli_plsu",), {}, UnknownNameError, "did you mean 'anli_plus'"),
-    "target without training": (("snli,xquad",), {}, UnknownNameError, "'xquad' is a task of the other role"),
+    "target without training": (
+        ("snli,xquad",),
+        {},
+        UnknownNameError,
+        "'xquad' has no train set of its own; it is evaluated",
+    ),
     "none among others": (("none,snli",), {}, UsageError, "'none' is the baseline and stands alone"),
     "nothing": ((",",), {}, UsageError, "stands alone"),
     "no data": (("snli,commonsenseqa",), {}, DataError, "no English train split of 'commonsenseqa'"),

@@ -148,7 +148,16 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         UnknownNameError,
         r"unknown intermediate task 'helaswag'; did you mean 'hellaswag'\?",
     ),
-    "other role": ({"target": "hellaswag"}, UnknownNameError, "'hellaswag' is a task of the other role"),
+    "other role": (
+        {"target": "hellaswag"},
+        UnknownNameError,
+        "'hellaswag' is trained on, not evaluated: --inter hellaswag",
+    ),
+    "option of a task beside the targets": (
+        {"key": ("options.udpos.words", "fusd")},
+        UnknownNameError,
+        "unknown value of option 'words' of task 'udpos' 'fusd'; did you mean 'fused'",
+    ),
     "unknown language": (
         {"key": ("evaluation.languages", ["xx"])},
         UnknownNameError,

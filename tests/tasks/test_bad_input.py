@@ -268,3 +268,15 @@ def test_damaged_files_are_read_or_refused(
     # Anything but a DataError fails the test.
     with contextlib.suppress(DataError):
         assert FileSource(tmp_path).examples(get_task(name), split, language, options)
+
+
+def test_a_row_in_a_language_that_the_task_has_not(releases: Path, tmp_path: Path) -> None:
+    """Rows of other languages are skipped where a file holds several, but not rows in none of them."""
+    file = FILES["xnli"][2]
+    shutil.copytree(releases / "xnli", tmp_path / "xnli")
+    lines = (tmp_path / file).read_text().split("\n")
+    lines[1] = "xx" + lines[1][lines[1].index("\t") :]
+    (tmp_path / file).write_text("\n".join(lines))
+    with pytest.raises(DataError, match="is in 'xx', not one of: ar, bg, de") as caught:
+        FileSource(tmp_path).examples(get_task("xnli"), "test", "de", {})
+    assert (caught.value.path, caught.value.line) == (str(tmp_path / file), 2)

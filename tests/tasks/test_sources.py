@@ -64,7 +64,7 @@ def test_what_was_asked_has_to_exist(releases: Path) -> None:
     with pytest.raises(UnknownNameError, match="unknown option of task 'udpos' 'word'; did you mean 'words'"):
         source.examples(get_task("udpos"), "test", "de", {"word": "fused"})
     with pytest.raises(
-        UnknownNameError, match="unknown value of option 'words' 'fuse'; did you mean 'fused'"
+        UnknownNameError, match="unknown value of option 'words' of task 'udpos' 'fuse'; did you mean 'fused'"
     ):
         source.examples(get_task("udpos"), "test", "de", {"words": "fuse"})
 

@@ -1,0 +1,89 @@
+"""Which targets a recipe means, and in which languages: what the chosen benchmark decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from adapter_stilts.errors import DataError, UsageError
+from adapter_stilts.evaluate.membership import BENCHMARKS
+from adapter_stilts.recipe import Recipe
+from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks.base import Task
+from adapter_stilts.tasks.groups import ALL
+from adapter_stilts.tasks.sources import Source
+
+
+def wanted_languages(task: Task, recipe: Recipe, source: Source) -> tuple[str, ...]:
+    """The languages of a target that the benchmark averages, held or not.
+
+    Under ``xtreme``, tasks that only XTREME-R has come in its languages. The miniature's are its own.
+
+    Raises:
+        UsageError: XTREME-R is asked for, and the task is not in it.
+    """
+    if source.levels or recipe.benchmark == "xtreme":
+        return source.wanted(task)
+    members = BENCHMARKS[recipe.benchmark].languages
+    if task.name not in members:
+        raise UsageError(
+            f"{task.name!r} is no task of {recipe.benchmark}, whose tasks are: {', '.join(members)}. "
+            "Leave out --benchmark to evaluate it in XTREME's languages"
+        )
+    return tuple(language for language in task.all_languages if language in members[task.name])
+
+
+def miniature_notice(recipe: Recipe, source: Source) -> str | None:
+    """Where a benchmark is named beside data that have languages of their own."""
+    if not source.levels or "benchmark" not in recipe.model_fields_set:
+        return None
+    return (
+        f"benchmark {recipe.benchmark}: the miniature is evaluated in its own constructed languages, not in the "
+        "benchmark's; only --target all follows it"
+    )
+
+
+def expanded(recipe: Recipe, source: Source, notice: Callable[[str], None]) -> list[str]:
+    """The names of the targets, ``all`` as the benchmark's tasks that the data hold. What is left out is told.
+
+    Raises:
+        DataError: ``all``, and the data hold none.
+    """
+    names: list[str] = []
+    for name in recipe.target.tasks:
+        if name != ALL:
+            names.append(name)
+            continue
+        members = BENCHMARKS[recipe.benchmark].languages
+        lost = {member: _lacking(get_task(member), recipe, source) for member in members}
+        held = [member for member in members if lost[member] is None]
+        told = ", ".join(f"{member} ({why})" for member, why in lost.items() if why is not None)
+        if not held:
+            place = str(getattr(source, "root", "the hub"))
+            raise DataError(place, None, f"can serve no target of {recipe.benchmark}: {told}")
+        if told:
+            notice(f"{len(held)} of the {len(members)} targets of {recipe.benchmark}: left out {told}")
+        names += held
+    return list(dict.fromkeys(names))
+
+
+def _lacking(task: Task, recipe: Recipe, source: Source) -> str | None:
+    """Why a task cannot be trained and evaluated here, None where it can."""
+    try:
+        held = source.languages(task, "test")
+    except UsageError as error:  # the hub cannot serve it
+        return str(error)
+    if not held:
+        return "no test split at hand"
+    asked = recipe.evaluation.languages
+    if asked is not None and not set(asked) & set(source.offered(task)):
+        return f"not in {_or(asked)}"
+    if task.train_task is None:
+        return None
+    trains = recipe.target.train_task or task.train_task
+    return (
+        None if "en" in source.languages(get_task(trains), "train") else f"no train split of {trains} at hand"
+    )
+
+
+def _or(names: Sequence[str]) -> str:
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
