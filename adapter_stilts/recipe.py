@@ -117,14 +117,6 @@ class Text(_Frozen):
     languages: tuple[str, ...] | None = None
     """Languages (pairs, of parallel text) to take; None takes all that the folder holds."""
 
-    @model_validator(mode="after")
-    def _effective(self) -> Text:
-        if self.steps is not None and self.when != "before":
-            raise ValueError(
-                f"steps = {self.steps} needs when = 'before': interleaved text takes as many steps as its weight says"
-            )
-        return self
-
 
 class Robust(_Frozen):
     """Robust training of pair classification: the input embeddings of each step are perturbed.
@@ -161,6 +153,17 @@ class Intermediate(TrainingSettings):
     tlm: Text = Text()
     """Translation language modelling of parallel text: ``<pair>.tsv``, two sentences a line."""
     robust: Robust = Robust()
+
+    @model_validator(mode="after")
+    def _no_idle_steps(self) -> Intermediate:
+        named = {name.strip() for entry in self.tasks for name in entry.split(",")}
+        for name, text in (("mlm", self.mlm), ("tlm", self.tlm)):
+            if text.steps is not None and not text.weight and name not in named:
+                raise ValueError(
+                    f"{name}.steps = {text.steps}, but nothing is trained on such text: "
+                    f"set intermediate.{name}.weight, or name {name} among the tasks (--inter {name})"
+                )
+        return self
 
 
 class Target(TrainingSettings):

@@ -62,9 +62,17 @@ def lay_out(planner: _Planner, entry: str) -> tuple[Stage, ...]:
     settings = planner.recipe.intermediate
     members = _members(planner, [name for name in names if name not in TEXTS], entry)
     asked = {name: text for name, text in _texts(planner).items() if text.weight or name in names}
-    before = {name: text for name, text in asked.items() if members and text.when == "before"}
+    before = {name: text for name, text in asked.items() if not members or text.when == "before"}
     beside = {name: text for name, text in asked.items() if name not in before}
+    for name, text in beside.items():
+        if text.steps is not None:
+            raise UsageError(
+                f"intermediate.{name}.steps = {text.steps}, but {name} is interleaved with {entry}, where it takes as "
+                f"many steps as its weight says; set intermediate.{name}.when=before, or intermediate.{name}.weight"
+            )
     parents = (_text_stage(planner, before),) if before else ()
+    if not members:
+        return parents
     if len(members) == 1 and not beside and _plain(members[0], settings.languages):
         return (planner.train(members[0].tasks[0], settings, parents),)
     return (_mixed_stage(planner, members, beside, parents),)
@@ -167,7 +175,7 @@ def _check_languages(planner: _Planner, members: Sequence[Member], entry: str) -
 
 
 def _text_stage(planner: _Planner, texts: Mapping[str, Text]) -> Stage:
-    """A stage of language modelling alone, before the tasks."""
+    """A stage of language modelling alone."""
     steps = [text.steps for text in texts.values()]
     stage = _mixed_stage(planner, [], texts, ())
     if None in steps:

@@ -72,6 +72,15 @@ def test_several_tasks_are_one_stage(cells: Cells) -> None:
     )
 
 
+@pytest.mark.parametrize("when", ["before", "interleaved"])
+def test_text_alone_takes_the_steps_it_is_told(cells: Cells, text: Path, when: str) -> None:
+    keys = {"intermediate__mlm__text": str(text), "intermediate__mlm__when": when}
+    plan = cells("mlm", intermediate__mlm__steps=9, **keys)
+    assert names(plan) == ["train mlm", "train squad_v1", "evaluate xquad"]
+    assert first(plan).part["training"]["max_steps"] == 9
+    assert first(plan).key != first(cells("mlm", **keys)).key
+
+
 def test_the_order_of_names_changes_no_key(cells: Cells) -> None:
     key = first(cells("snli,hellaswag")).key
     assert first(cells("hellaswag,snli")).key == key
@@ -305,7 +314,13 @@ REFUSED: dict[str, tuple[tuple[str, ...], dict[str, Any], type[Exception], str]]
         ("snli",),
         {"intermediate__mlm__steps": 9},
         UsageError,
-        "steps = 9 needs when = 'before'",
+        "mlm.steps = 9, but nothing is trained on such text: set intermediate.mlm.weight",
+    ),
+    "steps of text between the tasks'": (
+        ("snli,mlm",),
+        {"intermediate__mlm__steps": 9, "intermediate__mlm__text": "miniature"},
+        UsageError,
+        r"intermediate\.mlm\.steps = 9, but mlm is interleaved with snli,mlm.*intermediate\.mlm\.when=before",
     ),
     "robust of another format": (
         ("hellaswag",),
