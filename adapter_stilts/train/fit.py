@@ -28,6 +28,7 @@ from adapter_stilts.model.skeleton import skeleton, tensors, without_numbers
 from adapter_stilts.model.task_model import MicroBatch, TaskModel
 from adapter_stilts.recipe import Optimizer
 from adapter_stilts.runtime import resident_memory
+from adapter_stilts.train.heap import Heap
 from adapter_stilts.train.mixture import Mixture, Portion
 
 # What a process takes on a GPU beside tensors (its context, kernels, cuBLAS's workspace), and the share of a GPU that
@@ -157,7 +158,8 @@ def usage(training: Training, sequences: int, length: int, accumulated: bool = F
     gradients = sum(_bytes(p) for p in trained)
     states = sum(_state_bytes(p, training.optimizer) for p in trained)
     process = GPU_CONTEXT if training.device == "cuda" else resident_memory()
-    in_pass = count.peak + (gradients if accumulated else 0)
+    passing = count.peak if training.device == "cuda" else count.heap.peak
+    in_pass = passing + (gradients if accumulated else 0)
     in_step = gradients + max((_update_bytes(p) for p in trained), default=0)
     return Usage(
         sequences,
@@ -217,13 +219,14 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self._sizes = dict(held)
         self.now = self.peak = 0
+        self.heap = Heap()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten._local_scalar_dense.default:
             return False  # a number that does not exist: "no" to "is nothing padded?", the dearer answer
         made = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(made):
-            if isinstance(tensor, Tensor):
+            if isinstance(tensor, Tensor) and tensor.layout == torch.strided:
                 self._note(tensor.untyped_storage())
         return made
 
@@ -234,11 +237,12 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         size = self._sizes[key] = storage.nbytes()
         self.now += size
         self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._gone, key, size)
+        weakref.finalize(storage, self._gone, key, size, self.heap.take(size))
 
-    def _gone(self, key: int, size: int) -> None:
+    def _gone(self, key: int, size: int, block: int) -> None:
         self._sizes.pop(key, None)
         self.now -= size
+        self.heap.give(block)
 
 
 @contextlib.contextmanager
