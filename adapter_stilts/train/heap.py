@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 
-# Blocks from here on are mapped; the heap's end is given back once so much of it is free (`runtime.py` sets both).
+# Blocks from here on are mapped; the heap's end is given back once so much of it is free. glibc comes to these by
+# itself, or `runtime.py` sets them.
 MAPPED, TRIMMED = 2**25, 2**26
-_ALIGNED, _HEADER = 64, 80
+_ALIGNED, _HEADER = 64, 16
+# torch asks for aligned blocks, which glibc 2.36 looks for with so much to spare (_int_memalign): the hole that an
+# equal block has left does not do.
+_SEARCHED = 96
 
 
 class Heap:
@@ -63,7 +67,7 @@ class Heap:
             self._add(start, size)
 
     def _place(self, size: int) -> int:
-        found = bisect_left(self._holes, (size, -1))
+        found = bisect_left(self._holes, (size + _SEARCHED, -1))
         if found < len(self._holes):
             held, start = self._holes[found]
             self._remove(start)

@@ -195,10 +195,10 @@ class _Moments:
 
 def clipped(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter]) -> list[Tensor]:
     """What gradient clipping works on: the parameters, with the rows that occur in the place of whole tables."""
-    if not isinstance(optimizer, WithSparseRows):
-        return list(parameters)
-    holders = optimizer.gather()
-    return [*(p for p in parameters if p.grad is not None), *holders]
+    found: list[Tensor] = list(parameters)
+    if isinstance(optimizer, WithSparseRows):
+        found += optimizer.gather()
+    return found
 
 
 def sparse_tables(model: nn.Module) -> list[nn.Parameter]:
