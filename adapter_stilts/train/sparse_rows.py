@@ -204,7 +204,7 @@ def clipped(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter]
 def sparse_tables(model: nn.Module) -> list[nn.Parameter]:
     """Weights of embeddings whose gradients are sparse and which are trained."""
     return [
-        module.weight
+        module.weight  # type: ignore[misc]
         for module in model.modules()
         if isinstance(module, nn.Embedding) and module.sparse and module.weight.requires_grad
     ]
