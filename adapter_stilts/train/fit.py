@@ -36,6 +36,9 @@ from adapter_stilts.train.sparse_rows import sparse_tables
 GPU_CONTEXT = 600 * 2**20
 GPU_UNUSED = 0.05
 
+# What Linux maps of a file around a byte that is read (fault_around_bytes).
+_READ_AROUND = 2**16
+
 # Parameters smaller than this keep fp32 states under bitsandbytes' 8-bit optimizers, which have a scale a block.
 _SMALL, _BLOCK = 4096, 256
 
@@ -49,7 +52,8 @@ class Training:
         settings: of the tuning.
         device: cpu or cuda: whose memory is asked for.
         combine: stack or fuse, with frozen modules of so many parents; None has none.
-        rows: of an embedding table trained by rows, those whose tokens the train set holds; None counts all.
+        rows: of the embedding table, those whose tokens the train set holds, for a table that is trained by rows or
+            lies in its file; None counts all.
     """
 
     config: Mapping[str, Any]
@@ -185,7 +189,7 @@ def usage(training: Training, sequences: int, length: int, accumulated: bool = F
         states,
         kept,
         process,
-        process + weights + states + max(in_pass, in_step),
+        process + weights - _unread(model, training) + states + max(in_pass, in_step),
     )
 
 
@@ -199,6 +203,16 @@ def _micro_batch(model: TaskModel, sequences: int, length: int) -> MicroBatch:
     features = Features(ragged, np.arange(sequences + 1), types, per_example=labels)
     rows = np.arange(sequences)
     return MicroBatch(features, rows, [rows], 1.0)
+
+
+def _unread(model: TaskModel, training: Training) -> int:
+    """Bytes of a frozen fp32 table that stay in its file: on a CPU it is used where it lies, and Linux reads it in
+    blocks around the rows that occur."""
+    weight: Any = model.encoder.get_input_embeddings().weight  # type: ignore[operator]
+    lies = training.device == "cpu" and weight.dtype == torch.float32 and not weight.requires_grad
+    if not lies or training.rows is None:
+        return 0
+    return max(0, _bytes(weight) - training.rows * max(_READ_AROUND, _bytes(weight) // len(weight)))
 
 
 def _numbers(module: nn.Module) -> int:
