@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,11 +82,38 @@ def resident_memory() -> int:
 
 def return_freed_memory() -> None:
     """Give the system back what the C library keeps of freed memory: after quantising, more than the weights take."""
+    if (trim := _glibc("malloc_trim")) is not None:
+        trim(0)
+
+
+@contextlib.contextmanager
+def large_blocks_apart() -> Iterator[None]:
+    """Keep what is made here, and stays, out of the heap where passes make and free their tensors.
+
+    glibc puts blocks of up to 32 MiB side by side there, and what stays leaves holes in it that no larger tensor fits:
+    of XLM-R Large with LoRA in 8 bits a third of the memory, of full fine-tuning a fifth. Within, blocks of a MiB and
+    more are mappings of their own. Not for passes: to map each of their tensors anew takes half as much time again.
+    """
+    set_ = _glibc("mallopt")
+    if set_ is not None:
+        set_(_MMAP_THRESHOLD, 2**20)
+    try:
+        yield
+    finally:
+        if set_ is not None:  # what glibc comes to by itself
+            set_(_MMAP_THRESHOLD, 2**25)
+            set_(_TRIM_THRESHOLD, 2**26)
+
+
+# Of malloc.h.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+
+
+def _glibc(function: str) -> Any:
+    """A function of the GNU C library; None where another is in use."""
     import ctypes
 
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:  # glibc has it
-        trim(0)
+    return getattr(ctypes.CDLL(None), function, None) if sys.platform == "linux" else None
 
 
 def peak_memory(device_type: str) -> dict[str, int]:

@@ -11,7 +11,8 @@ optimizer's state of the first is there) of `--batch` sequences in one pass. On 
 allocated. `recipe` cells are the shipped recipes' settings.
 
 Reported for each cell: measured bytes, the estimate, its error, and the ratio to full fine-tuning in fp32 with AdamW
-at the same batch and length (whole process). A cell whose estimate is above the free memory is left out and named.
+at the same batch and length (whole process). A cell whose estimate is above the free memory, or `--limit`, is left out
+and named. Cells that the file of `--out` holds are not measured again, but estimated; each is written once it is done.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ import measure
 
 REFERENCE = "full/fp32"
 PRECISIONS = {"full": ("fp32", "bf16")}
-RECIPES = ("study-lora-8bit", "study-adapter-8bit", "lowmem-full")
+RECIPES = ("study-lora-8bit", "study-adapter-8bit", "study-fusion", "lowmem-full")
+# lowmem-full with the embedding table trained by rows, in the place of frozen.
+SPARSE = "recipe:lowmem-full+sparse"
 NANO = (4, 256, 4)
 
 
@@ -54,7 +57,7 @@ def all_cells() -> list[str]:
 
     modes = sorted(tuning_names(), key=lambda name: name != "full")
     cells = [f"{m}/{p}" for m in modes for p in PRECISIONS.get(m, ("fp32", "bf16", "8bit", "4bit"))]
-    return [*cells, *(f"recipe:{name}" for name in RECIPES)]
+    return [*cells, *(f"recipe:{name}" for name in RECIPES), SPARSE]
 
 
 def training_of(cell: str, config: dict[str, Any], device: str) -> Any:
@@ -65,10 +68,14 @@ def training_of(cell: str, config: dict[str, Any], device: str) -> Any:
 
     kind, _, name = cell.partition(":")
     if kind == "recipe":
-        recipe = load_recipe(name)
+        name, _, sparse = name.partition("+")
+        changes = {"tuning.full.freeze_embeddings": False, "tuning.full.sparse_embeddings": True}
+        recipe = load_recipe(name, changes.items() if sparse else ())
         settings = tuning_settings(recipe.mode, recipe.tuning)
         chosen = Training(config, recipe.mode, settings, recipe.precision, recipe.optimizer)
-        return replace(chosen, gradient_checkpointing=recipe.gradient_checkpointing, device=device)
+        combine = recipe.combine if recipe.combine in ("stack", "fuse") else None
+        chosen = replace(chosen, gradient_checkpointing=recipe.gradient_checkpointing, combine=combine)
+        return replace(chosen, device=device)
     mode, _, precision = cell.partition("/")
     return Training(config, mode, get_tuning(mode).Settings(), precision, device=device)
 
@@ -97,12 +104,13 @@ def run_cell(options: argparse.Namespace) -> dict[str, Any]:
     from adapter_stilts.model.backbone import load_encoder
     from adapter_stilts.model.cpu_linear import keep_few_products, quicken
     from adapter_stilts.model.heads import Head
-    from adapter_stilts.model.skeleton import LABELS
+    from adapter_stilts.model.skeleton import LABELS, attach
     from adapter_stilts.model.task_model import TaskModel
     from adapter_stilts.model.tuning import get_tuning
     from adapter_stilts.recipe import TrainingSettings
     from adapter_stilts.runtime import peak_memory
     from adapter_stilts.train.optim import build_optimizer
+    from adapter_stilts.train.sparse_rows import clipped
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -121,27 +129,29 @@ def run_cell(options: argparse.Namespace) -> dict[str, Any]:
     assert shape is not None
     head = Head(shape, encoder.config.hidden_size, 0.1, 0.02, seed=0)
     model = TaskModel(encoder, head, format, bf16=training.precision != "fp32")
-    tuning.attach(model, training.settings)
+    attach(model, tuning, training.settings, training.combine, training.parents)
     model.to(device).train()
     gc.collect()
-    loading = peak_memory(device)
+    before = status_bytes("VmHWM") if device == "cpu" else peak_memory(device)["cuda"]
     reset_peak(device)
     optimizer = build_optimizer(model, TrainingSettings(), training.optimizer)
     micro, seconds = micro_batch(options.batch, length), []
     for _ in range(options.steps):
-        began = time.perf_counter()
+        began = time.process_time()
         model(micro).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(clipped(optimizer, model.parameters()), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        seconds.append(round(time.perf_counter() - began, 2))
-    trained = resident_peak() if device == "cpu" else peak_memory(device)["cuda"]
-    before = loading["resident" if device == "cpu" else "cuda"]
+        seconds.append(round(time.process_time() - began, 2))
+    trained = status_bytes("VmHWM") if device == "cpu" else peak_memory(device)["cuda"]
     return {
         "training_peak": trained,
         "loading_peak": before,
         "peak": max(trained, before),
-        "seconds": seconds,
+        "cpu_seconds": seconds,
+        "steps": options.steps,
+        # Of the peak, pages of files (libraries; fp32 weights that are used where they lie), which the system may drop.
+        **({"file_pages": status_bytes("RssFile")} if device == "cpu" else {}),
     }
 
 
@@ -170,21 +180,24 @@ def reset_peak(device: str) -> None:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
-def resident_peak() -> int:
-    """VmHWM: the most since it was reset."""
+def status_bytes(name: str) -> int:
+    """Of /proc/self/status: VmHWM, the most that was resident since the mark was reset; RssFile, of files, now."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
-    raise SystemExit("no VmHWM in /proc/self/status: measure on Linux")
+    raise SystemExit(f"no {name} in /proc/self/status: measure on Linux")
 
 
 # --- all cells ----------------------------------------------------------------------------------------------------
 
 
 def estimate(cell: str, config: dict[str, Any], batch: int, length: int, device: str) -> dict[str, int]:
+    import numpy as np
+
     from adapter_stilts.train.fit import usage
 
-    found = usage(training_of(cell, config, device), batch, length)
+    rows = len(np.unique(micro_batch(batch, length).features.input_ids.values))
+    found = usage(replace(training_of(cell, config, device), rows=rows), batch, length)
     names = ("weights", "gradients", "optimizer", "activations", "process", "peak")
     bytes_ = {name: int(getattr(found, name)) for name in names}
     if device == "cuda":  # torch counts its tensors, and not the context
@@ -213,31 +226,48 @@ def free_memory(device: str) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
 
 
-def compare(options: argparse.Namespace, checkpoint: Path) -> dict[str, Any]:
-    """Every cell at every length."""
+def compare(options: argparse.Namespace, checkpoint: Path, result: dict[str, Any]) -> None:
+    """Every cell at every length, into the result's ``cells``; what it holds already is not measured again."""
     config = geometry(options.geometry)
-    results: dict[str, Any] = {}
+    limit = free_memory(options.device) if options.limit is None else int(options.limit * 2**30)
     for length in (int(text) for text in str(options.lengths).split(",")):
-        rows: dict[str, Any] = {}
+        rows = result["cells"].setdefault(str(length), {})
         for cell in options.cells.split(",") if options.cells else all_cells():
             told = estimate(cell, config, options.batch, length, options.device)
-            row: dict[str, Any] = {"estimate": told}
-            if told["peak"] > free_memory(options.device):
-                row["left_out"] = "the estimate is above the free memory"
-            else:
-                row |= measured(cell, length, checkpoint, options)
-            if "peak" in row:
-                row["error"] = round(told["peak"] / row["training_peak"] - 1, 4)
-            reference = rows.get(REFERENCE, row if cell == REFERENCE else {})
-            if "peak" in row and "peak" in reference:
-                row["ratio"] = round(row["peak"] / reference["peak"], 4)
-                row["training_ratio"] = round(row["training_peak"] / reference["training_peak"], 4)
+            row: dict[str, Any] = {**rows.get(cell, {}), "estimate": told}
+            if "peak" not in row and told["peak"] > limit:
+                row["left_out"] = "the estimate is above the memory that may be used"
+            elif "peak" not in row:
+                row = {"estimate": told} | measured(cell, length, checkpoint, options)
             rows[cell] = row
-            measure.say(
-                f"length {length} {cell}: " + json.dumps({k: v for k, v in row.items() if k != "estimate"})
-            )
-        results[str(length)] = rows
-    return results
+            judge(rows)
+            if options.out is not None:
+                options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+            shown = {name: value for name, value in row.items() if name != "estimate"}
+            measure.say(f"length {length} {cell}: {json.dumps(shown)}")
+
+
+def judge(rows: dict[str, Any]) -> None:
+    """Errors of the estimates, and ratios to the reference: to its estimate where it does not fit the memory."""
+    reference = rows.get(REFERENCE, {})
+    for row in rows.values():
+        if "peak" not in row:
+            continue
+        row["error"] = round(row["estimate"]["peak"] / row["peak"] - 1, 4)
+        if "peak" in reference:
+            row["ratio"] = round(row["peak"] / reference["peak"], 4)
+            row["training_ratio"] = round(row["training_peak"] / reference["training_peak"], 4)
+        elif reference:
+            row["ratio_to_estimate"] = round(row["peak"] / reference["estimate"]["peak"], 4)
+
+
+def before(options: argparse.Namespace, result: dict[str, Any]) -> dict[str, Any]:
+    """The cells of an earlier run with these settings, in ``--out``'s file."""
+    if options.out is None or not options.out.is_file():
+        return {}
+    found: dict[str, Any] = json.loads(options.out.read_text(encoding="utf-8"))
+    alike = ("geometry", "batch", "steps", "device", "versions")
+    return found["cells"] if all(found.get(name) == result[name] for name in alike) else {}
 
 
 def main() -> None:
@@ -252,8 +282,9 @@ def main() -> None:
     parser.add_argument("--lengths", default="128,384", help="tokens of each (default 128,384)")
     parser.add_argument("--steps", type=int, default=2, help="optimizer steps of a cell (default 2)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU where there is one")
+    parser.add_argument("--limit", type=float, help="GiB that a cell may take (default: what is free)")
     parser.add_argument("--cell", help=argparse.SUPPRESS)
-    parser.add_argument("--checkpoint", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--checkpoint", type=Path, help="folder of such weights (default: made anew)")
     options = parser.parse_args()
     options.device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if options.cell is not None:
@@ -271,8 +302,10 @@ def main() -> None:
         code = "import sys; sys.path.insert(0, sys.argv[1]); import memory; from pathlib import Path; "
         code += "memory.write_checkpoint(memory.geometry(sys.argv[2]), Path(sys.argv[3]))"
         here = str(Path(__file__).parent)
-        subprocess.run([sys.executable, "-c", code, here, options.geometry, str(folder)], check=True)
-        result["cells"] = compare(options, folder)
+        if options.checkpoint is None:
+            subprocess.run([sys.executable, "-c", code, here, options.geometry, str(folder)], check=True)
+        result["cells"] = before(options, result)
+        compare(options, options.checkpoint or folder, result)
     measure.emit(result, options.out)
 
 

@@ -12,8 +12,9 @@ from typing import Any
 from adapter_stilts.errors import BundleError, SourceUnavailableError, UsageError, cause_of
 from adapter_stilts.io import sha256_directory
 from adapter_stilts.model import encoders, families
+from adapter_stilts.model.stored import stored_tensors
 from adapter_stilts.recipe import Base
-from adapter_stilts.runtime import return_freed_memory
+from adapter_stilts.runtime import large_blocks_apart, return_freed_memory
 
 HUB_SECONDS = 10.0
 
@@ -173,7 +174,14 @@ def load_encoder(
             encoder_class = encoders.encoder_class(config)
             if "add_pooling_layer" in inspect.signature(encoder_class).parameters:
                 arguments["add_pooling_layer"] = False
-            encoder, loading = encoder_class.from_pretrained(location, output_loading_info=True, **arguments)
+            # fp32 weights are used where the file is mapped; others are made of them, piece by piece.
+            pieces = None if weights == "fp32" else stored_tensors(location, commit)
+            source: Any = location if pieces is None else None
+            with large_blocks_apart():
+                encoder, loading = encoder_class.from_pretrained(
+                    source, output_loading_info=True, state_dict=pieces, **arguments
+                )
+            encoder.config.name_or_path = encoder.name_or_path = location
         except (OSError, ValueError, SafetensorError) as error:
             raise _unavailable(location, error) from error
     missing = [name for name in loading["missing_keys"] if "pooler" not in name]
@@ -182,7 +190,7 @@ def load_encoder(
         raise BundleError(f"{location}: weights missing or of another shape for {', '.join(shown)} ...")
     if not families.is_known(config.model_type):
         encoders.probe(encoder, location)
-    if weights in ("8bit", "4bit"):
+    if weights != "fp32":
         return_freed_memory()
     return finish(encoder, gradient_checkpointing, location)
 

@@ -21,6 +21,7 @@ from adapter_stilts.model.backbone import finish, silence_bitsandbytes
 from adapter_stilts.model.heads import Head
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning
+from adapter_stilts.model.tuning.base import Tuning
 
 # Of the classification that stands for every task: heads are small beside any encoder.
 LABELS = ("entailment", "neutral", "contradiction")
@@ -80,16 +81,23 @@ def _replacing(module: nn.Module, change: Any, recurse: bool = True) -> nn.Modul
 
 
 def skeleton(
-    config: Mapping[str, Any], mode: str, settings: Any, precision: str, gradient_checkpointing: bool
+    config: Mapping[str, Any],
+    mode: str,
+    settings: Any,
+    precision: str,
+    gradient_checkpointing: bool,
+    combine: str | None = None,
+    parents: int = 0,
 ) -> TaskModel:
     """A model as training has it, with the tuning's modules; to be called and used under `without_numbers`.
 
     Args:
         config: the encoder's config.json.
         settings: of the tuning.
+        combine: stack or fuse, of modules of so many parents, of the same settings; None trains new modules alone.
 
     Raises:
-        UsageError: the settings do not fit the encoder, or it is none.
+        UsageError: the settings do not fit the encoder, or it is none, or the modules cannot be combined so.
     """
     silence_bitsandbytes()
     tuning = get_tuning(mode)
@@ -100,10 +108,18 @@ def skeleton(
     assert shape is not None
     head = Head(shape, int(encoder.config.hidden_size), 0.1, 0.02, 0, families.activation(encoder.config))
     model = TaskModel(encoder, head, format, bf16=precision != "fp32")
-    tuning.attach(model, settings)
+    attach(model, tuning, settings, combine, parents)
     if weights in ("8bit", "4bit"):
         _quantise(encoder, weights)
     return model.train()
+
+
+def attach(model: TaskModel, tuning: Tuning, settings: Any, combine: str | None, parents: int) -> None:
+    """What is trained, with new modules in the place of the parents'."""
+    if combine is None:
+        tuning.attach(model, settings)
+    else:
+        tuning.combine(model, combine, {f"parent{n}": None for n in range(parents)}, settings, 0)
 
 
 def _encoder(config: Mapping[str, Any], weights: str, gradient_checkpointing: bool) -> Any:

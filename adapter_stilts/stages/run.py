@@ -211,6 +211,8 @@ def _pass_tokens(stage: Stage, context: Context, chosen: Course, settings: Train
         part["optimizer"],
         part["gradient_checkpointing"],
         device,
+        part.get("combine"),
+        len(stage.parents),
     )
     assert isinstance(chosen.data, Mixture)
     items = -(-settings.batch_size // accelerator.num_processes)

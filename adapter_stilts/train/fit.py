@@ -5,8 +5,7 @@ counted from the operation that makes it until it is let go. What the libraries 
 saves, and where gradients grow while activations go, is in that count and in no formula. Beside it stand the
 optimizer's state and what the process itself takes.
 
-Not counted: the pages of the weights' file while it is read, the product with the vocabulary in masked language
-modelling, and frozen modules that a combination adds.
+Not counted: the product with the vocabulary in masked language modelling, and loading, which takes less.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,12 +27,17 @@ from adapter_stilts.model.skeleton import skeleton, tensors, without_numbers
 from adapter_stilts.model.task_model import MicroBatch, TaskModel
 from adapter_stilts.recipe import Optimizer
 from adapter_stilts.runtime import resident_memory
+from adapter_stilts.train.heap import Heap
 from adapter_stilts.train.mixture import Mixture, Portion
+from adapter_stilts.train.sparse_rows import sparse_tables
 
 # What a process takes on a GPU beside tensors (its context, kernels, cuBLAS's workspace), and the share of a GPU that
 # the allocator's blocks leave unused.
 GPU_CONTEXT = 600 * 2**20
 GPU_UNUSED = 0.05
+
+# What Linux maps of a file around a byte that is read (fault_around_bytes).
+_READ_AROUND = 2**16
 
 # Parameters smaller than this keep fp32 states under bitsandbytes' 8-bit optimizers, which have a scale a block.
 _SMALL, _BLOCK = 4096, 256
@@ -47,6 +51,9 @@ class Training:
         config: the encoder's config.json.
         settings: of the tuning.
         device: cpu or cuda: whose memory is asked for.
+        combine: stack or fuse, with frozen modules of so many parents; None has none.
+        rows: of the embedding table, those whose tokens the train set holds, for a table that is trained by rows or
+            lies in its file; None counts all.
     """
 
     config: Mapping[str, Any]
@@ -56,6 +63,9 @@ class Training:
     optimizer: Optimizer = "adamw"
     gradient_checkpointing: bool = False
     device: str = "cpu"
+    combine: str | None = None
+    parents: int = 2
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +135,8 @@ def pass_tokens(training: Training, data: Mixture, batch_size: int, memory: int)
     """
     longest = max(int(portion.features.input_ids.lengths.max()) for portion in data.portions)
     sequences = max(batch_size * _most_sequences(portion) for portion in data.portions)
+    occurring = np.unique(np.concatenate([np.unique(p.features.input_ids.values) for p in data.portions]))
+    training = replace(training, rows=len(occurring))
     return fit(training, sequences, longest, memory).usage.sequences * longest
 
 
@@ -145,7 +157,13 @@ def usage(training: Training, sequences: int, length: int, accumulated: bool = F
             training.settings,
             training.precision,
             training.gradient_checkpointing,
+            training.combine,
+            training.parents,
         )
+        tables = sparse_tables(model)
+        for module in model.modules():
+            if isinstance(module, nn.Embedding) and module.sparse:
+                module.padding_idx = None  # which tokens are padding, fake numbers do not tell
         held = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in tensors(model)}
         trained = [p for p in model.parameters() if p.requires_grad]
         count = _Live(held)
@@ -153,12 +171,15 @@ def usage(training: Training, sequences: int, length: int, accumulated: bool = F
             loss = model(_micro_batch(model, sequences, length))
             kept = count.now
             loss.backward()
+    rows = {id(table): _Rows(table, sequences * length, training.rows) for table in tables}
+    dense = [p for p in trained if id(p) not in rows]
     weights = sum(held.values())
-    gradients = sum(_bytes(p) for p in trained)
-    states = sum(_state_bytes(p, training.optimizer) for p in trained)
+    gradients = sum(_bytes(p) for p in dense) + sum(own.gradient for own in rows.values())
+    states = sum(_state_bytes(p, training.optimizer) for p in dense) + sum(own.state for own in rows.values())
     process = GPU_CONTEXT if training.device == "cuda" else resident_memory()
-    in_pass = count.peak + (gradients if accumulated else 0)
-    in_step = gradients + max((_update_bytes(p) for p in trained), default=0)
+    passing = count.peak if training.device == "cuda" else count.heap.peak
+    in_pass = passing + (gradients if accumulated else 0)
+    in_step = gradients + max([*(_update_bytes(p) for p in dense), *(own.update for own in rows.values())])
     return Usage(
         sequences,
         sum(_numbers(m) for m in model.modules()),
@@ -168,7 +189,7 @@ def usage(training: Training, sequences: int, length: int, accumulated: bool = F
         states,
         kept,
         process,
-        process + weights + states + max(in_pass, in_step),
+        process + weights - _unread(model, training) + states + max(in_pass, in_step),
     )
 
 
@@ -182,6 +203,16 @@ def _micro_batch(model: TaskModel, sequences: int, length: int) -> MicroBatch:
     features = Features(ragged, np.arange(sequences + 1), types, per_example=labels)
     rows = np.arange(sequences)
     return MicroBatch(features, rows, [rows], 1.0)
+
+
+def _unread(model: TaskModel, training: Training) -> int:
+    """Bytes of a frozen fp32 table that stay in its file: on a CPU it is used where it lies, and Linux reads it in
+    blocks around the rows that occur."""
+    weight: Any = model.encoder.get_input_embeddings().weight  # type: ignore[operator]
+    lies = training.device == "cpu" and weight.dtype == torch.float32 and not weight.requires_grad
+    if not lies or training.rows is None:
+        return 0
+    return max(0, _bytes(weight) - training.rows * max(_READ_AROUND, _bytes(weight) // len(weight)))
 
 
 def _numbers(module: nn.Module) -> int:
@@ -210,6 +241,24 @@ def _update_bytes(parameter: Tensor) -> int:
     return 10 * parameter.numel() if parameter.dtype == torch.bfloat16 else 0
 
 
+class _Rows:
+    """Bytes of training a table by rows (`sparse_rows.py`).
+
+    Args:
+        tokens: of a pass.
+        occurring: rows that get moments, all of them where that is not known.
+    """
+
+    def __init__(self, table: Tensor, tokens: int, occurring: int | None) -> None:
+        width = table.shape[1]
+        occurring = len(table) if occurring is None else occurring
+        self.gradient = tokens * (width * table.element_size() + 8)
+        # Two moments in fp32, the row's number and its count of steps; for each row of the table, where they are.
+        self.state = occurring * (8 * width + 16) + 4 * len(table)
+        # In fp32: the gradient before and after equal tokens are summed, moments, the row, noise of rounding.
+        self.update = min(tokens, occurring) * width * 4 * 6
+
+
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of all tensors that operations make, from then until nobody holds them."""
 
@@ -217,13 +266,14 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self._sizes = dict(held)
         self.now = self.peak = 0
+        self.heap = Heap()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten._local_scalar_dense.default:
             return False  # a number that does not exist: "no" to "is nothing padded?", the dearer answer
         made = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(made):
-            if isinstance(tensor, Tensor):
+            if isinstance(tensor, Tensor) and tensor.layout == torch.strided:
                 self._note(tensor.untyped_storage())
         return made
 
@@ -234,11 +284,12 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         size = self._sizes[key] = storage.nbytes()
         self.now += size
         self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._gone, key, size)
+        weakref.finalize(storage, self._gone, key, size, self.heap.take(size))
 
-    def _gone(self, key: int, size: int) -> None:
+    def _gone(self, key: int, size: int, block: int) -> None:
         self._sizes.pop(key, None)
         self.now -= size
+        self.heap.give(block)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ from adapter_stilts.train.batching import cut_step, sequences_of, share
 from adapter_stilts.train.checkpoint import read_best, read_checkpoint, write_best, write_checkpoint
 from adapter_stilts.train.mixture import Drawn, Mixture, alone
 from adapter_stilts.train.optim import build_optimizer, build_schedule
+from adapter_stilts.train.sparse_rows import clipped
 
 # Checkpoints take at most this share of the time, however slow the disk.
 CHECKPOINT_SHARE = 0.05
@@ -138,7 +139,7 @@ def train(
                 "learning rate (--set target.learning_rate=… or intermediate.learning_rate=…), lengthen warm-up, "
                 "or use fp32"
             )
-        accelerator.clip_grad_norm_(wrapped.parameters(), settings.max_grad_norm)
+        accelerator.clip_grad_norm_(clipped(optimizer, wrapped.parameters()), settings.max_grad_norm)
         prepared.step()
         schedule.step()
         prepared.zero_grad(set_to_none=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import torch
@@ -9,18 +10,25 @@ from torch import nn
 
 from adapter_stilts.errors import UsageError
 from adapter_stilts.recipe import Optimizer, TrainingSettings
+from adapter_stilts.runtime import large_blocks_apart
+from adapter_stilts.train.rounding import rounded_at_random
+from adapter_stilts.train.sparse_rows import WithSparseRows, sparse_tables
 
 
 def build_optimizer(model: nn.Module, settings: TrainingSettings, name: Optimizer) -> torch.optim.Optimizer:
-    """AdamW over the trainable parameters; biases and layer norms are not decayed (jiant, BERT).
+    """AdamW over the trainable parameters; biases and layer norms are not decayed (jiant, BERT). Embedding tables with
+    sparse gradients are trained by rows (`sparse_rows.py`).
 
     Raises:
-        UsageError: the paged optimizer without a GPU, or bf16 weights with an optimizer that cannot round them.
+        UsageError: the paged optimizer without a GPU, bf16 weights with an optimizer that cannot round them, or
+            sparse gradients in several processes.
     """
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
+    tables = sparse_tables(model)
+    known = {id(table) for table in tables}
     for parameter_name, parameter in model.named_parameters():
-        if parameter.requires_grad:
+        if parameter.requires_grad and id(parameter) not in known:
             bare = parameter_name.endswith("bias") or "norm" in parameter_name.lower()
             (plain if bare else decayed).append(parameter)
     groups = [
@@ -43,13 +51,46 @@ def build_optimizer(model: nn.Module, settings: TrainingSettings, name: Optimize
         found = {"adamw8bit": "AdamW8bit", "paged_adamw8bit": "PagedAdamW8bit"}[name]
         optimizer = getattr(bitsandbytes.optim, found)(groups, **arguments)
         _round_at_random(optimizer)
-        return optimizer  # type: ignore[no-any-return]
+        return _with_rows(optimizer, tables, settings, arguments)
     if any(parameter.dtype == torch.bfloat16 for parameter in [*decayed, *plain]):
         raise UsageError(
             "tuning.full.bf16_weights goes with optimizer = 'adamw8bit' or 'paged_adamw8bit', which round updates "
             "of bf16 weights at random; adamw would lose most of them"
         )
-    return torch.optim.AdamW(groups, fused=True, **arguments)
+    return _with_rows(torch.optim.AdamW(groups, fused=True, **arguments), tables, settings, arguments)
+
+
+def _with_rows(
+    rest: torch.optim.Optimizer,
+    tables: list[nn.Parameter],
+    settings: TrainingSettings,
+    arguments: dict[str, Any],
+) -> torch.optim.Optimizer:
+    _states_apart(rest)
+    if not tables:
+        return rest
+    if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
+        raise UsageError(
+            f"tuning.full.sparse_embeddings trains in one process, here are {torch.distributed.get_world_size()}: "
+            "leave it out, or take tuning.full.freeze_embeddings"
+        )
+    return WithSparseRows(rest, tables, weight_decay=settings.weight_decay, **arguments)
+
+
+def _states_apart(optimizer: torch.optim.Optimizer) -> None:
+    """Optimizers make their state in the first step; it stays."""
+    apart = contextlib.ExitStack()
+
+    def before(*_: Any) -> None:
+        apart.enter_context(large_blocks_apart())
+        entered.remove()
+
+    def after(*_: Any) -> None:
+        apart.close()
+        left.remove()
+
+    entered = optimizer.register_step_pre_hook(before)
+    left = optimizer.register_step_post_hook(after)
 
 
 def _round_at_random(optimizer: Any) -> None:
@@ -81,18 +122,6 @@ def _round_at_random(optimizer: Any) -> None:
             kept.copy_(rounded_at_random(exact, generator))
 
     optimizer.__class__ = Rounding
-
-
-def rounded_at_random(exact: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """fp32 numbers as bf16: each goes to one of its two neighbours, to the nearer one the more often, so that it is
-    kept in the mean."""
-    noise = torch.randint(
-        0, 1 << 16, exact.shape, dtype=torch.int32, device=exact.device, generator=generator
-    )
-    # bf16 is the upper half of fp32's bits: what is added to the lower half carries over in proportion.
-    noise += exact.view(torch.int32)
-    noise &= -(1 << 16)
-    return noise.view(torch.float32).bfloat16()
 
 
 def build_schedule(

@@ -166,6 +166,12 @@ def test_memory_measures_what_was_estimated(tmp_path: Path) -> None:
         assert abs(found[cell]["error"]) < 0.25
         assert found[cell]["estimate"]["process"] < found[cell]["training_peak"]
     assert found["lora/8bit"]["training_ratio"] < found["full/fp32"]["training_ratio"] == 1
+    # What is measured stays; another cell is added, and one above the limit left out.
+    script[script.index("full/fp32,lora/8bit")] = "lora/8bit,recipe:study-fusion"
+    again = json.loads(subprocess.run([*script, "--limit", "0.1"], capture_output=True, text=True).stdout)
+    rows = again["cells"]["64"]
+    assert rows["lora/8bit"]["peak"] == found["lora/8bit"]["peak"]
+    assert "left_out" in rows["recipe:study-fusion"]
 
 
 def test_modules_are_trained_alike_on_both_sides(data_dir: Path, base_dir: Path, tmp_path: Path) -> None:

@@ -137,6 +137,37 @@ def test_the_largest_micro_batch_that_fits() -> None:
     assert (none.fits, none.usage.sequences) == (False, 1)
 
 
+def test_rows_of_the_embedding_table_take_what_occurs() -> None:
+    """Gradients of a pass's tokens; moments of the rows that the train set holds, at most of all."""
+    config = {**SMALL, "vocab_size": 50_000}
+    sparse = {"sparse_embeddings": True}
+    dense = usage(training("full", config=config), 4, 64)
+    some = usage(replace(training("full", config=config, tuning=sparse), rows=1000), 4, 64)
+    everything = usage(training("full", config=config, tuning=sparse), 4, 64)
+    table = 50_000 * 128 * 4
+    assert some.trained_parameters == dense.trained_parameters
+    assert dense.gradients - some.gradients == pytest.approx(table, rel=0.02)
+    assert dense.optimizer - some.optimizer == pytest.approx(2 * table, rel=0.05)
+    assert everything.optimizer - some.optimizer == 49_000 * (8 * 128 + 16)
+    assert dense.peak - some.peak > 2 * table
+
+
+@pytest.mark.parametrize(("mode", "precision"), [("adapter", "bf16"), ("adapter", "8bit"), ("lora", "fp32")])
+@pytest.mark.parametrize("how", ["stack", "fuse"])
+def test_combinations_count_their_frozen_modules(mode: str, precision: str, how: str) -> None:
+    alone = usage(training(mode, precision), 2, 32)
+    two, three = (
+        usage(replace(training(mode, precision), combine=how, parents=parents), 2, 32) for parents in (2, 3)
+    )
+    assert alone.parameters < two.parameters < three.parameters
+    assert alone.weights < two.weights < three.weights
+    if how == "stack":
+        assert alone.trained_parameters == two.trained_parameters == three.trained_parameters
+    elif mode == "adapter":  # queries, keys and values of each layer
+        head = 128 * 128 + 128 + 3 * 128 + 3
+        assert two.trained_parameters - head == pytest.approx(3 * 3 * 128 * 128, rel=0.02)
+
+
 def test_accumulation_keeps_gradients_beside_activations() -> None:
     asked = training("full")
     once, more = usage(asked, 8, 128), usage(asked, 8, 128, accumulated=True)

@@ -29,6 +29,9 @@ TUNINGS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
     "full, bf16 weights": ("full", {"freeze_embeddings": True, "bf16_weights": True}),
+    "full": ("full", {}),
+    "full, rows of the table": ("full", {"sparse_embeddings": True}),
+    "full, rows of the table, bf16 weights": ("full", {"sparse_embeddings": True, "bf16_weights": True}),
 }
 Make = Callable[..., tuple[Any, Any]]
 
@@ -283,3 +286,24 @@ def test_full_with_bf16_weights_resumes_too(make: Make, run: Callable[..., Any],
     assert not any("word_embeddings" in name for name in kinds)
     exact = run(make("full, frozen embeddings"), tmp_path / "exact")
     assert losses == pytest.approx(exact, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("key", "precision", "optimizer"),
+    [
+        ("full, rows of the table", "fp32", "adamw"),
+        ("full, rows of the table, bf16 weights", "bf16", "adamw8bit"),
+    ],
+)
+def test_full_with_rows_of_the_table_resumes_too(
+    make: Make, run: Callable[..., Any], key: str, precision: str, optimizer: str, tmp_path: Path
+) -> None:
+    whole, (model, tuning) = make(key, precision), make(key, precision)
+    losses = run(whole, tmp_path / "whole", optimizer=optimizer)
+    with pytest.raises(Stopped):
+        run(make(key, precision), tmp_path / "broken", fail_after=4, optimizer=optimizer)
+    assert run((model, tuning), tmp_path / "broken", optimizer=optimizer) == losses[3:]
+    assert same(copied(tuning.state(model).items()), copied(tuning.state(whole[0]).items()))
+    exact = run(make("full"), tmp_path / "exact")
+    assert losses == pytest.approx(exact, rel=0.15)
+    assert losses != exact

@@ -116,7 +116,12 @@ def check_combine(how: str, settings: Any = None) -> None:
 
 
 def combine(
-    model: TaskModel, how: str, bundles: Mapping[str, Path], settings: Any, seed: int, name: str = TRAINED
+    model: TaskModel,
+    how: str,
+    bundles: Mapping[str, Path | None],
+    settings: Any,
+    seed: int,
+    name: str = TRAINED,
 ) -> None:
     from adapter_stilts.model.tuning.libraries import with_adapterhub
 

@@ -79,7 +79,7 @@ class Tuning(Protocol):
         self,
         model: TaskModel,
         how: str,
-        bundles: Mapping[str, Path],
+        bundles: Mapping[str, Path | None],
         settings: Any,
         seed: int,
         name: str = TRAINED,
@@ -88,6 +88,7 @@ class Tuning(Protocol):
 
         Args:
             how: ``stack`` (new modules on top of all of them) or ``fuse`` (what weighs them against one another).
+            bundles: by the names their modules get; None makes new modules of the settings, of equal size.
             settings, seed, name: of what is trained, as in `attach`.
 
         Raises:

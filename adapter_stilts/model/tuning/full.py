@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import model_validator
+
 from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.io import write_json
 from adapter_stilts.model import families
@@ -34,9 +36,20 @@ class Settings(TuningSettings):
     freeze_embeddings: bool = False
     """Leave the embedding table as it is: in XLM-R it holds half of all weights, and most of its rows never
     meet a token of the train set."""
+    sparse_embeddings: bool = False
+    """Train the rows of the embedding table whose tokens occur, each in the steps in which it does, with gradients and
+    optimizer state for those alone; the other rows keep their bits."""
     bf16_weights: bool = False
     """Keep the encoder's weights in bfloat16, with --precision bf16: half the memory for weights and gradients.
     Updates are rounded at random, in proportion, as they are too small to be rounded to the nearest."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Settings:
+        if self.freeze_embeddings and self.sparse_embeddings:
+            raise ValueError(
+                "freeze_embeddings leaves the table as it is, sparse_embeddings trains its rows: set one of them"
+            )
+        return self
 
     def part(self) -> dict[str, Any]:
         """Only what is switched on, so that stages trained before there were switches keep their keys."""
@@ -51,8 +64,22 @@ def backbone_weights(settings: Settings, precision: str) -> str:
 
 def attach(model: TaskModel, settings: Settings | None = None, seed: int = 0, name: str = TRAINED) -> None:
     model.requires_grad_(True)
+    table: Any = model.encoder.get_input_embeddings()  # type: ignore[operator]
     if settings is not None and settings.freeze_embeddings:
-        model.encoder.get_input_embeddings().requires_grad_(False)  # type: ignore[operator]
+        table.requires_grad_(False)
+    if settings is not None and settings.sparse_embeddings:
+        _check_rows_alone(model)
+        table.sparse = True
+
+
+def _check_rows_alone(model: TaskModel) -> None:
+    from adapter_stilts.model.language_head import LanguageHead
+
+    if any(isinstance(module, LanguageHead) for module in model.modules()):
+        raise UsageError(
+            "tuning.full.sparse_embeddings trains the rows whose tokens occur, and masked language modelling reads "
+            "every row of the table: leave the text out, or that setting"
+        )
 
 
 state = trained_state
@@ -107,7 +134,12 @@ def check_combine(how: str, settings: Any = None) -> None:
 
 
 def combine(
-    model: TaskModel, how: str, bundles: Mapping[str, Path], settings: Any, seed: int, name: str = TRAINED
+    model: TaskModel,
+    how: str,
+    bundles: Mapping[str, Path | None],
+    settings: Any,
+    seed: int,
+    name: str = TRAINED,
 ) -> None:
     check_combine(how)
 

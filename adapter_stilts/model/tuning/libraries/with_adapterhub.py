@@ -246,7 +246,7 @@ def fusion_parameters(encoder: nn.Module, name: str) -> dict[str, nn.Parameter]:
 def combine(
     model: TaskModel,
     how: str,
-    bundles: Mapping[str, Path],
+    bundles: Mapping[str, Path | None],
     config: Mapping[str, Any],
     seed: int,
     name: str,
@@ -260,7 +260,10 @@ def combine(
 
     encoder: Any = model.encoder
     for own, directory in bundles.items():
-        load_modules(model, directory, own)
+        if directory is None:
+            add(model, config, seed, own)
+        else:
+            load_modules(model, directory, own)
     if how == "stack":
         add(model, config, seed, name)
         activate(encoder, Stack(*bundles, name))

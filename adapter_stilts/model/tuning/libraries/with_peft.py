@@ -131,7 +131,7 @@ class PeftTuning:
         self,
         model: TaskModel,
         how: str,
-        bundles: Mapping[str, Path],
+        bundles: Mapping[str, Path | None],
         settings: Any,
         seed: int,
         name: str = TRAINED,
@@ -139,7 +139,10 @@ class PeftTuning:
         self.check_combine(how)
         encoder: Any = model.encoder
         for own, directory in bundles.items():
-            self.load_modules(model, directory, own)
+            if directory is None:
+                self.attach(model, settings, seed, own)
+            else:
+                self.load_modules(model, directory, own)
         if how == "stack":
             self.attach(model, settings, seed, name)
             peft_sums.activate(encoder, [*bundles, name])
