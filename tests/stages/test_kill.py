@@ -38,17 +38,27 @@ def start(folder):
     os._exit(run([*arguments, "--store", str(folder)]))
 
 
+def checkpoints():
+    return [path.name for path in sorted((store / "killed").glob("work/*/checkpoint-????????"))]
+
+
+began = time.monotonic()
 assert os.waitpid(start(store / "alone"), 0)[1] == 0
+took = time.monotonic() - began
 done = []
 while len(done) < kills:
     child = start(store / "killed")
-    time.sleep(choose.uniform(0.01, 0.6))
-    if os.waitpid(child, os.WNOHANG) != (0, 0):
+    # A busy machine is as slow in both; some kills wait for a checkpoint, so that one falls between two.
+    time.sleep(took * choose.uniform(0.01, 0.4))
+    over = os.waitpid(child, os.WNOHANG)
+    while over == (0, 0) and len(done) % 3 == 0 and not checkpoints():
+        time.sleep(0.002)
+        over = os.waitpid(child, os.WNOHANG)
+    if over != (0, 0):
         break
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    steps = [path.name for path in sorted((store / "killed").glob("work/*/checkpoint-????????"))]
-    done.append([len(list((store / "killed").glob("*/stage.json"))), steps[-1:]])
+    done.append([len(list((store / "killed").glob("*/stage.json"))), checkpoints()[-1:]])
 assert os.waitpid(start(store / "killed"), 0)[1] == 0
 print(json.dumps(done))
 """
@@ -69,11 +79,11 @@ def test_kills_at_any_moment(
         [sys.executable, "-c", HARNESS, json.dumps(arguments), str(tmp_path), "12"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert ran.returncode == 0, ran.stderr
     kills = json.loads(ran.stdout)
-    assert len(kills) >= 5
+    assert len(kills) >= 4
     assert any(steps for _, steps in kills), "no kill fell between two checkpoints"
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     assert listing(killed) == listing(alone)
@@ -86,7 +96,7 @@ def test_the_script_that_does_it_at_full_size(tiny_base: Path, tiny_data: Path, 
     ran = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "kill_resume.py"), "--data", str(tiny_data), "--base",
          str(tiny_base), "--inter", "none", "--target", "xquad", "--kills", "3", "--work", str(tmp_path), *LONGER],
-        capture_output=True, text=True, timeout=180,
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr + ran.stdout
     result = json.loads(ran.stdout)
