@@ -21,6 +21,7 @@ that rounding decides: the greatest difference is of such weights, the relative 
 
 from __future__ import annotations
 
+import argparse
 import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from torch.utils.data import Dataset, Sampler
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import Features, Indices, Ragged
 from adapter_stilts.model import families
-from adapter_stilts.model.backbone import load_encoder, load_tokenizer, resolve_base
+from adapter_stilts.model.backbone import ResolvedBase, load_encoder, load_tokenizer, resolve_base
 from adapter_stilts.model.cpu_linear import linear_library, quicken
 from adapter_stilts.model.heads import Head
 from adapter_stilts.model.task_model import TaskModel
@@ -502,28 +503,12 @@ def main() -> None:
     parser = measure.parser(__doc__, rounds=5)
     parser.add_argument("--tasks", default=",".join(TASKS), help="hellaswag, squad_v1, or both with a comma")
     parser.add_argument("--models", default=",".join(MODELS), help="nano, base12, or both with a comma")
-    parser.add_argument("--steps", type=int, default=30, help="optimizer steps of a run (default 30)")
-    parser.add_argument("--batch-size", type=int, default=16, help="items of a step (default 16)")
     parser.add_argument(
         "--equivalence-steps", type=int, default=12, help="steps of the equivalence runs; 0 leaves it out"
     )
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU where there is one")
-    parser.add_argument(
-        "--linear", choices=("auto", "torch"), default="auto", help="our linear layers on a CPU"
-    )
-    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
-    options = parser.parse_args()
-    measure.use_clock(options.clock)
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    quiet()
-    base = resolve_base(Base(id=str(options.base)))
-    tokenizer = load_tokenizer(base)
+    options, device, base, tokenizer = begin(parser)
     result: dict[str, Any] = {
-        "benchmark": "train_throughput",
-        **measure.environment(options.threads, device),
-        "clock": options.clock,
-        "precision": options.precision,
-        "linear": linear_library() if device == "cpu" and options.linear == "auto" else "torch",
+        **conditions("train_throughput", options, device),
         "overhead_tokens": OVERHEAD_TOKENS.get(device, OVERHEAD_TOKENS["cuda"]),
         "throughput": {},
         "equivalence": {},
@@ -541,6 +526,34 @@ def main() -> None:
                     job = prepare(task, model, options.equivalence_steps, *where)
                     result["equivalence"][name] = equivalence(job, seed=0)
     measure.emit(result, options.out)
+
+
+def begin(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, str, ResolvedBase, Any]:
+    """The options of a run, with those that every training benchmark has; its device, encoder and tokenizer."""
+    parser.add_argument("--steps", type=int, default=30, help="optimizer steps of a run (default 30)")
+    parser.add_argument("--batch-size", type=int, default=16, help="items of a step (default 16)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU where there is one")
+    parser.add_argument(
+        "--linear", choices=("auto", "torch"), default="auto", help="our linear layers on a CPU"
+    )
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    options = parser.parse_args()
+    measure.use_clock(options.clock)
+    quiet()
+    base = resolve_base(Base(id=str(options.base)))
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    return options, device, base, load_tokenizer(base)
+
+
+def conditions(benchmark: str, options: argparse.Namespace, device: str) -> dict[str, Any]:
+    """Under what a result was measured."""
+    return {
+        "benchmark": benchmark,
+        **measure.environment(options.threads, device),
+        "clock": options.clock,
+        "precision": options.precision,
+        "linear": linear_library() if device == "cpu" and options.linear == "auto" else "torch",
+    }
 
 
 def chosen(text: str, valid: tuple[str, ...], option: str) -> list[str]:

@@ -19,16 +19,12 @@ from dataclasses import replace
 from typing import Any
 
 import measure
-import torch
 import train_throughput as training
 from train_throughput import Job, Rows
 
 from adapter_stilts.model import families
-from adapter_stilts.model.backbone import load_tokenizer, resolve_base
-from adapter_stilts.model.cpu_linear import linear_library
 from adapter_stilts.model.encoders import layers_of
 from adapter_stilts.model.tuning import get_tuning
-from adapter_stilts.recipe import Base
 from adapter_stilts.train.batching import sequences_of
 
 TUNINGS = ("lora", "adapter")
@@ -153,25 +149,9 @@ def main() -> None:
     parser.add_argument("--tunings", default=",".join(TUNINGS), help="lora, adapter, or both with a comma")
     parser.add_argument("--tasks", default=",".join(training.TASKS), help="hellaswag, squad_v1, or both")
     parser.add_argument("--models", default=",".join(training.MODELS), help="nano, base12, or both")
-    parser.add_argument("--steps", type=int, default=30, help="optimizer steps of a run (default 30)")
-    parser.add_argument("--batch-size", type=int, default=16, help="items of a step (default 16)")
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU where there is one")
-    parser.add_argument(
-        "--linear", choices=("auto", "torch"), default="auto", help="our linear layers on a CPU"
-    )
-    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
-    options = parser.parse_args()
-    measure.use_clock(options.clock)
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    training.quiet()
-    base = resolve_base(Base(id=str(options.base)))
-    tokenizer = load_tokenizer(base)
+    options, device, base, tokenizer = training.begin(parser)
     result: dict[str, Any] = {
-        "benchmark": "tuning_throughput",
-        **measure.environment(options.threads, device),
-        "clock": options.clock,
-        "precision": options.precision,
-        "linear": linear_library() if device == "cpu" and options.linear == "auto" else "torch",
+        **training.conditions("tuning_throughput", options, device),
         "throughput": {},
         "gradients": {},
     }

@@ -46,14 +46,14 @@ def export(
     from adapter_stilts.hub.transfer import locate
     from adapter_stilts.io import whole_directory
     from adapter_stilts.model import export as exporting
-    from adapter_stilts.model.bundle import base_of, read_bundle
+    from adapter_stilts.model.bundle import base_of, read_info
     from adapter_stilts.model.tuning import get_tuning
     from adapter_stilts.recipe import Base
 
     if Path(out).exists():
         raise UsageError(f"--out {out}: is there already; name a new folder")
     directory = locate(bundle)
-    info = read_bundle(directory)
+    info = read_info(directory)  # the export itself verifies every file
     choice = exporting.Choice(precision, head)
     exporting.check_export(form, info, choice)
     if base is not None and get_tuning(info.tuning).WHOLE:

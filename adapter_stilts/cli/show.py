@@ -168,7 +168,12 @@ def _print(table: Table) -> None:
     # rich would fold a title to the width of a narrow table.
     title, table.title = table.title, None
     click.echo(title)
-    console = Console(width=None if Console().is_terminal else 120)
+    print_table(table, 120)
+
+
+def print_table(table: Table, width: int) -> None:
+    """A table on stdout, as wide as the terminal; ``width`` characters where it goes elsewhere."""
+    console = Console(width=None if Console().is_terminal else width)
     with console.capture() as capture:
         console.print(table)
     click.echo(capture.get().rstrip())

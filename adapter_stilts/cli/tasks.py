@@ -72,8 +72,9 @@ def _row(task: Task, source: Source | None) -> dict[str, Any]:
 
 
 def _list(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from adapter_stilts.cli.show import print_table
 
     table = Table()
     columns = ["name", "role", "format", "languages", "train_task", "metric"]
@@ -87,10 +88,7 @@ def _list(rows: list[dict[str, Any]]) -> None:
             shown["at_hand"] = ", ".join(f"{split}: {len(found)}" for split, found in held.items() if found)
             shown["at_hand"] += "".join(f" {split}: unreadable" for split in row.get("unreadable", ()))
         table.add_row(*(_text(shown[column]) for column in columns))
-    console = Console(width=None if Console().is_terminal else 200)
-    with console.capture() as capture:
-        console.print(table)
-    click.echo(capture.get().rstrip())
+    print_table(table, 200)
 
 
 def _text(value: Any) -> str:

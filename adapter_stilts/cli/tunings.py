@@ -50,9 +50,9 @@ def _values(row: Row) -> dict[str, Any]:
 
 
 def _list(found: list[Row]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
+    from adapter_stilts.cli.show import print_table
     from adapter_stilts.cli.tuning_table import cells, header
 
     table = Table()
@@ -60,10 +60,7 @@ def _list(found: list[Row]) -> None:
         table.add_column(column, overflow="fold")
     for row in found:
         table.add_row(*cells(row))
-    console = Console(width=None if Console().is_terminal else 200)
-    with console.capture() as capture:
-        console.print(table)
-    click.echo(capture.get().rstrip())
+    print_table(table, 200)
 
 
 def _settings(mode: str) -> None:

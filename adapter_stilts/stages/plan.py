@@ -30,7 +30,7 @@ from adapter_stilts.tasks import all_tasks, get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.groups import ALL, TEXTS, UNIONS
 from adapter_stilts.tasks.rows import check_options
-from adapter_stilts.tasks.sources import Source
+from adapter_stilts.tasks.sources import Source, place_of
 from adapter_stilts.tasks.text import TextSource
 
 
@@ -193,7 +193,7 @@ class _Planner:
     @property
     def place(self) -> str:
         """Where the data are, for messages."""
-        return _place(self.source)
+        return place_of(self.source)
 
     def target(self, name: str) -> Task:
         return _known_task(name, "target task", (ALL,), lambda task: task.role == "target")
@@ -221,7 +221,7 @@ class _Planner:
             message += f"{trains}; it holds {', '.join(others)}: --set target.train_task={others[0]}"
         else:
             message += f"; get it ({task.dataset}), or leave out --data to read the hub"
-        raise DataError(_place(self.source), None, message)
+        raise DataError(place_of(self.source), None, message)
 
     def languages(self, targets: list[Task]) -> dict[str, tuple[str, ...]]:
         asked = self.recipe.evaluation.languages
@@ -246,13 +246,13 @@ class _Planner:
         found = tuple(language for language in wanted if language in held)
         if absent and asked is not None:
             raise DataError(
-                _place(self.source),
+                place_of(self.source),
                 None,
                 f"holds no {task.name} test split in {', '.join(absent)}; it holds {', '.join(held) or 'none'}",
             )
         if not found:
             raise DataError(
-                _place(self.source), None, f"holds no test split of {task.name!r} in any of its languages"
+                place_of(self.source), None, f"holds no test split of {task.name!r} in any of its languages"
             )
         if absent:
             self.notice(
@@ -386,7 +386,3 @@ def _same_head(task: Task) -> list[Task]:
         if other.format == task.format and other.labels == task.labels and other.train_task in (None, other.name)
         and (other.role == "intermediate" or other.train_task is not None)
     ]  # fmt: skip
-
-
-def _place(source: Source) -> str:
-    return str(getattr(source, "root", "the hub"))

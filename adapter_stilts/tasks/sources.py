@@ -65,6 +65,11 @@ def with_labels(task: Task, source: Source, options: Mapping[str, str]) -> Task:
     return replace(task, labels=tuple(sorted(tags)))
 
 
+def place_of(source: Source) -> str:
+    """Where a source's examples lie, for messages."""
+    return str(getattr(source, "root", "the hub"))
+
+
 def open_source(data: str | None) -> Source:
     """The release files under the folder ``data``, or the hub where it is None.
 
