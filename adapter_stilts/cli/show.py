@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from adapter_stilts.evaluate.membership import Benchmark
@@ -36,7 +37,7 @@ def bundles(where: str, rows: Sequence[Mapping[str, Any]]) -> None:
         scores = ", ".join(f"{name} {value:.1f}" for name, value in row["metrics"].items())
         size = f"{row['bytes'] / 1e6:.2f}" if row["bytes"] else ""
         table.add_row(row["address"], row["tuning"], row["task"], row["base"], scores, size)
-    _print(table)
+    _print(table, width=None)  # a folded address could not be copied
 
 
 def results(cells: Sequence[Mapping[str, Any]], benchmark: Benchmark | None) -> None:
@@ -164,16 +165,19 @@ def _table(title: str) -> Table:
     return Table(title=title, title_justify="left")
 
 
-def _print(table: Table) -> None:
+def _print(table: Table, width: int | None = 120) -> None:
     # rich would fold a title to the width of a narrow table.
     title, table.title = table.title, None
     click.echo(title)
-    print_table(table, 120)
+    print_table(table, width)
 
 
-def print_table(table: Table, width: int) -> None:
-    """A table on stdout, as wide as the terminal; ``width`` characters where it goes elsewhere."""
-    console = Console(width=None if Console().is_terminal else width)
+def print_table(table: Table, width: int | None) -> None:
+    """A table on stdout, as wide as the terminal; ``width`` characters where it goes elsewhere, or what it needs."""
+    console = Console()
+    if not console.is_terminal:
+        width = width or Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+        console = Console(width=width)
     with console.capture() as capture:
         console.print(table)
     click.echo(capture.get().rstrip())

@@ -42,18 +42,22 @@ def checkpoints():
     return [path.name for path in sorted((store / "killed").glob("work/*/checkpoint-????????"))]
 
 
-began = time.monotonic()
+def steps():
+    # How far the run is: finished stages, and the step of the one under way.
+    return len(list((store / "killed").glob("*/stage.json"))) * 40 + int((checkpoints() or ["0"])[-1][-8:])
+
+
 assert os.waitpid(start(store / "alone"), 0)[1] == 0
-took = time.monotonic() - began
 done = []
 while len(done) < kills:
     child = start(store / "killed")
-    # A busy machine is as slow in both; some kills wait for a checkpoint, so that one falls between two.
-    time.sleep(took * choose.uniform(0.01, 0.4))
+    # By progress, not by the clock: a busy machine's kills fall where a quiet one's do. Some fall while it loads.
+    stood, further = steps(), choose.choice([0, 1, 2, 5])
     over = os.waitpid(child, os.WNOHANG)
-    while over == (0, 0) and len(done) % 3 == 0 and not checkpoints():
-        time.sleep(0.002)
+    while over == (0, 0) and steps() < stood + further:
+        time.sleep(0.001)
         over = os.waitpid(child, os.WNOHANG)
+    time.sleep(choose.uniform(0, 0.05))
     if over != (0, 0):
         break
     os.killpg(child, signal.SIGKILL)
