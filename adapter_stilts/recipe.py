@@ -111,7 +111,7 @@ class Text(_Frozen):
     when: Literal["interleaved", "before"] = "interleaved"
     """Drawn like a task of the stage, or a stage of its own before it."""
     steps: int | None = Field(default=None, ge=1)
-    """Of a stage of its own; None takes the passes over the text that the intermediate stage's settings say."""
+    """Of a stage of its own; None takes `text_steps`, and without it as many passes over the text as over a task."""
     smoothing: float = Field(default=0.3, ge=0, le=1)
     """A language is drawn by its number of lines to this power (0.3: XLM-R, Conneau et al. 2020)."""
     languages: tuple[str, ...] | None = None
@@ -152,6 +152,8 @@ class Intermediate(TrainingSettings):
     """Masked language modelling of text in many languages: ``<code>.txt`` or ``<code>/*.txt``, a document a line."""
     tlm: Text = Text()
     """Translation language modelling of parallel text: ``<pair>.tsv``, two sentences a line."""
+    text_steps: int | None = Field(default=None, ge=1)
+    """Steps of a stage of such text alone, for each kind of text whose own `steps` does not say."""
     robust: Robust = Robust()
 
     @model_validator(mode="after")

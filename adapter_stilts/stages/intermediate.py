@@ -176,7 +176,7 @@ def _check_languages(planner: _Planner, members: Sequence[Member], entry: str) -
 
 def _text_stage(planner: _Planner, texts: Mapping[str, Text]) -> Stage:
     """A stage of language modelling alone."""
-    steps = [text.steps for text in texts.values()]
+    steps = [text.steps or planner.recipe.intermediate.text_steps for text in texts.values()]
     stage = _mixed_stage(planner, [], texts, ())
     if None in steps:
         return stage

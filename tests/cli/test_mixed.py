@@ -119,7 +119,7 @@ def test_text_beside_and_before(cli: Cli, tiny: Tiny, text: Path) -> None:
     assert info["format"] == "pair_classification"  # one task is a bundle as ever
     # Language modelling that goes on after it goes on with its head.
     on = cli(
-        *tiny("--inter", "snli,tlm", "--target", "tatoeba", "--set", "intermediate.mlm.steps=3", *before, *keys),
+        *tiny("--inter", "snli,tlm", "--target", "tatoeba", "--set", "intermediate.text_steps=3", *before, *keys),
         "--set", "intermediate.learning_rate=1e-12",
     )  # fmt: skip
     assert on.code == 0, on.err
