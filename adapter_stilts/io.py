@@ -77,8 +77,10 @@ def whole_directory(target: Path) -> Iterator[Path]:
         aside.mkdir()
         try:
             yield aside
+            mode = 0o666 & ~_umask()
             for file in aside.rglob("*"):
                 if file.is_file():
+                    file.chmod(mode)  # safetensors writes for its owner alone
                     _flush_to_disk(file)
             _flush_to_disk(aside)
             if target.exists():
@@ -125,6 +127,12 @@ def _system_number(error: Exception) -> int | None:
         re.search(r"\(os error (\d+)\)", str(error)) if type(error).__name__ == "SafetensorError" else None
     )
     return int(found[1]) if found else None
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -1,13 +1,14 @@
 """WHAT is computed: a validated, frozen recipe. Every value that can change a result is here, and hashed.
 
-A recipe is a TOML file (`recipes/study.toml` is the study), overridden by flags and ``--set KEY=VALUE``.
+A recipe is a TOML file (`recipes/study.toml` is the study), overridden by flags and ``--set KEY=VALUE``. Its sections
+``[modes.<mode>]`` hold what is otherwise under that mode (few new weights want larger steps than all old ones).
 It is resolved once, at the edge; below, plain values are passed on.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -262,6 +263,8 @@ def load_recipe(name_or_path: str | None, overrides: Iterable[tuple[str, Any]] =
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(path, None, f"not a TOML recipe: {error}") from error
+    overrides = list(overrides)
+    _lay_mode(values, dict(overrides).get("mode", values.get("mode", "full")))
     for key, value in overrides:
         _lay(values, key, value)
     return validated(Recipe, values, where="recipe")
@@ -332,6 +335,28 @@ def _model_at(model: type[BaseModel], path: list[str]) -> type[BaseModel]:
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             model = inner
     return model
+
+
+def _lay_mode(values: dict[str, Any], mode: str) -> None:
+    """Lay a recipe's section for one mode over the rest of it, and take out those of all modes."""
+    modes = values.pop("modes", {})
+    if not isinstance(modes, dict):
+        raise UsageError(f"recipe key modes = {modes!r}: a section for each mode, e.g. [modes.lora]")
+    for name, section in modes.items():
+        if name not in get_args(Mode):
+            raise UnknownNameError("mode of the recipe's modes", name, get_args(Mode))
+        if not isinstance(section, dict):
+            raise UsageError(f"recipe key modes.{name} = {section!r}: a section, e.g. [modes.{name}]")
+    for key, value in _leaves(modes.get(mode, {})):
+        _lay(values, key, value)
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def _lay(values: dict[str, Any], key: str, value: Any) -> None:

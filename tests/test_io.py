@@ -75,6 +75,16 @@ def test_a_file_that_cannot_be_encoded_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_directory_is_as_readable_as_its_place_says(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with whole_directory(tmp_path / "shared") as directory:
+            (directory / "weights").touch(0o600)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "shared" / "weights").stat().st_mode & 0o777 == 0o640
+
+
 def test_a_directory_appears_whole(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "target"
     with whole_directory(target) as aside:

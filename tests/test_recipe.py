@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from adapter_stilts.errors import DataError, UnknownNameError, UsageError
 from adapter_stilts.formats import format_names
 from adapter_stilts.model.tuning import get_tuning, tuning_settings
 from adapter_stilts.recipe import (
+    Mode,
     Recipe,
     TrainingSettings,
     find_recipe,
@@ -43,6 +44,44 @@ def test_every_shipped_recipe_loads(name: str) -> None:
     get_tuning(recipe.mode).backbone_weights(settings, recipe.precision)
     if recipe.combine != "continue":
         get_tuning(recipe.mode).check_combine(recipe.combine)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(RECIPES.glob("*.toml"))])
+@pytest.mark.parametrize("mode", get_args(Mode))
+def test_every_shipped_recipe_loads_in_every_mode(name: str, mode: str) -> None:
+    recipe = load_recipe(name, [("precision", "fp32"), ("combine", "continue"), ("mode", mode)])
+    tuning_settings(recipe.mode, recipe.tuning)
+
+
+def test_a_mode_has_settings_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        "[target]\nlearning_rate = 1e-5\n[modes.lora]\ntarget.learning_rate = 1e-3\ntuning.lora.r = 4\n"
+    )
+    assert load_recipe(str(path)).target.learning_rate == 1e-5
+    lora = load_recipe(str(path), [("mode", "lora")])
+    assert (lora.target.learning_rate, lora.tuning["lora"]["r"]) == (1e-3, 4)
+    told = load_recipe(str(path), [("target.learning_rate", 2e-3), ("mode", "lora")])
+    assert told.target.learning_rate == 2e-3
+    path.write_text('mode = "lora"\n[modes.lora]\nseed = 7\n')
+    assert load_recipe(str(path)).seed == 7
+    assert load_recipe(str(path), [("mode", "ia3")]).seed == 0
+
+
+def test_a_mode_that_does_not_exist(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[modes.loar]\nseed = 1\n")
+    with pytest.raises(UnknownNameError, match=r"'loar'.*lora"):
+        load_recipe(str(path))
+    path.write_text("[modes.lora]\ntarget.learning_rat = 1\n")
+    with pytest.raises(UnknownNameError, match=r"target\.learning_rat'.*target\.learning_rate"):
+        load_recipe(str(path), [("mode", "lora")])
+    path.write_text("modes = 3\n")
+    with pytest.raises(UsageError, match="modes"):
+        load_recipe(str(path))
+    path.write_text("modes.lora = 3\n")
+    with pytest.raises(UsageError, match=r"modes\.lora"):
+        load_recipe(str(path), [("mode", "lora")])
 
 
 # A recipe of small memory -> the GPU its first lines name, in GiB.

@@ -39,6 +39,7 @@ class MiniatureSource:
         # What dev and test mean is decided once for all languages; training is in one.
         self._items: dict[tuple[str, Split], list[Item]] = {}
 
+    place = "the miniature"
     levels: Mapping[str, str] = MappingProxyType({language.code: language.level for language in LANGUAGES})
 
     def wanted(self, task: Task) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ def _members(planner: _Planner, names: Sequence[str], entry: str) -> list[Member
             found[name] = member
     if names and not found:
         raise DataError(
-            planner.place, None, f"holds no train split of any task of {entry!r} ({', '.join(STUDY)})"
+            planner.source.place, None, f"holds no train split of any task of {entry!r} ({', '.join(STUDY)})"
         )
     _check_languages(planner, list(found.values()), entry)
     return [found[name] for name in sorted(found)]
@@ -109,7 +109,7 @@ def _member(planner: _Planner, name: str, optional: bool, entry: str) -> Member 
         if planner.recipe.intermediate.languages is None:
             planner.trainable(task)
         elif not _held(planner, task):
-            raise DataError(planner.place, None, _no_language(planner, task))
+            raise DataError(planner.source.place, None, _no_language(planner, task))
         return Member(name, (task,))
     registry = {task.name for task in all_tasks()}
     parts, lost = [], {}
@@ -122,7 +122,7 @@ def _member(planner: _Planner, name: str, optional: bool, entry: str) -> Member 
             parts.append(get_task(part))
     of = f"{name} of {entry}" if optional else name
     if not parts and not optional:
-        raise DataError(planner.place, None, f"holds no train split of {name!r}: {_told(lost)}")
+        raise DataError(planner.source.place, None, f"holds no train split of {name!r}: {_told(lost)}")
     if lost:
         planner.notice(f"{of}: left out {_told(lost)}")
     return Member(name, tuple(parts)) if parts else None
@@ -164,7 +164,7 @@ def _check_languages(planner: _Planner, members: Sequence[Member], entry: str) -
                 {other for task in tasks.values() for other in planner.source.training_languages(task)}
             )
             raise DataError(
-                planner.place,
+                planner.source.place,
                 None,
                 f"holds no train split of {entry} in {language!r}; it holds: {', '.join(found)}",
             )

@@ -30,7 +30,7 @@ from adapter_stilts.tasks import all_tasks, get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.groups import ALL, TEXTS, UNIONS
 from adapter_stilts.tasks.rows import check_options
-from adapter_stilts.tasks.sources import Source, place_of
+from adapter_stilts.tasks.sources import Source
 from adapter_stilts.tasks.text import TextSource
 
 
@@ -190,11 +190,6 @@ class _Planner:
         extra = (NONE, ALL, *UNIONS, *TEXTS)
         return _known_task(name, "intermediate task", extra, lambda task: task.train_task == task.name)
 
-    @property
-    def place(self) -> str:
-        """Where the data are, for messages."""
-        return place_of(self.source)
-
     def target(self, name: str) -> Task:
         return _known_task(name, "target task", (ALL,), lambda task: task.role == "target")
 
@@ -221,7 +216,7 @@ class _Planner:
             message += f"{trains}; it holds {', '.join(others)}: --set target.train_task={others[0]}"
         else:
             message += f"; get it ({task.dataset}), or leave out --data to read the hub"
-        raise DataError(place_of(self.source), None, message)
+        raise DataError(self.source.place, None, message)
 
     def languages(self, targets: list[Task]) -> dict[str, tuple[str, ...]]:
         asked = self.recipe.evaluation.languages
@@ -246,13 +241,13 @@ class _Planner:
         found = tuple(language for language in wanted if language in held)
         if absent and asked is not None:
             raise DataError(
-                place_of(self.source),
+                self.source.place,
                 None,
                 f"holds no {task.name} test split in {', '.join(absent)}; it holds {', '.join(held) or 'none'}",
             )
         if not found:
             raise DataError(
-                place_of(self.source), None, f"holds no test split of {task.name!r} in any of its languages"
+                self.source.place, None, f"holds no test split of {task.name!r} in any of its languages"
             )
         if absent:
             self.notice(

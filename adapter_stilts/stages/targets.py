@@ -10,7 +10,7 @@ from adapter_stilts.recipe import Recipe
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.groups import ALL
-from adapter_stilts.tasks.sources import Source, place_of
+from adapter_stilts.tasks.sources import Source
 
 
 def wanted_languages(task: Task, recipe: Recipe, source: Source) -> tuple[str, ...]:
@@ -58,7 +58,7 @@ def expanded(recipe: Recipe, source: Source, notice: Callable[[str], None]) -> l
         held = [member for member in members if lost[member] is None]
         told = ", ".join(f"{member} ({why})" for member, why in lost.items() if why is not None)
         if not held:
-            raise DataError(place_of(source), None, f"can serve no target of {recipe.benchmark}: {told}")
+            raise DataError(source.place, None, f"can serve no target of {recipe.benchmark}: {told}")
         if told:
             notice(f"{len(held)} of the {len(members)} targets of {recipe.benchmark}: left out {told}")
         names += held

@@ -59,6 +59,7 @@ class FileSource:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.place = str(root)
         # Files that hold several languages are parsed once, not once a language.
         self._grouped: dict[str, dict[str, list[Example]]] = {}
         self._digests: dict[tuple[str, int, int], str] = {}

@@ -44,6 +44,7 @@ class HubSource:
         # Data sets that hold several languages are parsed once, not once a language.
         self._grouped: dict[tuple[str, str, str], dict[str, list[Example]]] = {}
 
+    place = "the hub"
     levels: Mapping[str, str] = MappingProxyType({})
 
     def wanted(self, task: Task) -> tuple[str, ...]:

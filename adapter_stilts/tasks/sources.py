@@ -24,6 +24,8 @@ __all__ = ["READERS", "FileSource", "HubSource", "Source", "open_source", "with_
 class Source(Protocol):
     """Reads tasks. ``options`` are the task's options that a recipe chose; the others take their default."""
 
+    place: str
+    """Where the examples lie, for messages."""
     levels: Mapping[str, str]
     """How much text of a language the encoder saw (high, middle, low), where that is known."""
 
@@ -63,11 +65,6 @@ def with_labels(task: Task, source: Source, options: Mapping[str, str]) -> Task:
         for tag in example.tags or ()
     }
     return replace(task, labels=tuple(sorted(tags)))
-
-
-def place_of(source: Source) -> str:
-    """Where a source's examples lie, for messages."""
-    return str(getattr(source, "root", "the hub"))
 
 
 def open_source(data: str | None) -> Source:

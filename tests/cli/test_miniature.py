@@ -57,6 +57,12 @@ def test_a_real_language_is_refused_by_the_constructed_ones(cli: Any, arguments:
     assert "constructed" in ran.err
 
 
+def test_data_it_lacks_are_named_as_its_own(cli: Any, arguments: list[str]) -> None:
+    ran = cli(*arguments, "--inter-languages", "de")
+    assert ran.code == 1
+    assert "the miniature: holds no train split of 'commonsenseqa' in de; it holds: en, qaa" in ran.err
+
+
 def test_a_folder_of_data_is_refused(cli: Any, arguments: list[str], tmp_path: Path) -> None:
     ran = cli(*arguments, "--data", tmp_path)
     assert ran.code == 2
