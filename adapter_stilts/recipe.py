@@ -199,6 +199,8 @@ class MergeSettings(_Frozen):
     """Share of a change's entries that ties, dare and magnitude_prune keep."""
     rank: int | None = Field(default=None, ge=1)
     """Of merged low-rank updates; None takes the sum of the ranks for linear, else the largest."""
+    then: Literal["continue", "stack"] = "continue"
+    """How the merged modules enter target training: trained on, or frozen with new modules on top."""
 
 
 class Recipe(_Frozen):

@@ -138,7 +138,10 @@ class _Planner:
         targets = [self.target(name) for name in expanded(recipe, self.source, self.notice)]
         languages = self.languages(targets)
         cells = []
-        together = recipe.combine if recipe.combine in ("stack", "fuse") else None
+        merged = recipe.combine.partition(":")[0] == "merge"
+        together = recipe.merge.then if merged else recipe.combine
+        if together == "continue":
+            together = None
         starts = inters if recipe.combine == "continue" else self._combined(inters)
         for inter_name, parents in starts.items():
             for target in targets:
@@ -147,9 +150,10 @@ class _Planner:
                     how = together if parents else None
                     trained = (self.train(self._train_task(target), recipe.target, parents, how),)
                 elif together and parents:
+                    named = f"merge.then = {together!r}" if merged else f"--combine {together}"
                     raise UsageError(
-                        f"--combine {together} is trained on the target, and {target.name!r} trains nothing: "
-                        "--combine merge:linear needs no training"
+                        f"{named} is trained on the target, and {target.name!r} trains nothing: --combine "
+                        f"{recipe.combine if merged else 'merge:linear'} alone needs no training"
                     )
                 stage = self.evaluate(target, languages[target.name], trained)
                 cells.append(Cell(inter_name, target.name, stage))
@@ -181,9 +185,13 @@ class _Planner:
             )
         how = Merge(method or "linear", weights, settings.density, settings.rank, self.recipe.seed)
         get_tuning(self.recipe.mode).check_merge(how.method)
+        if settings.then == "stack":
+            own = tuning_settings(self.recipe.mode, self.recipe.tuning)
+            get_tuning(self.recipe.mode).check_combine("stack", own)
         part = {"base": self.base.fingerprint, "mode": self.recipe.mode, "merge": how.settings()}
         merged = Stage("compose", "+".join(stage.task for stage in parents), part, parents)
-        return {**alone, f"{how.method} of {', '.join(names)}": (merged,)}
+        stacked = ", under a stack" if settings.then == "stack" else ""
+        return {**alone, f"{how.method} of {', '.join(names)}{stacked}": (merged,)}
 
     def intermediate_task(self, name: str) -> Task:
         """A task that may be trained on first: it has a train split of its own. Raises UnknownNameError."""

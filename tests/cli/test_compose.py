@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 Cli = Callable[..., Any]
 Tiny = Callable[..., list[str]]
@@ -117,6 +119,39 @@ def test_intermediates_together_under_a_target(
     assert evaluated.json["results"] == ran.json["results"]
 
 
+def digest(tensor: torch.Tensor) -> bytes:
+    return tensor.numpy().tobytes()
+
+
+@pytest.mark.parametrize(("mode", "method"), [("lora", "ties"), ("adapter", "linear")])
+def test_a_merge_under_a_stack(cli: Cli, tiny: Tiny, tmp_path: Path, mode: str, method: str) -> None:
+    arguments = tiny(
+        "--inter", "hellaswag", "--inter", "snli", "--target", "xquad", "--mode", mode,
+        "--combine", f"merge:{method}", "--set", "merge.then=stack",
+    )  # fmt: skip
+    ran = cli(*arguments)
+    assert ran.code == 0, ran.err
+    assert [stage["kind"] for stage in ran.json["stages"]] == [
+        "train",
+        "train",
+        "compose",
+        "train",
+        "evaluate",
+    ]
+    merged, stacked = (Path(ran.json["stages"][number]["dir"]) / "bundle" for number in (2, 3))
+    info = json.loads((stacked / "bundle.json").read_text())
+    assert (info["settings"]["combine"], info["parents"]) == ("stack", [ran.json["stages"][2]["key"]])
+    assert set(cli(*arguments).statuses()) == {"cached"}
+    if mode == "adapter":  # the frozen part of the stack is the merge, to the byte
+        weights = "adapter.safetensors"
+        assert (stacked / "hellaswag_snli" / weights).read_bytes() != (
+            stacked / "squad_v1" / weights
+        ).read_bytes()
+        under, held = load_file(merged / weights), load_file(stacked / "hellaswag_snli" / weights)
+        assert len(under) == len(held)
+        assert sorted(map(digest, under.values())) == sorted(map(digest, held.values()))
+
+
 TOGETHER = {
     "full": (["--mode", "full", "--combine", "stack"], "full models have none: continue or merge"),
     "dora": (
@@ -124,9 +159,17 @@ TOGETHER = {
         "DoRA's updates do not add; low-rank updates do (lora, rslora)",
     ),
     "ia3": (["--mode", "ia3", "--combine", "stack"], "Here: continue or merge"),
+    "a stack on a merge": (
+        ["--mode", "full", "--combine", "merge:linear", "--set", "merge.then=stack"],
+        "full models have none: continue or merge",
+    ),
+    "nothing to stack": (
+        ["--mode", "lora", "--combine", "merge:ties", "--set", "merge.then=stack", "--target", "tatoeba"],
+        "merge.then = 'stack' is trained on the target, and 'tatoeba' trains nothing: --combine merge:ties alone",
+    ),
     "nothing to train": (
         ["--mode", "lora", "--combine", "fuse", "--target", "tatoeba"],
-        "'tatoeba' trains nothing: --combine merge:linear needs no training",
+        "'tatoeba' trains nothing: --combine merge:linear alone needs no training",
     ),
 }
 
