@@ -108,6 +108,7 @@ def _config(base: Any) -> dict[str, Any]:
     from adapter_stilts.cli.session import MINIATURE
     from adapter_stilts.errors import SourceUnavailableError
     from adapter_stilts.model.backbone import read_config
+    from adapter_stilts.model.skeleton import PUBLISHED, geometries
 
     if base.id == MINIATURE:
         from adapter_stilts.miniature.pretrained import encoder_folder
@@ -116,6 +117,10 @@ def _config(base: Any) -> dict[str, Any]:
     try:
         return read_config(base)
     except SourceUnavailableError as error:
+        geometry = PUBLISHED.get(base.id)
+        if geometry is not None and base.revision == "main":
+            click.echo(f"The hub is out of reach; {base.id} has the published size {geometry}.", err=True)
+            return geometries()[geometry]
         raise SourceUnavailableError(
             f"{error}; sizes of XLM-R that need no hub: --geometry xlmr-base or xlmr-large"
         ) from error

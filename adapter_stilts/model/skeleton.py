@@ -30,6 +30,9 @@ LABELS = ("entailment", "neutral", "contradiction")
 # at hand: name -> (layers, hidden size, attention heads).
 _XLMR = {"xlmr-base": (12, 768, 12), "xlmr-large": (24, 1024, 16)}
 
+PUBLISHED = {f"FacebookAI/xlm-roberta-{size}": f"xlmr-{size}" for size in ("base", "large")}
+"""Hub ids of the encoders whose sizes these are."""
+
 
 def geometries() -> dict[str, dict[str, Any]]:
     """Configs by name, without a hub."""

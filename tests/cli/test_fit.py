@@ -64,6 +64,11 @@ def test_without_the_hub_the_base_is_not_made_up(cli: Cli, monkeypatch: pytest.M
     assert ran.code == 1
     assert "cannot load the encoder 'nobody/has-this'" in ran.err
     assert "--geometry xlmr-base or xlmr-large" in ran.err
+    same = ("--mode", "lora", "--batch", "2", "--length", "16", "--json")
+    known = cli("fit", "--base", "FacebookAI/xlm-roberta-base", *same)
+    assert known.code == 0, known.err
+    assert "FacebookAI/xlm-roberta-base has the published size xlmr-base" in known.err
+    assert known.json == cli("fit", "--geometry", "xlmr-base", *same).json
 
 
 @pytest.mark.parametrize(
