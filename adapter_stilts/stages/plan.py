@@ -139,9 +139,8 @@ class _Planner:
         languages = self.languages(targets)
         cells = []
         merged = recipe.combine.partition(":")[0] == "merge"
-        together = recipe.merge.then if merged else recipe.combine
-        if together == "continue":
-            together = None
+        enters = recipe.merge.then if merged else recipe.combine
+        together = None if enters == "continue" else enters
         starts = inters if recipe.combine == "continue" else self._combined(inters)
         for inter_name, parents in starts.items():
             for target in targets:
