@@ -16,8 +16,9 @@ import pytest
 
 from adapter_stilts.cli.execute import execute_plan
 from adapter_stilts.cli.session import Session
-from adapter_stilts.formats.examples import Example, PairClassificationExample
+from adapter_stilts.formats.examples import Example, PairClassificationExample, TextExample
 from adapter_stilts.miniature import CODES, MiniatureSource
+from adapter_stilts.miniature.corpus import MiniatureText
 from adapter_stilts.recipe import load_recipe
 from adapter_stilts.runtime import Runtime
 from adapter_stilts.stages.graph import Stage
@@ -141,3 +142,26 @@ def test_labels_are_learned_and_only_from_their_own_examples(run: Run, tmp_path:
 def test_scores_fall_with_resources_and_only_in_the_languages_as_they_are(run: Run) -> None:
     assert fall(run("none", RETRIEVAL)) >= FALL
     assert fall(run("none", RETRIEVAL, PermutedLanguages())) < FALL
+
+
+def test_translations_bring_languages_together_and_only_those_of_the_same_sentence(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    baseline = average(run("none", RETRIEVAL))
+    assert average(run("tlm", RETRIEVAL)) - baseline >= GAIN
+
+    monkeypatch.setattr(MiniatureText, "examples", _of_another_sentence(MiniatureText.examples))
+    assert average(run("tlm", RETRIEVAL, where=tmp_path / "mismatched")) - baseline < GAIN
+
+
+def _of_another_sentence(examples: Callable[..., list[TextExample]]) -> Callable[..., list[TextExample]]:
+    """Parallel text whose every sentence has the next one's translation."""
+
+    def mismatched(text: MiniatureText, language: str, limit: int | None) -> list[TextExample]:
+        found = examples(text, language, limit)
+        return [
+            replace(one, translation=other.translation)
+            for one, other in zip(found, [*found[1:], found[0]], strict=True)
+        ]
+
+    return mismatched
