@@ -56,6 +56,9 @@ class Start:
         encoder = load_encoder(
             *location, dropout, checkpointing, weights, str(self.context.accelerator.device)
         )
+        if location[0] == base.location:
+            # What bundles name as their base: as it was asked for, not where the package lies on this machine.
+            encoder.config.name_or_path = encoder.name_or_path = base.id
         self.context.quicken(self.stage, encoder)
         return encoder
 
