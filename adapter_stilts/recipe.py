@@ -30,6 +30,9 @@ StepOrder = Literal["shuffled", "length_grouped"]
 Sampling = Literal["proportional", "temperature", "uniform"]
 Scalar = str | int | float | bool
 
+MINIATURE = "miniature"
+"""The base's id and the data's name that mean the constructed world that ships."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)

@@ -105,10 +105,10 @@ def fit(
 
 
 def _config(base: Any) -> dict[str, Any]:
-    from adapter_stilts.cli.session import MINIATURE
     from adapter_stilts.errors import SourceUnavailableError
     from adapter_stilts.model.backbone import read_config
     from adapter_stilts.model.skeleton import PUBLISHED, geometries
+    from adapter_stilts.recipe import MINIATURE
 
     if base.id == MINIATURE:
         from adapter_stilts.miniature.pretrained import encoder_folder

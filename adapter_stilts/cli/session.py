@@ -16,16 +16,13 @@ from adapter_stilts.cli import show
 from adapter_stilts.errors import UsageError
 from adapter_stilts.evaluate.membership import BENCHMARKS
 from adapter_stilts.model.backbone import ResolvedBase, resolve_base
-from adapter_stilts.recipe import Base, Recipe
+from adapter_stilts.recipe import MINIATURE, Base, Recipe
 from adapter_stilts.runtime import Runtime
 from adapter_stilts.stages.plan import Plan, plan, plan_evaluation
 from adapter_stilts.stages.store import Store
 from adapter_stilts.stages.targets import wanted_languages
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.sources import Source, open_source
-
-MINIATURE = "miniature"
-"""The id of the encoder that ships."""
 
 
 @dataclass(frozen=True)

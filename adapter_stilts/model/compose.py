@@ -197,6 +197,9 @@ def merge_bundles(
         parents: keys of the stages that made them; empty records their digests.
         command: what makes the merge, for its card.
     """
+    from adapter_stilts.model.backbone import silence_bitsandbytes
+
+    silence_bitsandbytes()
     infos = [read_bundle(bundle) for bundle in bundles]
     first = infos[0]
     for bundle, info in zip(bundles, infos, strict=True):

@@ -22,7 +22,7 @@ from adapter_stilts.model.bundle import bundle_digest, read_bundle
 from adapter_stilts.model.combinations import WAYS
 from adapter_stilts.model.merge import Merge, equal_weights
 from adapter_stilts.model.tuning import get_tuning, tuning_settings
-from adapter_stilts.recipe import Intermediate, Recipe, Target, TrainingSettings, validated
+from adapter_stilts.recipe import MINIATURE, Intermediate, Recipe, Target, TrainingSettings, validated
 from adapter_stilts.stages.graph import Stage, in_order
 from adapter_stilts.stages.intermediate import NONE, lay_out, robust_part
 from adapter_stilts.stages.targets import expanded, miniature_notice, wanted_languages
@@ -352,8 +352,10 @@ class _Planner:
         room = self.base.max_length
         max_length = settings.model_dump().get("max_length", 0)
         if room is not None and max_length > room:
+            fitting = f"--set formats.{format_name}.max_length={room}"
             raise UsageError(
-                f"formats.{format_name}.max_length = {max_length}: {self.base.id} has positions for {room} tokens"
+                f"formats.{format_name}.max_length = {max_length}: {self.base.id} has positions for {room} tokens; "
+                + ("--recipe miniature" if self.base.id == MINIATURE else fitting)
             )
         return settings.model_dump(mode="json")
 

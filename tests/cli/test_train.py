@@ -192,7 +192,7 @@ REFUSED: dict[str, tuple[list[str], int, str]] = {
     "longer than the encoder": (
         ["--target", "xquad", "--set", "formats.span_qa.max_length=2000"],
         2,
-        "has positions for 512 tokens",
+        "has positions for 512 tokens; --set formats.span_qa.max_length=512",
     ),
 }
 
