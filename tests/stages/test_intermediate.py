@@ -281,7 +281,7 @@ def test_robust_training_of_the_target_and_of_the_task(cells: Cells) -> None:
     )
     inter, target, _ = plan.stages
     assert inter.part["robust"] == {"kind": "smoothing", "deviation": 0.1}
-    assert target.part["robust"] == {"kind": "adversarial", "norm": 0.1, "step_size": 0.05, "steps": 2}
+    assert target.part["robust"] == {"kind": "adversarial", "norm": 0.005, "step_size": 0.0025, "steps": 2}
 
 
 REFUSED: dict[str, tuple[tuple[str, ...], dict[str, Any], type[Exception], str]] = {
