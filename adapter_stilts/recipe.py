@@ -128,7 +128,7 @@ class Robust(_Frozen):
     Huang et al. 2021 (arXiv 2104.08645) train against the worst perturbation in a ball (adversarial) or against
     random ones (smoothing). Lengths here are shares of each embedding's own norm, so that one setting serves
     encoders whose embeddings differ in scale. The defaults are ours, not the paper's: on the miniature's PAWS-X a
-    radius of 0.006 is learned under as well as none, and under one of 0.02 nothing is.
+    radius of 0.006 is learned under, and under one of 0.02 nothing is.
     """
 
     kind: Literal["none", "adversarial", "smoothing"] = "none"
