@@ -27,8 +27,9 @@ def test_every_mode_trains_continues_and_evaluates(
     cli: Cli, tiny: Tiny, tmp_path: Path, mode: str, tiny_base: Path
 ) -> None:
     arguments = tiny(
-        "--inter", "hellaswag", "--target", "xquad,tatoeba", "--mode", mode, *SMALL.get(mode, ())
-    )
+        "--inter", "hellaswag", "--target", "xquad,tatoeba", "--mode", mode, *SMALL.get(mode, ()),
+        "--set", "intermediate.learning_rate=1e-4", "--set", "target.learning_rate=1e-4",
+    )  # fmt: skip
     ran = cli(*arguments)
     assert (ran.code, set(ran.statuses())) == (0, {"ran"}), ran.err
     assert set(ran.json["results"]) == {"xquad", "tatoeba"}
