@@ -242,6 +242,12 @@ class Recipe(_Frozen):
     options: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     """Choices of reading of a task, e.g. ``[options.udpos] words = "fused"``."""
 
+    @property
+    def frozen_under(self) -> str | None:
+        """``stack`` or ``fuse`` where intermediate modules stay frozen under the target's; None where they do not."""
+        enters = self.merge.then if self.combine.partition(":")[0] == "merge" else self.combine
+        return enters if enters in ("stack", "fuse") else None
+
     @model_validator(mode="after")
     def _trainable(self) -> Recipe:
         if self.mode == "full" and self.precision in ("8bit", "4bit"):

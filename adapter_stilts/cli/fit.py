@@ -94,7 +94,7 @@ def fit(
         resolved.optimizer,
         resolved.gradient_checkpointing,
         device,
-        resolved.combine if resolved.combine in ("stack", "fuse") else None,
+        resolved.frozen_under,
     )
     found = fitting.fit(training, batch or resolved.target.batch_size, length, available)
     if as_json:

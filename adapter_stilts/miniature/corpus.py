@@ -25,6 +25,8 @@ class MiniatureText:
     parallel: bool
     seed: int = 0
 
+    place = "the miniature"
+
     def languages(self) -> tuple[str, ...]:
         return tuple(f"en-{code}" for code in CODES) if self.parallel else ("en", *CODES)
 

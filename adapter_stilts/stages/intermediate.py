@@ -15,7 +15,7 @@ from adapter_stilts.errors import DataError, UsageError
 from adapter_stilts.hub.address import is_address
 from adapter_stilts.miniature.corpus import MiniatureText
 from adapter_stilts.miniature.source import MiniatureSource
-from adapter_stilts.recipe import Robust, Text
+from adapter_stilts.recipe import MINIATURE, Robust, Text
 from adapter_stilts.stages.fetched import lay_out_fetched
 from adapter_stilts.stages.graph import LONGEST_NAME, Stage
 from adapter_stilts.tasks import all_tasks, get_task
@@ -238,7 +238,7 @@ def _text_part(planner: _Planner, name: str, text: Text) -> dict[str, Any]:
     absent = [language for language in text.languages or () if language not in held]
     if absent:
         raise DataError(
-            getattr(source, "root", "the miniature"),
+            source.place,
             None,
             f"holds no text in {', '.join(absent)}; it holds: {', '.join(held)}",
         )
@@ -254,7 +254,7 @@ def _text_part(planner: _Planner, name: str, text: Text) -> dict[str, Any]:
 
 def _open(planner: _Planner, name: str, text: Text) -> TextSource:
     parallel = name == "tlm"
-    if text.text == "miniature" or (text.text is None and isinstance(planner.source, MiniatureSource)):
+    if text.text == MINIATURE or (text.text is None and isinstance(planner.source, MiniatureSource)):
         return MiniatureText(parallel, getattr(planner.source, "seed", 0))
     if text.text is None:
         files = "<pair>.tsv, two texts a line" if parallel else "<code>.txt, a sentence or document a line"

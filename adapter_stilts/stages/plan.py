@@ -138,9 +138,7 @@ class _Planner:
         targets = [self.target(name) for name in expanded(recipe, self.source, self.notice)]
         languages = self.languages(targets)
         cells = []
-        merged = recipe.combine.partition(":")[0] == "merge"
-        enters = recipe.merge.then if merged else recipe.combine
-        together = None if enters == "continue" else enters
+        together = recipe.frozen_under
         starts = inters if recipe.combine == "continue" else self._combined(inters)
         for inter_name, parents in starts.items():
             for target in targets:
@@ -149,10 +147,12 @@ class _Planner:
                     how = together if parents else None
                     trained = (self.train(self._train_task(target), recipe.target, parents, how),)
                 elif together and parents:
-                    named = f"merge.then = {together!r}" if merged else f"--combine {together}"
+                    named, instead = f"--combine {together}", "merge:linear"
+                    if recipe.combine != together:
+                        named, instead = f"merge.then = {together!r}", recipe.combine
                     raise UsageError(
-                        f"{named} is trained on the target, and {target.name!r} trains nothing: --combine "
-                        f"{recipe.combine if merged else 'merge:linear'} alone needs no training"
+                        f"{named} is trained on the target, and {target.name!r} trains nothing: --combine {instead} "
+                        "alone needs no training"
                     )
                 stage = self.evaluate(target, languages[target.name], trained)
                 cells.append(Cell(inter_name, target.name, stage))
@@ -172,9 +172,10 @@ class _Planner:
                 f"--combine {self.recipe.combine} takes {least} or more intermediate tasks, e.g. --inter mnli --inter "
                 f"squad_v1; got {', '.join(starts)}"
             )
-        if kind != "merge":
+        if self.recipe.frozen_under is not None:
             own = tuning_settings(self.recipe.mode, self.recipe.tuning)
-            get_tuning(self.recipe.mode).check_combine(kind, own)
+            get_tuning(self.recipe.mode).check_combine(self.recipe.frozen_under, own)
+        if kind != "merge":
             return {**alone, f"{kind} of {', '.join(names)}": parents}
         settings = self.recipe.merge
         weights = settings.weights or equal_weights(len(parents))
@@ -184,9 +185,6 @@ class _Planner:
             )
         how = Merge(method or "linear", weights, settings.density, settings.rank, self.recipe.seed)
         get_tuning(self.recipe.mode).check_merge(how.method)
-        if settings.then == "stack":
-            own = tuning_settings(self.recipe.mode, self.recipe.tuning)
-            get_tuning(self.recipe.mode).check_combine("stack", own)
         part = {"base": self.base.fingerprint, "mode": self.recipe.mode, "merge": how.settings()}
         merged = Stage("compose", "+".join(stage.task for stage in parents), part, parents)
         stacked = ", under a stack" if settings.then == "stack" else ""
@@ -352,10 +350,12 @@ class _Planner:
         room = self.base.max_length
         max_length = settings.model_dump().get("max_length", 0)
         if room is not None and max_length > room:
-            fitting = f"--set formats.{format_name}.max_length={room}"
+            step = f"--set formats.{format_name}.max_length={room}"
+            if self.base.id == MINIATURE and self.recipe.data != MINIATURE:
+                step = "--recipe miniature"
             raise UsageError(
                 f"formats.{format_name}.max_length = {max_length}: {self.base.id} has positions for {room} tokens; "
-                + ("--recipe miniature" if self.base.id == MINIATURE else fitting)
+                f"{step}"
             )
         return settings.model_dump(mode="json")
 

@@ -32,6 +32,10 @@ class HubText:
     parallel: bool
     _loaded: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    @property
+    def place(self) -> str:
+        return f"{PREFIX}{self.dataset}"
+
     def languages(self) -> tuple[str, ...]:
         return self.wanted
 

@@ -22,6 +22,10 @@ from adapter_stilts.tasks.lines import read_lines
 class TextSource(Protocol):
     """Text by language (by pair, of parallel text)."""
 
+    @property
+    def place(self) -> str:
+        """Where the text lies, for messages."""
+
     def languages(self) -> tuple[str, ...]:
         """Those at hand; never none."""
 
@@ -43,6 +47,10 @@ class TextFolder:
 
     root: Path
     parallel: bool
+
+    @property
+    def place(self) -> str:
+        return str(self.root)
 
     def languages(self) -> tuple[str, ...]:
         """By file names.

@@ -119,7 +119,7 @@ def test_intermediates_together_under_a_target(
     assert evaluated.json["results"] == ran.json["results"]
 
 
-def digest(tensor: torch.Tensor) -> bytes:
+def content(tensor: torch.Tensor) -> bytes:
     return tensor.numpy().tobytes()
 
 
@@ -149,7 +149,7 @@ def test_a_merge_under_a_stack(cli: Cli, tiny: Tiny, tmp_path: Path, mode: str, 
         ).read_bytes()
         under, held = load_file(merged / weights), load_file(stacked / "hellaswag_snli" / weights)
         assert len(under) == len(held)
-        assert sorted(map(digest, under.values())) == sorted(map(digest, held.values()))
+        assert sorted(map(content, under.values())) == sorted(map(content, held.values()))
 
 
 TOGETHER = {
