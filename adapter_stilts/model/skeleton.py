@@ -7,6 +7,7 @@ as well: what a forward pass keeps for the backward pass is not told by a formul
 from __future__ import annotations
 
 import contextlib
+import importlib
 import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -170,7 +171,16 @@ def _quantise(encoder: nn.Module, weights: str) -> None:
         made = make(module.in_features, module.out_features)
         made.in_features, made.out_features = module.in_features, module.out_features
         made.bias = module.bias
-        setattr(encoder.get_submodule(parent), attribute, made)
+        owner = encoder.get_submodule(parent)
+        setattr(owner, attribute, made)
+        _expect_integers(owner, type(made).__name__)
+
+
+def _expect_integers(owner: nn.Module, name: str) -> None:
+    """PEFT's layer around another becomes the one that PEFT has for integers: its pass keeps other tensors."""
+    place, _, last = type(owner).__module__.rpartition(".")
+    if place in ("peft.tuners.lora", "peft.tuners.ia3") and last == "layer":
+        owner.__class__ = getattr(importlib.import_module(f"{place}.bnb"), name)
 
 
 def _eight_bits(columns: int, rows: int) -> Any:

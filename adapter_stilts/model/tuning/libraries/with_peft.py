@@ -29,6 +29,7 @@ from adapter_stilts.model.weights import (
     trained_state,
     write_tensors,
 )
+from adapter_stilts.runtime import return_freed_memory
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -81,6 +82,8 @@ class PeftTuning:
             # Several named modules on one encoder are meant.
             warnings.filterwarnings("ignore", "Already found a `peft_config` attribute")
             inject_adapter_in_model(config, encoder, name)
+        if arguments.get("use_dora"):
+            return_freed_memory()  # the norms of all weights start from sums as large as they
         train_only(model, _parameters(encoder, name))
 
     state = staticmethod(trained_state)
