@@ -101,7 +101,12 @@ def _term(tokens: list[str]) -> tuple[tuple[Term, ...], list[str]]:
 
 def _function(name: str, tokens: list[str]) -> tuple[tuple[Term, ...], list[str]]:
     if name not in ("stack", *METHODS):
-        raise UnknownNameError("function", name, ("stack", *METHODS))
+        hint = (
+            "A fusion is trained on its target: adapter-stilts train --combine fuse."
+            if name == "fuse"
+            else ""
+        )
+        raise UnknownNameError("function", name, ("stack", *METHODS), hint)
     terms: list[Term] = []
     options: dict[str, Any] = {}
     while True:

@@ -170,7 +170,7 @@ class _Planner:
         if len(parents) < least:
             raise UsageError(
                 f"--combine {self.recipe.combine} takes {least} or more intermediate tasks, e.g. --inter mnli --inter "
-                f"squad_v1; got {', '.join(starts)}"
+                f"squad_v1; got {', '.join(names) or 'none'}"
             )
         if self.recipe.frozen_under is not None:
             own = tuning_settings(self.recipe.mode, self.recipe.tuning)

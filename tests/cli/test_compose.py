@@ -71,8 +71,11 @@ def test_compose_and_evaluate(cli: Cli, tiny: Tiny, tiny_data: Path, tmp_path: P
 REFUSED = {
     "method": (["merge:tise"], "unknown merge method 'tise'; did you mean 'ties'?"),
     "way": (["fuze"], "unknown way to combine 'fuze'"),
-    "one": (["merge:ties", "--inter", "snli"], "takes 2 or more intermediate tasks"),
-    "none": (["merge:ties", "--inter", "snli", "--inter", "none"], "takes 2 or more intermediate tasks"),
+    "one": (["merge:ties", "--inter", "snli"], "--inter mnli --inter squad_v1; got snli"),
+    "none": (
+        ["merge:ties", "--inter", "snli", "--inter", "none"],
+        "--inter mnli --inter squad_v1; got snli",
+    ),
     "mode": (
         ["merge:ties", "--mode", "adapter", "--inter", "snli", "--inter", "hellaswag"],
         "which only have a mean: linear",

@@ -386,6 +386,7 @@ def test_expressions() -> None:
         ("x*a", "'x' stands before a '\\*', where a number should"),
         ("stack(a, b", "a '\\)' is missing before the end"),
         ("tise(a, b)", "unknown function 'tise'; did you mean 'ties'"),
+        ("fuse(a, b)", "unknown function 'fuse'.* A fusion is trained on its target: .*train --combine fuse"),
         ("ties(a, b, densty=1)", "unknown option of ties 'densty'; did you mean 'density'"),
         ("ties(a, b, rank=x)", "rank = 'x' is no number"),
         ("a b", "cannot read 'b' of the expression"),
