@@ -164,7 +164,9 @@ def usage(training: Training, sequences: int, length: int, accumulated: bool = F
         for module in model.modules():
             if isinstance(module, nn.Embedding) and module.sparse:
                 module.padding_idx = None  # which tokens are padding, fake numbers do not tell
-        held = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in tensors(model)}
+        # Not let go of: a new tensor at an old one's address would pass for it.
+        storages = [tensor.untyped_storage() for tensor in tensors(model)]
+        held = {storage._cdata: storage.nbytes() for storage in storages}
         trained = [p for p in model.parameters() if p.requires_grad]
         count = _Live(held)
         with _like_a_gpu() if training.device == "cuda" else contextlib.nullcontext(), count:
