@@ -73,9 +73,8 @@ def training_of(cell: str, config: dict[str, Any], device: str) -> Any:
         recipe = load_recipe(name, changes.items() if sparse else ())
         settings = tuning_settings(recipe.mode, recipe.tuning)
         chosen = Training(config, recipe.mode, settings, recipe.precision, recipe.optimizer)
-        combine = recipe.combine if recipe.combine in ("stack", "fuse") else None
-        chosen = replace(chosen, gradient_checkpointing=recipe.gradient_checkpointing, combine=combine)
-        return replace(chosen, device=device)
+        checkpointing, combine = recipe.gradient_checkpointing, recipe.frozen_under
+        return replace(chosen, gradient_checkpointing=checkpointing, combine=combine, device=device)
     mode, _, precision = cell.partition("/")
     return Training(config, mode, get_tuning(mode).Settings(), precision, device=device)
 

@@ -7,7 +7,6 @@ as well: what a forward pass keeps for the backward pass is not told by a formul
 from __future__ import annotations
 
 import contextlib
-import importlib
 import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,6 +22,7 @@ from adapter_stilts.model.heads import Head
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.model.tuning.base import Tuning
+from adapter_stilts.model.tuning.libraries.with_peft import around_integers
 
 # Of the classification that stands for every task: heads are small beside any encoder.
 LABELS = ("entailment", "neutral", "contradiction")
@@ -173,14 +173,7 @@ def _quantise(encoder: nn.Module, weights: str) -> None:
         made.bias = module.bias
         owner = encoder.get_submodule(parent)
         setattr(owner, attribute, made)
-        _expect_integers(owner, type(made).__name__)
-
-
-def _expect_integers(owner: nn.Module, name: str) -> None:
-    """PEFT's layer around another becomes the one that PEFT has for integers: its pass keeps other tensors."""
-    place, _, last = type(owner).__module__.rpartition(".")
-    if place in ("peft.tuners.lora", "peft.tuners.ia3") and last == "layer":
-        owner.__class__ = getattr(importlib.import_module(f"{place}.bnb"), name)
+        around_integers(owner, made)
 
 
 def _eight_bits(columns: int, rows: int) -> Any:

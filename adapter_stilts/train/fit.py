@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -164,18 +164,15 @@ def usage(training: Training, sequences: int, length: int, accumulated: bool = F
         for module in model.modules():
             if isinstance(module, nn.Embedding) and module.sparse:
                 module.padding_idx = None  # which tokens are padding, fake numbers do not tell
-        # Not let go of: a new tensor at an old one's address would pass for it.
-        storages = [tensor.untyped_storage() for tensor in tensors(model)]
-        held = {storage._cdata: storage.nbytes() for storage in storages}
         trained = [p for p in model.parameters() if p.requires_grad]
-        count = _Live(held)
+        count = _Live(tensors(model))
         with _like_a_gpu() if training.device == "cuda" else contextlib.nullcontext(), count:
             loss = model(_micro_batch(model, sequences, length))
             kept = count.now
             loss.backward()
     rows = {id(table): _Rows(table, sequences * length, training.rows) for table in tables}
     dense = [p for p in trained if id(p) not in rows]
-    weights = sum(held.values())
+    weights = count.held
     gradients = sum(_bytes(p) for p in dense) + sum(own.gradient for own in rows.values())
     states = sum(_state_bytes(p, training.optimizer) for p in dense) + sum(own.state for own in rows.values())
     process = GPU_CONTEXT if training.device == "cuda" else resident_memory()
@@ -262,11 +259,18 @@ class _Rows:
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of all tensors that operations make, from then until nobody holds them."""
+    """Counts the bytes of all tensors that operations make, from then until nobody holds them.
 
-    def __init__(self, held: Mapping[int, int]) -> None:
+    Args:
+        held: tensors that are there already, which are not counted.
+    """
+
+    def __init__(self, held: Iterable[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._sizes = dict(held)
+        # Not let go of: a new tensor at an old one's address would pass for it.
+        self._storages = [tensor.untyped_storage() for tensor in held]
+        self._sizes = {storage._cdata: storage.nbytes() for storage in self._storages}
+        self.held = sum(self._sizes.values())
         self.now = self.peak = 0
         self.heap = Heap()
 

@@ -30,6 +30,27 @@ def training(mode: str, precision: str = "fp32", device: str = "cpu", **more: An
     return Training(more.pop("config", SMALL), mode, settings, precision, device=device, **more)
 
 
+def real_model(base: Path, mode: str, precision: str) -> Any:
+    """As training has it."""
+    from adapter_stilts.formats import pair_classification
+    from adapter_stilts.model.backbone import load_encoder
+    from adapter_stilts.model.cpu_linear import quicken
+    from adapter_stilts.model.heads import Head
+    from adapter_stilts.model.task_model import TaskModel
+
+    tuning = get_tuning(mode)
+    encoder = load_encoder(
+        str(base), None, None, False, tuning.backbone_weights(tuning.Settings(), precision)
+    )
+    if precision == "fp32":
+        quicken(encoder)
+    shape = pair_classification.head_shape(("a", "b", "c"))
+    assert shape is not None
+    model = TaskModel(encoder, Head(shape, 32, 0.1, 0.2, 0), pair_classification, bf16=precision != "fp32")
+    tuning.attach(model)
+    return model
+
+
 def test_xlmr_large_without_its_weights() -> None:
     """Numbers that are known: 560 M parameters; LoRA of rank 8 on queries and values has 786,432 of its own."""
     config = geometries()["xlmr-large"]
@@ -79,19 +100,10 @@ def test_optimizers_of_8_bits_have_smaller_states(optimizer: Any) -> None:
     ("mode", "precision"), [("full", "fp32"), ("lora", "8bit"), ("adapter", "4bit"), ("ia3", "bf16")]
 )
 def test_weights_are_those_of_the_real_model(tiny_base: Path, mode: str, precision: str) -> None:
-    from adapter_stilts.formats import pair_classification
-    from adapter_stilts.model.backbone import load_encoder, resolve_base
-    from adapter_stilts.model.heads import Head
-    from adapter_stilts.model.task_model import TaskModel
+    from adapter_stilts.model.backbone import resolve_base
     from adapter_stilts.recipe import Base
 
-    tuning = get_tuning(mode)
-    weights = tuning.backbone_weights(tuning.Settings(), precision)
-    encoder = load_encoder(str(tiny_base), None, None, False, weights)
-    shape = pair_classification.head_shape(("a", "b", "c"))
-    assert shape is not None
-    model = TaskModel(encoder, Head(shape, 32, 0.1, 0.2, 0), pair_classification)
-    tuning.attach(model)
+    model = real_model(tiny_base, mode, precision)
     real = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in tensors(model)}
     config = resolve_base(Base(id=str(tiny_base))).config
     found = usage(training(mode, precision, config=config), 2, 16)
@@ -104,28 +116,15 @@ def test_weights_are_those_of_the_real_model(tiny_base: Path, mode: str, precisi
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "8bit", "4bit"])
 def test_a_pass_keeps_what_the_real_model_keeps(tiny_base: Path, mode: str, precision: str) -> None:
     """The same count over a pass with numbers: around integers the libraries have layers of their own."""
-    from adapter_stilts.formats import pair_classification
     from adapter_stilts.formats.features import Features, Ragged
-    from adapter_stilts.model.backbone import load_encoder, resolve_base
-    from adapter_stilts.model.cpu_linear import quicken
-    from adapter_stilts.model.heads import Head
-    from adapter_stilts.model.task_model import MicroBatch, TaskModel
+    from adapter_stilts.model.backbone import resolve_base
+    from adapter_stilts.model.task_model import MicroBatch
     from adapter_stilts.recipe import Base
     from adapter_stilts.train.fit import _Live
 
     if mode == "full" and precision in ("8bit", "4bit"):
         pytest.skip("integers have no gradient")
-    tuning = get_tuning(mode)
-    weights = tuning.backbone_weights(tuning.Settings(), precision)
-    encoder = load_encoder(str(tiny_base), None, None, False, weights)
-    if precision == "fp32":
-        quicken(encoder)
-    shape = pair_classification.head_shape(("a", "b", "c"))
-    assert shape is not None
-    head = Head(shape, 32, 0.1, 0.2, 0)
-    model = TaskModel(encoder, head, pair_classification, bf16=precision != "fp32")
-    tuning.attach(model)
-    model.train()
+    model = real_model(tiny_base, mode, precision).train()
     lengths = np.array([64, 64, 64, 63])
     ids = Ragged.from_lengths(np.full(lengths.sum(), 5, dtype=np.int32), lengths)
     labels = {"label": np.zeros(4, dtype=np.int64)}
@@ -133,8 +132,7 @@ def test_a_pass_keeps_what_the_real_model_keeps(tiny_base: Path, mode: str, prec
     batch = MicroBatch(Features(ids, np.arange(5), per_example=labels), rows, [rows], 1.0)
     model(batch).backward()  # bitsandbytes moves its scales in a first pass
     model.zero_grad(set_to_none=True)
-    storages = [tensor.untyped_storage() for tensor in tensors(model)]
-    count = _Live({storage._cdata: storage.nbytes() for storage in storages})
+    count = _Live(tensors(model))
     with count:
         loss = model(batch)
         kept = count.now

@@ -37,6 +37,18 @@ if TYPE_CHECKING:
     from adapter_stilts.model.task_model import TaskModel
 
 
+def around_integers(owner: nn.Module, layer: nn.Module) -> None:
+    """Where `owner` is PEFT's layer around another, let it be the one PEFT has around integers, as `layer` holds them.
+
+    Its pass keeps other tensors. PEFT chooses by what it finds when it attaches; a skeleton's integers come later.
+    """
+    from peft.tuners import ia3, lora
+
+    for kind in (lora, ia3):
+        if type(owner) is kind.Linear:
+            owner.__class__ = getattr(kind, type(layer).__name__)
+
+
 @dataclass(frozen=True)
 class PeftTuning:
     """One method.
