@@ -315,6 +315,20 @@ def parse_override(text: str) -> tuple[str, Any]:
         return key.strip(), value.strip()
 
 
+def overrides(flags: Mapping[str, Any], settings: Iterable[str]) -> list[tuple[str, Any]]:
+    """What a command lays over its recipe: flags by their key (None where one is not given), and ``KEY=VALUE`` texts.
+
+    Raises:
+        UsageError: a key has two values, which leaves open the one that is meant.
+    """
+    laid = {key: value for key, value in flags.items() if value is not None}
+    for key, value in map(parse_override, settings):
+        if key in laid:
+            raise UsageError(f"{key} is given twice, {laid[key]!r} and {value!r}: leave one of them out")
+        laid[key] = value
+    return list(laid.items())
+
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 

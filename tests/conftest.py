@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -294,14 +294,40 @@ class Ran:
         return [stage["status"] for stage in self.json["stages"]]
 
 
+_SEVERAL = {"--inter", "--target", "--track"}
+
+
+def last_wins(arguments: Iterable[object]) -> list[str]:
+    """A command line in which the last of an option's values, or of a key's after ``--set``, stands alone.
+
+    Tests share the beginnings of their commands; a command itself takes no option twice.
+    """
+    words = [str(argument) for argument in arguments]
+    kept: list[list[str]] = []
+    while words:
+        takes = len(words) > 1 and words[0].startswith("--") and not words[1].startswith("--")
+        kept.append(words[: 2 if takes else 1])
+        del words[: len(kept[-1])]
+    names = [
+        f"--set {word[1].partition('=')[0]}" if word[0] == "--set" and len(word) > 1 else word[0]
+        for word in kept
+    ]
+    return [
+        part
+        for number, (name, word) in enumerate(zip(names, kept, strict=True))
+        if len(word) == 1 or name in _SEVERAL or name not in names[number + 1 :]
+        for part in word
+    ]
+
+
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """Run a command line in this process."""
+    """Run a command line in this process; see `last_wins`."""
     from adapter_stilts.cli.main import run
 
     def call(*arguments: object) -> Ran:
         capsys.readouterr()
-        code = run([str(argument) for argument in arguments])
+        code = run(last_wins(arguments))
         return Ran(code, *capsys.readouterr())
 
     return call
@@ -309,11 +335,11 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
 
 @pytest.fixture(scope="session")
 def process() -> Callable[..., Ran]:
-    """Run a command line in a process of its own, as a user does."""
+    """Run a command line in a process of its own, as a user does; see `last_wins`."""
 
     def call(*arguments: object, env: Mapping[str, str] | None = None, timeout: float = 120) -> Ran:
         ran = subprocess.run(
-            [sys.executable, "-m", "adapter_stilts", *map(str, arguments)],
+            [sys.executable, "-m", "adapter_stilts", *last_wins(arguments)],
             capture_output=True,
             text=True,
             env={**os.environ, **(env or {})},
@@ -341,7 +367,7 @@ def tiny(tiny_base: Path, tiny_data: Path, tmp_path: Path) -> Callable[..., list
             "cpu",
         )
         short = ("--set", "intermediate.max_steps=4", "--set", "target.max_steps=4")
-        return [str(argument) for argument in (*fixed, *short, "--json", *more)]
+        return last_wins((*fixed, *short, "--json", *more))
 
     return arguments
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import click
 
+from adapter_stilts.cli.options import option
+
 
 @click.command()
 @click.argument("expression", metavar="EXPRESSION")
-@click.option("--out", required=True, metavar="DIR", help="The new bundle; should not be there yet.")
-@click.option("--base", metavar="ID|DIR", help="The encoder.  [default: where the bundles were trained]")
-@click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
+@option("--out", required=True, metavar="DIR", help="The new bundle; should not be there yet.")
+@option("--base", metavar="ID|DIR", help="The encoder.  [default: where the bundles were trained]")
+@option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
 def compose(expression: str, out: str, base: str | None, as_json: bool) -> int:
     """Merge bundles of one mode and base, without training.
 

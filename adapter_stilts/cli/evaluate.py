@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import click
 
+from adapter_stilts.cli.options import option
+
 
 @click.command()
 @click.argument("bundle", metavar="BUNDLE|ADDRESS")
-@click.option("--target", required=True, metavar="TASK", help="Target task.")
-@click.option(
+@option("--target", required=True, metavar="TASK", help="Target task.")
+@option(
     "--benchmark",
     type=click.Choice(["xtreme", "xtreme-r"]),
     help="Whose languages of the target.  [default: the recipe's, xtreme]",
 )
-@click.option("--recipe", metavar="NAME|PATH", help="For the format's settings.  [default: study]")
-@click.option(
-    "--base", metavar="ID|DIR", help="An adapter's or LoRA's encoder.  [default: where it was trained]"
-)
-@click.option("--precision", metavar="P", help="fp32 or bf16; 8bit or 4bit under an adapter or LoRA.")
-@click.option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
-@click.option("--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live.")
-@click.option("--languages", metavar="L[,L...]", help="Evaluate only these.")
-@click.option(
-    "--limit-eval", type=click.IntRange(min=1), metavar="N", help="The first N examples a language."
-)
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override any recipe key.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
-@click.option("--device", metavar="D", help="cpu or cuda.  [default: the best at hand]")
+@option("--recipe", metavar="NAME|PATH", help="For the format's settings.  [default: study]")
+@option("--base", metavar="ID|DIR", help="An adapter's or LoRA's encoder.  [default: where it was trained]")
+@option("--precision", metavar="P", help="fp32 or bf16; 8bit or 4bit under an adapter or LoRA.")
+@option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
+@option("--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live.")
+@option("--languages", metavar="L[,L...]", help="Evaluate only these.")
+@option("--limit-eval", type=click.IntRange(min=1), metavar="N", help="The first N examples a language.")
+@option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override any recipe key.")
+@option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
+@option("--device", metavar="D", help="cpu or cuda.  [default: the best at hand]")
 def evaluate(
     bundle: str,
     target: str,
@@ -56,7 +54,7 @@ def evaluate(
     from adapter_stilts.hub.transfer import locate
     from adapter_stilts.model.bundle import base_of, read_bundle
     from adapter_stilts.model.tuning import get_tuning
-    from adapter_stilts.recipe import load_recipe, parse_override
+    from adapter_stilts.recipe import load_recipe, overrides
     from adapter_stilts.runtime import Runtime, default_cache
 
     directory = locate(bundle)
@@ -76,7 +74,6 @@ def evaluate(
         "evaluation.languages": None if languages is None else languages.split(","),
         "evaluation.limit": limit_eval,
     }
-    overrides = [(key, value) for key, value in flags.items() if value is not None]
-    resolved = load_recipe(recipe, [*overrides, *map(parse_override, settings)])
+    resolved = load_recipe(recipe, overrides(flags, settings))
     runtime = Runtime(Path(store), default_cache(), data, device)
     return Session(resolved, runtime, as_json, directory).run()

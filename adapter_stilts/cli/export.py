@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import click
 
+from adapter_stilts.cli.options import option
+
 
 @click.command()
 @click.argument("bundle", metavar="BUNDLE|ADDRESS")
-@click.option("--to", "form", required=True, metavar="FORM", help="transformers, peft or adapterhub.")
-@click.option("--out", required=True, metavar="DIR", help="The new folder; should not be there yet.")
-@click.option(
-    "--base", metavar="ID|DIR", help="An adapter's or LoRA's encoder.  [default: where it was trained]"
-)
-@click.option("--precision", metavar="P", help="Of a checkpoint's weights, fp32 or bf16.  [default: fp32]")
-@click.option(
-    "--head", metavar="NAME", help="Of a bundle with several heads, the one to take; none: no head."
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
+@option("--to", "form", required=True, metavar="FORM", help="transformers, peft or adapterhub.")
+@option("--out", required=True, metavar="DIR", help="The new folder; should not be there yet.")
+@option("--base", metavar="ID|DIR", help="An adapter's or LoRA's encoder.  [default: where it was trained]")
+@option("--precision", metavar="P", help="Of a checkpoint's weights, fp32 or bf16.  [default: fp32]")
+@option("--head", metavar="NAME", help="Of a bundle with several heads, the one to take; none: no head.")
+@option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
 def export(
     bundle: str,
     form: str,

@@ -6,21 +6,19 @@ from typing import Any
 
 import click
 
+from adapter_stilts.cli.options import option
+
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
 @click.command()
-@click.option("--recipe", metavar="NAME|PATH", help="A shipped recipe or a TOML file.  [default: study]")
-@click.option(
-    "--base", metavar="ID|DIR", help="The encoder; its config.json is enough.  [default: the recipe's]"
-)
-@click.option("--geometry", metavar="NAME", help="In its place, published sizes: xlmr-base or xlmr-large.")
-@click.option("--mode", metavar="MODE", help="What is trained: full, adapter, lora, dora, rslora or ia3.")
-@click.option("--precision", metavar="P", help="fp32 or bf16; 8bit or 4bit under a frozen encoder.")
-@click.option(
-    "--batch", type=click.IntRange(min=1), metavar="N", help="Sequences a step.  [default: the recipe's]"
-)
-@click.option(
+@option("--recipe", metavar="NAME|PATH", help="A shipped recipe or a TOML file.  [default: study]")
+@option("--base", metavar="ID|DIR", help="The encoder; its config.json is enough.  [default: the recipe's]")
+@option("--geometry", metavar="NAME", help="In its place, published sizes: xlmr-base or xlmr-large.")
+@option("--mode", metavar="MODE", help="What is trained: full, adapter, lora, dora, rslora or ia3.")
+@option("--precision", metavar="P", help="fp32 or bf16; 8bit or 4bit under a frozen encoder.")
+@option("--batch", type=click.IntRange(min=1), metavar="N", help="Sequences a step.  [default: the recipe's]")
+@option(
     "--length",
     type=click.IntRange(min=2),
     default=384,
@@ -28,17 +26,17 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "m
     metavar="N",
     help="Tokens of each.",
 )
-@click.option(
+@option(
     "--gpu-memory", metavar="SIZE", help="Of a GPU, e.g. 8GiB.  [default: the GPU's here, or the machine's]"
 )
-@click.option(
+@option(
     "--set",
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
     help="Override any recipe key, e.g. tuning.lora.r=16.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
+@option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
 def fit(
     recipe: str | None,
     base: str | None,
@@ -63,11 +61,10 @@ def fit(
     import json
 
     from adapter_stilts.errors import UnknownNameError, UsageError
-    from adapter_stilts.recipe import load_recipe, parse_override
+    from adapter_stilts.recipe import load_recipe, overrides
 
     flags = {"mode": mode, "precision": precision, "base.id": base}
-    overrides = [(key, value) for key, value in flags.items() if value is not None]
-    resolved = load_recipe(recipe, [*overrides, *map(parse_override, settings)])
+    resolved = load_recipe(recipe, overrides(flags, settings))
     if base is not None and geometry is not None:
         raise UsageError(f"--base {base} and --geometry {geometry}: give one of the two")
     memory = None if gpu_memory is None else _size(gpu_memory)

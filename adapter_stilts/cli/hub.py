@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapter_stilts.cli.options import option
+
 if TYPE_CHECKING:
     from adapter_stilts.model.bundle import BundleInfo
 
 VERBS = ("list", "show", "verify", "pull", "push")
 SHELF = "adapters_hub"
-as_json_option = click.option(
+as_json_option = option(
     "--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr."
 )
 
@@ -151,8 +153,8 @@ def pull(address: str, folder: str | None, as_json: bool) -> int:
 @hub.command()
 @click.argument("bundle")
 @click.argument("address")
-@click.option("--private", is_flag=True, help="Where a hub repository is made for it, make that private.")
-@click.option("--message", metavar="TEXT", help="Of the commit on the hub.  [default: task and mode]")
+@option("--private", is_flag=True, help="Where a hub repository is made for it, make that private.")
+@option("--message", metavar="TEXT", help="Of the commit on the hub.  [default: task and mode]")
 @as_json_option
 def push(bundle: str, address: str, private: bool, message: str | None, as_json: bool) -> int:
     """Bring a bundle to a new folder or to the hub.

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from adapter_stilts.cli.options import option
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -16,14 +18,14 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.command()
 @click.argument("predictions", type=_FOLDER)
 @click.argument("labels", type=_FOLDER)
-@click.option(
+@option(
     "--benchmark",
     type=click.Choice(["xtreme", "xtreme-r"]),
     default="xtreme",
     show_default=True,
     help="Whose tasks, languages and groups count.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the scores as one JSON value.")
+@option("--json", "as_json", is_flag=True, help="Print the scores as one JSON value.")
 def score(predictions: Path, labels: Path, benchmark: Literal["xtreme", "xtreme-r"], as_json: bool) -> None:
     """Score PREDICTIONS against LABELS, in percent.
 

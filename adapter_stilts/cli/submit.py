@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 
 import click
 
+from adapter_stilts.cli.options import option
+
 if TYPE_CHECKING:
     from adapter_stilts.stages.submit import Submission
 
 
 @click.command()
 @click.argument("stages", nargs=-1, type=click.Path(path_type=Path), metavar="[STAGE]...")
-@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new folder.")
-@click.option("--store", default="runs", show_default=True, metavar="DIR", help="Where finished stages live.")
-@click.option(
-    "--inter", metavar="TASK", help="Take the evaluations after this intermediate task (or `none`)."
-)
-@click.option(
+@option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new folder.")
+@option("--store", default="runs", show_default=True, metavar="DIR", help="Where finished stages live.")
+@option("--inter", metavar="TASK", help="Take the evaluations after this intermediate task (or `none`).")
+@option(
     "--benchmark",
     type=click.Choice(["xtreme", "xtreme-r"]),
     default="xtreme",
     show_default=True,
     help="Whose tasks and languages are wanted.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
+@option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
 def submit(
     stages: tuple[Path, ...], out: Path, store: str, inter: str | None, benchmark: str, as_json: bool
 ) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapter_stilts.cli.options import option
 from adapter_stilts.errors import DataError
 
 if TYPE_CHECKING:
@@ -15,11 +16,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--data", metavar="DIR", help="Tell which splits and languages this folder holds.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON list of the tasks on stdout.")
-@click.option(
-    "--markdown", "as_markdown", is_flag=True, help="The tables of README: tasks, sources, languages."
-)
+@option("--data", metavar="DIR", help="Tell which splits and languages this folder holds.")
+@option("--json", "as_json", is_flag=True, help="A JSON list of the tasks on stdout.")
+@option("--markdown", "as_markdown", is_flag=True, help="The tables of README: tasks, sources, languages.")
 def tasks(name: str | None, data: str | None, as_json: bool, as_markdown: bool) -> None:
     """List the tasks, or show NAME alone: role, format, languages, what trains it, metric, licence."""
     import json

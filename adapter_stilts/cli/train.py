@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from adapter_stilts.cli.options import option
+
 
 @click.command()
-@click.option(
+@option(
     "--inter",
     multiple=True,
     metavar="TASK[,TASK...]",
@@ -14,46 +16,49 @@ import click
     "`tlm` are language modelling, `none` the baseline; or a trained bundle's ADDRESS (a folder with a slash in its "
     "name, or hf://ORG/NAME). Repeat to compare.",
 )
-@click.option(
+@option(
     "--inter-languages",
     metavar="L[,L...]",
     help="Train the intermediate task in these, where the data hold translated train sets.  [default: en]",
 )
-@click.option("--target", metavar="TASK[,TASK...]", help="Target task or tasks; `all` the benchmark's.")
-@click.option(
+@option(
+    "--target",
+    multiple=True,
+    metavar="TASK[,TASK...]",
+    help="Target task or tasks, by commas or repeated; `all` the benchmark's.",
+)
+@option(
     "--benchmark",
     type=click.Choice(["xtreme", "xtreme-r"]),
     help="Whose languages, and whose targets `all` means.  [default: the recipe's, xtreme]",
 )
-@click.option("--mode", metavar="MODE", help="What is trained: full, adapter, lora, dora, rslora or ia3.")
-@click.option(
+@option("--mode", metavar="MODE", help="What is trained: full, adapter, lora, dora, rslora or ia3.")
+@option(
     "--combine",
     metavar="HOW",
     help="continue: each --inter on its own; stack, fuse or merge:METHOD (e.g. merge:ties): all of them together.",
 )
-@click.option("--recipe", metavar="NAME|PATH", help="A shipped recipe or a TOML file.  [default: study]")
-@click.option("--base", metavar="ID|DIR", help="The encoder: a hub id or a folder.  [default: the recipe's]")
-@click.option("--precision", metavar="P", help="fp32 or bf16; 8bit or 4bit under a frozen encoder.")
-@click.option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
-@click.option("--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live.")
-@click.option("--seed", type=int, metavar="N", help="Of new heads, dropout and the order of examples.")
-@click.option("--languages", metavar="L[,L...]", help="Evaluate only these.")
-@click.option("--limit-train", type=click.IntRange(min=1), metavar="N", help="Train on the first N examples.")
-@click.option(
-    "--limit-eval", type=click.IntRange(min=1), metavar="N", help="Evaluate the first N a language."
-)
-@click.option(
+@option("--recipe", metavar="NAME|PATH", help="A shipped recipe or a TOML file.  [default: study]")
+@option("--base", metavar="ID|DIR", help="The encoder: a hub id or a folder.  [default: the recipe's]")
+@option("--precision", metavar="P", help="fp32 or bf16; 8bit or 4bit under a frozen encoder.")
+@option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
+@option("--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live.")
+@option("--seed", type=int, metavar="N", help="Of new heads, dropout and the order of examples.")
+@option("--languages", metavar="L[,L...]", help="Evaluate only these.")
+@option("--limit-train", type=click.IntRange(min=1), metavar="N", help="Train on the first N examples.")
+@option("--limit-eval", type=click.IntRange(min=1), metavar="N", help="Evaluate the first N a language.")
+@option(
     "--set",
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
     help="Override any recipe key, e.g. target.epochs=2.",
 )
-@click.option("--dry-run", is_flag=True, help="Show the stages and what is done already; run nothing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
-@click.option("--device", metavar="D", help="cpu or cuda.  [default: the best at hand]")
-@click.option("--micro-batch-tokens", type=click.IntRange(min=1), metavar="N", help="Tokens of one pass.")
-@click.option(
+@option("--dry-run", is_flag=True, help="Show the stages and what is done already; run nothing.")
+@option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
+@option("--device", metavar="D", help="cpu or cuda.  [default: the best at hand]")
+@option("--micro-batch-tokens", type=click.IntRange(min=1), metavar="N", help="Tokens of one pass.")
+@option(
     "--checkpoint-seconds",
     type=float,
     default=60.0,
@@ -61,11 +66,11 @@ import click
     metavar="S",
     help="Between checkpoints.",
 )
-@click.option("--track", multiple=True, metavar="NAME", help="A tracker of accelerate's, e.g. tensorboard.")
+@option("--track", multiple=True, metavar="NAME", help="A tracker of accelerate's, e.g. tensorboard.")
 def train(
     inter: tuple[str, ...],
     inter_languages: str | None,
-    target: str | None,
+    target: tuple[str, ...],
     benchmark: str | None,
     mode: str | None,
     combine: str | None,
@@ -103,13 +108,13 @@ def train(
     from pathlib import Path
 
     from adapter_stilts.cli.session import Session
-    from adapter_stilts.recipe import load_recipe, parse_override
+    from adapter_stilts.recipe import load_recipe, overrides
     from adapter_stilts.runtime import Runtime, default_cache
 
     flags = {
         "intermediate.tasks": _cells(inter) if inter else None,
         "intermediate.languages": _names(inter_languages),
-        "target.tasks": _names(target),
+        "target.tasks": _names(",".join(target)) if target else None,
         "benchmark": benchmark,
         "mode": mode,
         "combine": combine,
@@ -121,8 +126,7 @@ def train(
         "intermediate.limit_train": limit_train,
         "target.limit_train": limit_train,
     }
-    overrides = [(key, value) for key, value in flags.items() if value is not None]
-    resolved = load_recipe(recipe, [*overrides, *map(parse_override, settings)])
+    resolved = load_recipe(recipe, overrides(flags, settings))
     runtime = Runtime(
         Path(store),
         default_cache(),

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapter_stilts.cli.options import option
+
 if TYPE_CHECKING:
     from adapter_stilts.cli.tuning_table import Row
 
 
 @click.command()
 @click.argument("mode", required=False)
-@click.option("--json", "as_json", is_flag=True, help="A JSON list on stdout.")
-@click.option("--markdown", "as_markdown", is_flag=True, help="The table of README.")
+@option("--json", "as_json", is_flag=True, help="A JSON list on stdout.")
+@option("--markdown", "as_markdown", is_flag=True, help="The table of README.")
 def tunings(mode: str | None, as_json: bool, as_markdown: bool) -> None:
     """List what can be trained, how intermediate results combine in it, under which precision; or show MODE alone,
     with its settings."""

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 import adapter_stilts
-from adapter_stilts.cli.main import VERBS, run
+from adapter_stilts.cli.main import VERBS, group, run
 
 Cli = Callable[..., Any]
 HEAVY = {"torch", "transformers", "numpy", "pydantic", "rich", "datasets", "accelerate"}
@@ -83,6 +84,52 @@ def test_wrong_commands(cli: Cli, arguments: list[str], message: str) -> None:
     assert ran.out == ""
     assert message in ran.err
     assert "Traceback" not in ran.err
+
+
+SINGLE = [
+    (path, parameter)
+    for path, command in {
+        (verb, *inner): command
+        for verb in VERBS
+        for found in [group.get_command(click.Context(group), verb)]
+        for inner, command in (
+            {(name,): each for name, each in found.commands.items()}
+            if isinstance(found, click.Group)
+            else {(): found}
+        ).items()
+    }.items()
+    for parameter in command.params
+    if isinstance(parameter, click.Option) and not parameter.multiple and not parameter.is_flag
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter"), SINGLE, ids=[f"{' '.join(path)} {p.opts[0]}" for path, p in SINGLE]
+)
+def test_given_twice_an_option_of_one_value_names_both(
+    path: tuple[str, ...], parameter: click.Option, capsys: pytest.CaptureFixture[str]
+) -> None:
+    option = parameter.opts[0]
+    assert run([*path, option, "1", option, "2"]) == 2
+    told = f"error: {option} is given 2 times, 1 and 2: it takes one value; "
+    assert capsys.readouterr() == ("", f"{told}leave one out, or run the command once for each\n")
+
+
+def test_options_of_one_value_are_many() -> None:
+    assert len(SINGLE) > 40
+    assert {"--mode", "--seed", "--base", "--precision", "--message"} <= {p.opts[0] for _, p in SINGLE}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--set", "seed=1", "--set", "seed=2"), ("--seed", "1", "--set", "seed=2")],
+    ids=["set twice", "a flag and set"],
+)
+def test_given_twice_a_key_names_both_values(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["train", "--target", "xquad", *arguments]) == 2
+    assert capsys.readouterr() == ("", "error: seed is given twice, 1 and 2: leave one of them out\n")
 
 
 def test_no_arguments_show_the_help(cli: Cli) -> None:

@@ -112,6 +112,13 @@ def test_shared_stages_run_once(cli: Cli, finished: Any, copy: Callable[[], Path
     assert cells[0]["results"] == finished.printed["results"] == more.json["results"]
 
 
+def test_target_given_twice_means_both(cli: Cli, finished: Any) -> None:
+    at = finished.arguments.index("xquad,udpos")
+    before, after = finished.arguments[:at], finished.arguments[at + 1 :]
+    twice = cli(*before, "xquad", "--target", "udpos", *after)
+    assert (twice.code, twice.json) == (0, cli(*finished.arguments).json)
+
+
 def test_tables_for_people(cli: Cli, finished: Any) -> None:
     shown = cli(*(argument for argument in finished.arguments if argument != "--json"))
     rows = [line.replace("│", " ").split() for line in shown.out.splitlines()]

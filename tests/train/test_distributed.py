@@ -27,14 +27,15 @@ def test_two_processes_equal_one(
     listing: Callable[[Path], list[str]],
     tmp_path: Path,
 ) -> None:
-    arguments = tiny("--inter", "hellaswag", "--target", "xquad,udpos", *SETTINGS)
+    arguments = tiny(
+        "--inter", "hellaswag", "--target", "xquad,udpos", *SETTINGS, "--store", tmp_path / "two"
+    )
     # accelerate's `--cpu --num_processes 2` starts a single process; its `--multi_gpu` starts two, and our
     # `--device cpu` keeps them on the CPU, where they exchange gradients with gloo.
     launch = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
     launch += ["--dynamo_backend", "no", "--main_process_port", "0"]
     ran = subprocess.run(
-        [sys.executable, "-m", "accelerate.commands.launch", *launch, "-m", "adapter_stilts", *arguments,
-         "--store", str(tmp_path / "two")],
+        [sys.executable, "-m", "accelerate.commands.launch", *launch, "-m", "adapter_stilts", *arguments],
         capture_output=True, text=True, timeout=180, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
@@ -66,13 +67,13 @@ def test_two_processes_equal_one_in_a_mixture(
     tiny: Callable[..., list[str]], cli: Callable[..., object], tmp_path: Path
 ) -> None:
     """Each step leaves all heads but one without a gradient, which DDP alone would not bear."""
-    arguments = tiny("--inter", "mlm,hellaswag,snli", "--target", "tatoeba", *SETTINGS, "--limit-train", "9")
-    arguments += ["--set", "intermediate.max_steps=10", "--set", "intermediate.mlm.text=miniature"]
+    more = ("--set", "intermediate.max_steps=10", "--set", "intermediate.mlm.text=miniature")
+    common = (*SETTINGS, "--limit-train", "9", "--store", tmp_path / "two", *more)
+    arguments = tiny("--inter", "mlm,hellaswag,snli", "--target", "tatoeba", *common)
     launch = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
     launch += ["--dynamo_backend", "no", "--main_process_port", "0"]
     ran = subprocess.run(
-        [sys.executable, "-m", "accelerate.commands.launch", *launch, "-m", "adapter_stilts", *arguments,
-         "--store", str(tmp_path / "two")],
+        [sys.executable, "-m", "accelerate.commands.launch", *launch, "-m", "adapter_stilts", *arguments],
         capture_output=True, text=True, timeout=180, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr

@@ -1,0 +1,45 @@
+"""Options of every verb: one that takes a single value is refused where it is given twice.
+
+Click's own keeps the last value and forgets the others without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+
+import click
+
+from adapter_stilts.errors import UsageError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Option(click.Option):
+    """An option that sees every value it was given. Raises UsageError where one is all it takes."""
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        if self.multiple or self.is_flag or self.count:
+            super().add_to_parser(parser, ctx)
+        else:
+            parser.add_option(obj=self, opts=self.opts, dest=self.name, action="append", nargs=self.nargs)
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        name = str(self.name)
+        given = opts.get(name)
+        if isinstance(given, list) and not self.multiple:
+            if len(given) > 1:
+                raise UsageError(
+                    f"{self.opts[0]} is given {len(given)} times, {' and '.join(map(str, given))}: it takes one value; "
+                    "leave one out, or run the command once for each"
+                )
+            opts = {**opts, name: given[0]}
+        return super().handle_parse_result(ctx, opts, args)
+
+
+def option(*names: str, **more: Any) -> Callable[[Function], Function]:
+    """`click.option`, of that class."""
+    return partial(click.option, cls=Option)(*names, **more)
