@@ -290,6 +290,14 @@ class Ran:
     def json(self) -> Any:
         return json.loads(self.out)
 
+    def scores(self) -> dict[str, dict[str, Any]]:
+        """The results without the name they were asked for by, and what the command's own flags say of them."""
+        about = ("inter", "base", "limits")
+        return {
+            target: {key: value for key, value in result.items() if key not in about}
+            for target, result in self.json["results"].items()
+        }
+
     def statuses(self) -> list[str]:
         return [stage["status"] for stage in self.json["stages"]]
 

@@ -13,11 +13,12 @@ from typing import Any
 import click
 
 from adapter_stilts.cli import show
-from adapter_stilts.errors import UsageError
+from adapter_stilts.errors import StoreError, UsageError
 from adapter_stilts.evaluate.membership import BENCHMARKS
 from adapter_stilts.model.backbone import ResolvedBase, resolve_base
 from adapter_stilts.recipe import MINIATURE, Base, Recipe
 from adapter_stilts.runtime import Runtime
+from adapter_stilts.stages.cells import write_cells
 from adapter_stilts.stages.plan import Plan, plan, plan_evaluation
 from adapter_stilts.stages.store import Store
 from adapter_stilts.stages.targets import wanted_languages
@@ -88,7 +89,10 @@ class Session:
         """Run what is missing, print the results; 1 where a stage failed."""
         store = Store(self.runtime.store)
         self._notices()
-        outcomes = self._execute(store)
+        try:
+            outcomes = self._execute(store)
+        finally:  # of what is finished, also where the rest was interrupted
+            self._keep_names(store)
         if outcomes is None:  # not the main process of its launch
             return 0
         stages = [
@@ -103,20 +107,33 @@ class Session:
             for outcome in outcomes
         ]
         cells = self._cells(store)
-        value = {
-            "benchmark": self.recipe.benchmark,
-            "stages": stages,
-            "results": cells[0]["results"] if cells else {},
-        }
-        if len({cell.inter for cell in self.plan.cells}) > 1:
-            value["cells"] = cells
         if self.as_json:
+            value = {"benchmark": self.recipe.benchmark, "stages": stages, **self._results(cells)}
             click.echo(json.dumps(value, indent=2, ensure_ascii=False))
         else:
             show.results(cells, None if self.source.levels else BENCHMARKS[self.recipe.benchmark])
         failed = [outcome for outcome in outcomes if outcome.status == "failed"]
         codes = [outcome.error.exit_code for outcome in failed if outcome.error is not None]
         return max(codes, default=0)
+
+    def _keep_names(self, store: Store) -> None:
+        """Under which names finished evaluations were asked for, which `submit` goes by."""
+        try:
+            if _prints() and any(store.find(cell.evaluate) for cell in self.plan.cells):
+                write_cells(store.root, self.plan.cells)
+        except StoreError as error:
+            click.echo(f"note: `submit --inter` will not know these results by name: {error}", err=True)
+
+    def _results(self, cells: list[dict[str, Any]]) -> dict[str, Any]:
+        """What was asked for, by target; several intermediate tasks as cells; a baseline that was added, apart."""
+        added = {cell.inter for cell in self.plan.cells if cell.added}
+        asked = [cell for cell in cells if cell["inter"] not in added]
+        found: dict[str, Any] = {"results": asked[0]["results"] if asked else {}}
+        if len(asked) > 1:
+            found["cells"] = asked
+        if added:
+            found["baseline"] = next(cell["results"] for cell in cells if cell["inter"] in added)
+        return found
 
     def _execute(self, store: Store) -> Any:
         if all(store.find(stage) for stage in self.plan.stages):
@@ -139,7 +156,7 @@ class Session:
                 # The benchmark is not in the stage's key: only languages at hand are, and they may be the same.
                 wanted = wanted_languages(get_task(cell.target), self.recipe, self.source)
                 missing = [language for language in wanted if language not in metrics["languages"]]
-                results[cell.target] = _result({**metrics, "missing": missing})
+                results[cell.target] = {**cell.about(), **_result({**metrics, "missing": missing})}
         return [{"inter": inter, "results": results} for inter, results in cells.items()]
 
     def _notices(self) -> None:

@@ -48,7 +48,7 @@ def results(cells: Sequence[Mapping[str, Any]], benchmark: Benchmark | None) -> 
     """
     for cell in cells:
         for target, result in cell["results"].items():
-            title = f"{target}, zero-shot after {cell['inter']}{_coverage(target, result, benchmark)}"
+            title = f"{target}, zero-shot after {cell['inter']}{_coverage(target, result, benchmark)}{_limits(result)}"
             _print(_languages(title, result))
     if len(cells) > 1 or any(len(cell["results"]) > 1 for cell in cells):
         _print(_compared(cells, benchmark))
@@ -63,6 +63,18 @@ def _coverage(target: str, result: Mapping[str, Any], benchmark: Benchmark | Non
     if held == len(wanted):
         return f" ({benchmark.name}, all {held} languages)"
     return f" ({benchmark.name}, {held} of {len(wanted)} languages)"
+
+
+def _limits(result: Mapping[str, Any]) -> str:
+    """The limits in force, so that no part of a test set passes for the whole."""
+    limits = result.get("limits", {})
+    trained = {name: limits[name] for name in ("intermediate", "target") if limits.get(name) is not None}
+    told = [f"{name} trained on the first {count} examples" for name, count in trained.items()]
+    if len(set(trained.values())) == 1:
+        told = [f"trained on the first {next(iter(trained.values()))} examples"]
+    if limits.get("evaluation") is not None:
+        told.append(f"the first {limits['evaluation']} a language")
+    return f"; {', '.join(told)}" if told else ""
 
 
 def _languages(title: str, result: Mapping[str, Any]) -> Table:

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 @click.argument("stages", nargs=-1, type=click.Path(path_type=Path), metavar="[STAGE]...")
 @option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new folder.")
 @option("--store", default="runs", show_default=True, metavar="DIR", help="Where finished stages live.")
-@option("--inter", metavar="TASK", help="Take the evaluations after this intermediate task (or `none`).")
+@option(
+    "--inter",
+    metavar="NAME",
+    help="Take the evaluations planned under this name: an --inter of theirs, `none`, `stack of mnli, qqp`.",
+)
 @option(
     "--benchmark",
     type=click.Choice(["xtreme", "xtreme-r"]),

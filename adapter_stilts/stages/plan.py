@@ -17,12 +17,14 @@ from adapter_stilts.errors import BundleError, DataError, UnknownNameError, Usag
 from adapter_stilts.evaluate.judging import beside
 from adapter_stilts.formats import format_names, get_format
 from adapter_stilts.formats.base import FormatSettings
+from adapter_stilts.hub.address import address_of
 from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.model.bundle import bundle_digest, read_bundle
 from adapter_stilts.model.combinations import WAYS
 from adapter_stilts.model.merge import Merge, equal_weights
 from adapter_stilts.model.tuning import get_tuning, tuning_settings
 from adapter_stilts.recipe import MINIATURE, Intermediate, Recipe, Target, TrainingSettings, validated
+from adapter_stilts.stages.cells import Cell, Limits
 from adapter_stilts.stages.graph import Stage, in_order
 from adapter_stilts.stages.intermediate import NONE, lay_out, robust_part
 from adapter_stilts.stages.targets import expanded, miniature_notice, wanted_languages
@@ -32,15 +34,6 @@ from adapter_stilts.tasks.groups import ALL, TEXTS, UNIONS
 from adapter_stilts.tasks.rows import check_options
 from adapter_stilts.tasks.sources import Source
 from adapter_stilts.tasks.text import TextSource
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One intermediate task (or ``none``) and one target, with the stage that evaluates it."""
-
-    inter: str
-    target: str
-    evaluate: Stage
 
 
 @dataclass(frozen=True)
@@ -101,7 +94,14 @@ def plan_evaluation(
         )
     digest = bundle_digest(bundle)
     stage = planner.evaluate(target, planner.languages([target])[target.name], (), {"bundle": digest})
-    return Plan((Cell(info.task, target.name, stage),), tuple(planner.notices), {digest: bundle})
+    training, seed = info.settings.get("training"), info.settings.get("seed")
+    limits = Limits(
+        None, training.get("limit_train") if isinstance(training, dict) else None, recipe.evaluation.limit
+    )
+    cell = Cell(
+        address_of(bundle), target.name, stage, info.tuning, recipe.precision, info.base, seed, limits
+    )
+    return Plan((cell,), tuple(planner.notices), {digest: bundle})
 
 
 class _Planner:
@@ -142,6 +142,11 @@ class _Planner:
         starts = inters if recipe.combine == "continue" else self._combined(inters)
         for inter_name, parents in starts.items():
             for target in targets:
+                limits = Limits(
+                    recipe.intermediate.limit_train if parents else None,
+                    recipe.target.limit_train if target.train_task is not None else None,
+                    recipe.evaluation.limit,
+                )
                 trained = parents
                 if target.train_task is not None:
                     how = together if parents else None
@@ -155,7 +160,9 @@ class _Planner:
                         "alone needs no training"
                     )
                 stage = self.evaluate(target, languages[target.name], trained)
-                cells.append(Cell(inter_name, target.name, stage))
+                about = (recipe.mode, recipe.precision, recipe.base.id, recipe.seed, limits)
+                added = inter_name == NONE and NONE not in recipe.intermediate.tasks
+                cells.append(Cell(inter_name, target.name, stage, *about, added))
         return Plan(tuple(cells), tuple(self.notices), self.bundles, self.texts)
 
     def _combined(self, starts: Mapping[str, tuple[Stage, ...]]) -> dict[str, tuple[Stage, ...]]:

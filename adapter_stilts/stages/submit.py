@@ -20,8 +20,7 @@ from adapter_stilts.evaluate.membership import BENCHMARKS, Benchmark
 from adapter_stilts.evaluate.sizes import size_of
 from adapter_stilts.evaluate.xtreme import prediction_path
 from adapter_stilts.io import whole_directory
-
-BASELINE = "none"
+from adapter_stilts.stages.cells import names_of
 
 
 @dataclass(frozen=True)
@@ -29,13 +28,14 @@ class Evaluation:
     """A finished evaluate stage.
 
     Args:
-        inter: the intermediate task before it, ``none`` for the baseline.
+        inters: the names it was planned under: the intermediate task, ``none``, or e.g. ``stack of mnli, qqp``; empty
+            where the store holds no plan of it.
         part: its resolved settings (see `stages/graph.py`).
     """
 
     directory: Path
     task: str
-    inter: str
+    inters: tuple[str, ...]
     part: Mapping[str, Any]
 
     @property
@@ -68,7 +68,7 @@ def find_evaluations(places: Sequence[Path]) -> list[Evaluation]:
     """The finished evaluate stages of both benchmarks' tasks in the given places: stages, or stores of them.
 
     Raises:
-        StoreError: a stage's record cannot be read.
+        StoreError: a stage's record or a plan cannot be read.
         UsageError: a place is neither.
     """
     found = []
@@ -79,11 +79,12 @@ def find_evaluations(places: Sequence[Path]) -> list[Evaluation]:
             directories = sorted(path.parent for path in place.glob("evaluate-*/stage.json"))
         else:
             raise UsageError(f"{place}: neither a store nor an evaluate stage in one")
+        names = names_of(directories[0].absolute().parent) if directories else {}
         for directory in directories:
             record = _record(directory)
             if record["kind"] == "evaluate" and record["task"] in FAMILIES:
-                inter = _intermediate(directory, record)
-                found.append(Evaluation(directory, record["task"], inter, record["part"]))
+                inters = names.get(directory.absolute().name, ())
+                found.append(Evaluation(directory, record["task"], inters, record["part"]))
             elif directory == place:
                 raise UsageError(
                     f"{place}: a {record['kind']} stage of {record['task']}, which no benchmark asks for"
@@ -102,19 +103,6 @@ def _record(directory: Path) -> dict[str, Any]:
     return dict(record)
 
 
-def _intermediate(directory: Path, record: Mapping[str, Any]) -> str:
-    """The task of the first training, unless that is the target's own."""
-    task, chain = record["task"], []
-    while record["parents"]:
-        parent = directory.parent / record["parents"][0]
-        if not (parent / "stage.json").is_file():
-            break
-        record = _record(parent)
-        chain.append(record["task"])
-    own = 1 if family_of(str(task)).trained else 0
-    return str(chain[-1]) if len(chain) > own else BASELINE
-
-
 def write_submission(
     evaluations: Iterable[Evaluation], out: Path, benchmark: str, inter: str | None = None
 ) -> Submission:
@@ -122,7 +110,7 @@ def write_submission(
 
     Args:
         out: a folder that does not exist or is empty.
-        inter: take only the evaluations after this intermediate task.
+        inter: take only the evaluations planned under this name.
 
     Raises:
         UsageError: a task was evaluated more than once, `out` holds files, or there is nothing to submit.
@@ -164,22 +152,37 @@ def _one_a_task(
 ) -> dict[str, Evaluation]:
     by_task: dict[str, list[Evaluation]] = {}
     every = list(evaluations)
-    seen = dict.fromkeys(evaluation.inter for evaluation in every)
-    if inter is not None and inter not in seen:
-        raise UsageError(
-            f"--inter {inter}: no evaluation after it is there; there are some after {', '.join(seen) or 'none'}"
-        )
+    if inter is not None and not any(inter in evaluation.inters for evaluation in every):
+        raise UsageError(f"--inter {inter}: no evaluation was planned under that name; {_names(every)}")
     for evaluation in every:
-        if evaluation.task in benchmark.languages and inter in (None, evaluation.inter):
+        if evaluation.task in benchmark.languages and (inter is None or inter in evaluation.inters):
             by_task.setdefault(evaluation.task, []).append(evaluation)
     for task, several in by_task.items():
         if len(several) > 1:
-            listed = "\n".join(f"  {e.directory} (after {e.inter}, {_told(e)})" for e in several)
+            listed = "\n".join(f"  {e.directory} ({_after(e)}, {_told(e)})" for e in several)
             raise UsageError(
                 f"{task} was evaluated {len(several)} times; name the stages to take instead of their store, or "
                 f"choose by --inter:\n{listed}"
             )
     return {task: several[0] for task, several in by_task.items()}
+
+
+def _names(evaluations: Iterable[Evaluation]) -> str:
+    """The names there are, and what to do about evaluations that have none."""
+    every = list(evaluations)
+    names = dict.fromkeys(repr(name) for evaluation in every for name in evaluation.inters)
+    unnamed = sum(not evaluation.inters for evaluation in every)
+    told = f"there are some under {', '.join(names)}" if names else "there are none with a name"
+    if unnamed:
+        told += (
+            f"; of {unnamed} the store keeps no name: run their command again, which answers from the store, or name "
+            "their stages"
+        )
+    return told
+
+
+def _after(evaluation: Evaluation) -> str:
+    return f"after {', or '.join(evaluation.inters)}" if evaluation.inters else "its name is not known"
 
 
 def _told(evaluation: Evaluation) -> str:

@@ -25,7 +25,8 @@ def test_a_bundle_scores_as_in_its_run(evaluate: Cli, finished: Any, tmp_path: P
     bundle = finished.directory("train", "squad_v1") / "bundle"
     ran = evaluate(bundle, "xquad")
     assert (ran.code, ran.statuses()) == (0, ["ran"])
-    assert ran.json["results"] == {"xquad": finished.printed["results"]["xquad"]}
+    asked = finished.printed["results"]["xquad"]
+    assert ran.json["results"] == {"xquad": {**asked, "inter": str(bundle), "base": asked["base"]}}
     assert evaluate(bundle, "xquad").statuses() == ["cached"]
     # A bundle is known by its content, wherever it lies.
     shutil.copytree(bundle, tmp_path / "elsewhere")

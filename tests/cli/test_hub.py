@@ -91,7 +91,7 @@ def test_an_address_stands_for_an_intermediate_task(
     ]  # fmt: skip
     # Training goes on as it does from a stage of one's own.
     own = cli(*tiny("--inter", "hellaswag", "--target", "xquad,tatoeba", "--mode", mode, *SMALL[mode]))
-    assert own.json["results"] == ran.json["results"]
+    assert own.scores() == ran.scores()
     # The key holds the digest, not the place.
     moved = Path(shutil.copytree(address, tmp_path / "elsewhere"))
     again = cli(*tiny("--inter", moved, "--target", "xquad,tatoeba", "--mode", mode, *SMALL[mode]))

@@ -23,13 +23,25 @@ def arguments(tmp_path: Path) -> list[str]:
 
 def test_the_baseline_comes_with_it_and_levels_are_shown(cli: Any, arguments: list[str]) -> None:
     printed = json.loads(cli(*arguments, "--json").out)
-    assert [cell["inter"] for cell in printed["cells"]] == ["none", "commonsenseqa"]
-    result = printed["cells"][1]["results"]["tydiqa"]
+    result, baseline = printed["results"]["tydiqa"], printed["baseline"]["tydiqa"]
+    assert "cells" not in printed
+    assert (result["inter"], baseline["inter"]) == ("commonsenseqa", "none")
+    assert (result["mode"], result["precision"], result["seed"], result["base"]) == (
+        "full",
+        "fp32",
+        0,
+        "miniature",
+    )
+    assert result["limits"] == {"intermediate": None, "target": None, "evaluation": 4}
+    stages = [stage for stage in printed["stages"] if stage["kind"] == "evaluate"]
+    first, second = (json.loads((Path(s["dir"]) / "metrics.json").read_text())["average"] for s in stages)
+    assert [baseline["average"], result["average"]] == [first, second]
     assert list(result["languages"]) == ["en", *CODES]
     assert result["levels"] == MiniatureSource.levels
     assert "missing" not in result
 
     shown = cli(*arguments).out
+    assert "tydiqa, zero-shot after commonsenseqa; the first 4 a language\n" in shown
     rows = [line.replace("│", " ").split() for line in shown.splitlines()]
     of_level = [code for code, level in result["levels"].items() if level == "low"]
     mean = sum(result["languages"][code]["f1"] for code in of_level) / len(of_level)

@@ -50,3 +50,28 @@ def test_one_target_and_languages_of_no_benchmark(capsys: pytest.CaptureFixture[
     shown = capsys.readouterr().out
     assert shown.startswith("xnli, zero-shot after none\n")
     assert "Average over languages" not in shown
+
+
+LIMITS = {
+    "; the first 4 a language": {"intermediate": None, "target": None, "evaluation": 4},
+    "; trained on the first 8 examples, the first 4 a language": {
+        "intermediate": 8,
+        "target": 8,
+        "evaluation": 4,
+    },
+    "; intermediate trained on the first 8 examples, target trained on the first 9 examples": {
+        "intermediate": 8,
+        "target": 9,
+        "evaluation": None,
+    },
+    "": {"intermediate": None, "target": None, "evaluation": None},
+}
+
+
+@pytest.mark.parametrize(("told", "limits"), LIMITS.items(), ids=["evaluation", "all", "both", "none"])
+def test_limits_in_force_are_named(
+    told: str, limits: dict[str, int | None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = {**cell(XTREME, 50)["results"]["xnli"], "limits": limits}
+    show.results([{"inter": "none", "results": {"xnli": result}}], None)
+    assert capsys.readouterr().out.startswith(f"xnli, zero-shot after none{told}\n")

@@ -41,6 +41,15 @@ def test_a_finished_run(cli: Cli, complete: Path, tmp_path: Path) -> None:
     assert "holds files already" in again.err
 
 
+def test_the_name_it_was_planned_under(cli: Cli, complete: Path, tmp_path: Path) -> None:
+    for name, code in {"hellaswag": 0, "squad_v1": 2, "none": 2}.items():
+        ran = cli("submit", "--store", complete, "--inter", name, "--out", tmp_path / name)
+        assert ran.code == code
+    assert (
+        "--inter none: no evaluation was planned under that name; there are some under 'hellaswag'" in ran.err
+    )
+
+
 def test_in_words(cli: Cli, complete: Path, tmp_path: Path) -> None:
     directory = next(complete.glob("evaluate-xquad-*"))
     ran = cli("submit", directory, "--out", tmp_path / "out")

@@ -53,6 +53,10 @@ def test_one_json_value(finished: Any) -> None:
         result = printed["results"][task]
         assert set(result["languages"]) == {"en", "de"}
         assert set(result["average"]) == metrics
+        about = ("inter", "mode", "precision", "base", "seed", "limits")
+        limits = dict.fromkeys(("intermediate", "target", "evaluation"))
+        base = finished.arguments[finished.arguments.index("--base") + 1]
+        assert [result[key] for key in about] == ["hellaswag", "full", "fp32", base, 0, limits]
         for metric in metrics:
             values = [language[metric] for language in result["languages"].values()]
             assert all(0 <= value <= 100 for value in values)
@@ -71,7 +75,9 @@ def test_exactly_these_files(finished: Any, listing: Listing) -> None:
             files += ["metrics.json", "scores/de.jsonl", "scores/en.jsonl"]
             files += [f"predictions/{stage['task']}/test-{language}.{ending}" for language in ("de", "en")]
         expected += [f"{name}/{file}" for file in files]
-    assert listing(finished.store) == sorted(expected)
+    plans = [name for name in listing(finished.store) if name.startswith("plans/")]
+    assert len(plans) == 1
+    assert listing(finished.store) == sorted([*expected, *plans])
     assert not (finished.store / "work").exists()
 
 

@@ -13,6 +13,8 @@ from adapter_stilts.errors import DataError, StoreError, UsageError
 from adapter_stilts.evaluate.membership import BENCHMARKS, XTREME, XTREME_R
 from adapter_stilts.evaluate.sizes import SIZES, size_of
 from adapter_stilts.evaluate.xtreme import prediction_path, score_folders, write_predictions
+from adapter_stilts.stages.cells import Cell, Limits, write_cells
+from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.submit import find_evaluations, write_submission
 
 PREDICTIONS: dict[str, Any] = {
@@ -42,7 +44,14 @@ def store(tmp_path: Path) -> Path:
 def stage(store: Path) -> MakeStage:
     """A finished evaluate stage as `train` leaves it, with made-up predictions in the given languages."""
 
-    def call(task: str, *trained: str, number: int = 0, languages: Any = None, **part: Any) -> Path:
+    def call(
+        task: str,
+        *trained: str,
+        number: int = 0,
+        languages: Any = None,
+        inter: str | None = None,
+        **part: Any,
+    ) -> Path:
         parents: list[str] = []
         for name in trained:
             parents = [record("train", name, parents, number).name]
@@ -53,6 +62,12 @@ def stage(store: Path) -> MakeStage:
             **part,
         }
         directory = record("evaluate", task, parents, number, settings)
+        if inter is not None:
+            planned = Stage("evaluate", task, {})
+            cell = Cell(inter, task, planned, "full", "fp32", "a/base", 0, Limits())
+            write_cells(store, (cell,))
+            (path,) = [p for p in (store / "plans").iterdir() if planned.name in p.read_text()]
+            path.write_text(path.read_text().replace(planned.name, directory.name))
         for language in languages or XTREME_R.languages.get(task) or XTREME.languages[task]:
             write_predictions(directory / "predictions", task, language, PREDICTIONS[task])
         return directory
@@ -120,14 +135,14 @@ def test_what_is_missing_is_named(stage: MakeStage, store: Path, tmp_path: Path)
 
 
 def test_the_cell_of_an_intermediate_task(stage: MakeStage, store: Path, tmp_path: Path) -> None:
-    first = stage("pawsx", "pawsx", number=1)
-    second = stage("pawsx", "hellaswag", "pawsx", number=2)
-    third = stage("tatoeba", "hellaswag", number=3)
+    first = stage("pawsx", "pawsx", number=1, inter="none")
+    second = stage("pawsx", "hellaswag", "pawsx", number=2, inter="hellaswag")
+    third = stage("tatoeba", "hellaswag", number=3, inter="hellaswag")
     found = find_evaluations([store])
-    assert {(e.directory, e.inter) for e in found} == {
-        (first, "none"),
-        (second, "hellaswag"),
-        (third, "hellaswag"),
+    assert {(e.directory, e.inters) for e in found} == {
+        (first, ("none",)),
+        (second, ("hellaswag",)),
+        (third, ("hellaswag",)),
     }
     with pytest.raises(
         UsageError, match=r"(?s)pawsx was evaluated 2 times; name the stages .*\(after none.*hella"
@@ -136,11 +151,48 @@ def test_the_cell_of_an_intermediate_task(stage: MakeStage, store: Path, tmp_pat
     written = write_submission(found, tmp_path / "out", "xtreme", inter="hellaswag")
     assert written.tasks == {"pawsx": second, "tatoeba": third}
     with pytest.raises(
-        UsageError, match=r"--inter mnli: no evaluation after it is there; .* none, hellaswag"
+        UsageError, match=r"--inter mnli: no evaluation was planned under that name; .* 'none', 'hellaswag'"
     ):
         write_submission(found, tmp_path / "more", "xtreme", inter="mnli")
     named = write_submission(find_evaluations([first, third]), tmp_path / "named", "xtreme")
     assert named.tasks == {"pawsx": first, "tatoeba": third}
+
+
+def test_a_stack_of_a_task_is_not_the_task(stage: MakeStage, store: Path, tmp_path: Path) -> None:
+    """The first parent of a stack of two is the first of them, and its train stage's task is the target's own."""
+    stack = stage("pawsx", "qqp", "pawsx", number=1, inter="stack of qqp, hellaswag")
+    with pytest.raises(
+        UsageError,
+        match=r"--inter qqp: no evaluation was planned under that name; there are some under 'stack of qqp, h",
+    ):
+        write_submission(find_evaluations([store]), tmp_path / "out", "xtreme", inter="qqp")
+    alone = stage("pawsx", "qqp", "pawsx", number=2, inter="qqp")
+    for name, directory in {"qqp": alone, "stack of qqp, hellaswag": stack}.items():
+        written = write_submission(find_evaluations([store]), tmp_path / name, "xtreme", inter=name)
+        assert written.tasks == {"pawsx": directory}
+
+
+def test_names_are_not_guessed(stage: MakeStage, store: Path, tmp_path: Path) -> None:
+    """A store of before names were kept: its stages can be named, not its cells."""
+    directory = stage("pawsx", "hellaswag", "pawsx", number=1)
+    with pytest.raises(
+        UsageError, match=r"there are none with a name; of 1 the store keeps no name: run their"
+    ):
+        write_submission(find_evaluations([store]), tmp_path / "out", "xtreme", inter="hellaswag")
+    assert write_submission(find_evaluations([store]), tmp_path / "out", "xtreme").tasks == {
+        "pawsx": directory
+    }
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": [3]}', '{"cells": {"evaluate": 1}}'])
+def test_a_damaged_plan_is_told(stage: MakeStage, store: Path, text: str) -> None:
+    stage("pawsx", number=1, inter="none")
+    (path,) = (store / "plans").iterdir()
+    path.write_text(text)
+    with pytest.raises(
+        StoreError, match=r"plans/.*\.json cannot be read .*: remove it, and run the same command"
+    ):
+        find_evaluations([store])
 
 
 DAMAGE: dict[str, tuple[str, str, str]] = {
