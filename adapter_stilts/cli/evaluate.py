@@ -17,7 +17,11 @@ from adapter_stilts.cli.options import option
 )
 @option("--recipe", metavar="NAME|PATH", help="For the format's settings.  [default: study]")
 @option("--base", metavar="ID|DIR", help="An adapter's or LoRA's encoder.  [default: where it was trained]")
-@option("--precision", metavar="P", help="fp32 or bf16; 8bit or 4bit under an adapter or LoRA.")
+@option(
+    "--precision",
+    metavar="P",
+    help="fp32 or bf16; 8bit or 4bit under an adapter or LoRA.  [default: what it was trained under]",
+)
 @option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
 @option("--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live.")
 @option("--languages", metavar="L[,L...]", help="Evaluate only these.")
@@ -56,6 +60,7 @@ def evaluate(
     from adapter_stilts.model.tuning import get_tuning
     from adapter_stilts.recipe import load_recipe, overrides
     from adapter_stilts.runtime import Runtime, default_cache
+    from adapter_stilts.stages.precision import of_bundle
 
     directory = locate(bundle)
     info = read_bundle(directory)
@@ -74,6 +79,8 @@ def evaluate(
         "evaluation.languages": None if languages is None else languages.split(","),
         "evaluation.limit": limit_eval,
     }
-    resolved = load_recipe(recipe, overrides(flags, settings))
+    laid = overrides(flags, settings)
+    said = "precision" in dict(laid)
+    resolved, told = of_bundle(load_recipe(recipe, laid), bundle, info, said)
     runtime = Runtime(Path(store), default_cache(), data, device)
-    return Session(resolved, runtime, as_json, directory).run()
+    return Session(resolved, runtime, as_json, directory, told).run()

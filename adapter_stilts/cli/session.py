@@ -32,12 +32,14 @@ class Session:
 
     Args:
         bundle: what `evaluate` evaluates; None trains.
+        told: what to say before all else.
     """
 
     recipe: Recipe
     runtime: Runtime
     as_json: bool
     bundle: Path | None = None
+    told: str | None = None
 
     @cached_property
     def source(self) -> Source:
@@ -160,7 +162,8 @@ class Session:
         return [{"inter": inter, "results": results} for inter, results in cells.items()]
 
     def _notices(self) -> None:
-        for notice in self.plan.notices if _prints() else ():
+        notices = (self.told, *self.plan.notices) if self.told else self.plan.notices
+        for notice in notices if _prints() else ():
             click.echo(f"note: {notice}", err=True)
 
 

@@ -40,7 +40,11 @@ from adapter_stilts.cli.options import option
 )
 @option("--recipe", metavar="NAME|PATH", help="A shipped recipe or a TOML file.  [default: study]")
 @option("--base", metavar="ID|DIR", help="The encoder: a hub id or a folder.  [default: the recipe's]")
-@option("--precision", metavar="P", help="fp32 or bf16; 8bit or 4bit under a frozen encoder.")
+@option(
+    "--precision",
+    metavar="P",
+    help="fp32 or bf16; 8bit or 4bit under a frozen encoder.  [default: an --inter bundle's, or the recipe's]",
+)
 @option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
 @option("--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live.")
 @option("--seed", type=int, metavar="N", help="Of new heads, dropout and the order of examples.")
@@ -110,6 +114,7 @@ def train(
     from adapter_stilts.cli.session import Session
     from adapter_stilts.recipe import load_recipe, overrides
     from adapter_stilts.runtime import Runtime, default_cache
+    from adapter_stilts.stages.precision import of_intermediates
 
     flags = {
         "intermediate.tasks": _cells(inter) if inter else None,
@@ -126,7 +131,8 @@ def train(
         "intermediate.limit_train": limit_train,
         "target.limit_train": limit_train,
     }
-    resolved = load_recipe(recipe, overrides(flags, settings))
+    laid = overrides(flags, settings)
+    resolved, told = of_intermediates(load_recipe(recipe, laid), said="precision" in dict(laid))
     runtime = Runtime(
         Path(store),
         default_cache(),
@@ -136,7 +142,7 @@ def train(
         checkpoint_seconds=checkpoint_seconds,
         trackers=track,
     )
-    session = Session(resolved, runtime, as_json)
+    session = Session(resolved, runtime, as_json, told=told)
     return session.show_plan() if dry_run else session.run()
 
 

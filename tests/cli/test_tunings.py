@@ -109,6 +109,35 @@ def test_another_base_is_refused(
     assert cli("evaluate", found, "--target", "xquad", "--base", moved, *more).code == 0
 
 
+@pytest.mark.parametrize("precision", ["8bit", "4bit"])
+def test_evaluate_forgets_no_8bit(
+    cli: Cli, tiny: Tiny, tiny_data: Path, tmp_path: Path, precision: str
+) -> None:
+    """A bundle is evaluated, and gone on from, under the precision it was trained under, which is said."""
+    ran = cli(*tiny("--target", "xquad", "--mode", "lora", "--precision", precision))
+    found = bundle(tmp_path / "store", "squad_v1")
+    more = ("--data", tiny_data, "--store", tmp_path / "store", "--device", "cpu", "--json")
+    evaluated = cli("evaluate", found, "--target", "xquad", *more)
+    assert evaluated.scores() == ran.scores()
+    assert evaluated.json["results"]["xquad"]["precision"] == precision
+    told = f"note: precision {precision}, as {found} was trained; --precision takes another\n"
+    assert told in evaluated.err
+    plain = cli("evaluate", found, "--target", "xquad", "--precision", "fp32", *more)
+    assert plain.json["results"]["xquad"]["precision"] == "fp32"
+    assert f"note: precision fp32, as asked for; {found} was trained under {precision}\n" in plain.err
+    on = cli(*tiny("--inter", found, "--target", "xquad", "--mode", "lora", "--dry-run"))
+    assert f"note: precision {precision}: {found} was trained under {precision}; --pre" in on.err
+    same = cli(
+        *tiny("--inter", found, "--target", "xquad", "--mode", "lora", "--dry-run", "--precision", precision)
+    )
+    assert "note: precision" not in same.err
+    assert same.json == on.json
+    other = cli(
+        *tiny("--inter", found, "--target", "xquad", "--mode", "lora", "--dry-run", "--set", "precision=bf16")
+    )
+    assert f"note: precision bf16, as asked for; {found} was trained under {precision}\n" in other.err
+
+
 def test_a_pickle_beside_the_weights_is_refused(
     cli: Cli, tiny: Tiny, tiny_data: Path, tmp_path: Path
 ) -> None:
