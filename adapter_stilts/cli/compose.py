@@ -11,8 +11,9 @@ from adapter_stilts.cli.options import option
 @click.argument("expression", metavar="EXPRESSION")
 @option("--out", required=True, metavar="DIR", help="The new bundle; should not be there yet.")
 @option("--base", metavar="ID|DIR", help="The encoder.  [default: where the bundles were trained]")
+@option("--no-head", is_flag=True, help="Leave the heads out, also where they have a mean.")
 @option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
-def compose(expression: str, out: str, base: str | None, as_json: bool) -> int:
+def compose(expression: str, out: str, base: str | None, no_head: bool, as_json: bool) -> int:
     """Merge bundles of one mode and base, without training.
 
     \b
@@ -21,6 +22,7 @@ def compose(expression: str, out: str, base: str | None, as_json: bool) -> int:
       adapter-stilts compose "stack(hellaswag.bundle, 0.7*mnli.bundle + 0.3*squad.bundle)" --out mixed.bundle
       adapter-stilts compose "ties(a.bundle, b.bundle, density=0.3, rank=16)" --out mixed.bundle
 
+    Heads of one shape become their mean; where the weights sum to 0 they have none, and --no-head leaves them out.
     Bundles are folders or hub addresses (hf://ORG/NAME). A minus takes away, with a space on both sides; a name that
     holds a plus stands in quotes of its own. Functions: stack, linear, svd, ties, dare_ties, dare_linear,
     magnitude_prune.
@@ -45,9 +47,9 @@ def compose(expression: str, out: str, base: str | None, as_json: bool) -> int:
     bundles = [bundle for term in terms for bundle in term.bundles()]
     info = read_bundle(bundles[0])
     found = find_base(Base(id=base) if base else Base(id=info.base, revision=info.base_revision or "main"))
-    command = shlex.join(["adapter-stilts", "compose", expression, "--out", "DIR"])
+    command = shlex.join(["adapter-stilts", "compose", expression, "--out", "DIR", *["--no-head"] * no_head])
     with whole_directory(Path(out)) as directory:
-        made = composing.compose(terms, directory, found, load_tokenizer(found), command)
+        made = composing.compose(terms, directory, found, load_tokenizer(found), command, not no_head)
     if as_json:
         click.echo(json.dumps({"bundle": out, **made.model_dump(mode="json")}, indent=2, ensure_ascii=False))
     else:

@@ -51,7 +51,7 @@ class Combination:
             tuning.backbone_weights(settings, self.precision)
             way, _, method = self.combine.partition(":")
             if way == "merge":
-                tuning.check_merge(Merge(method, equal_weights(2)).method)
+                tuning.check_merge(Merge(method, equal_weights(2)))
             elif way != "continue":
                 tuning.check_combine(way, settings)
         except UsageError as error:

@@ -140,25 +140,32 @@ def _weighted(term: Term, factor: float) -> Term:
 
 
 def compose(
-    terms: Sequence[Term], out: Path, base: Any, tokenizer: Any, command: str | None = None
+    terms: Sequence[Term],
+    out: Path,
+    base: Any,
+    tokenizer: Any,
+    command: str | None = None,
+    keep_head: bool = True,
 ) -> BundleInfo:
     """Write the bundle of an expression into an empty folder.
 
     Args:
         base: the `ResolvedBase` that all bundles were trained on.
         command: what makes it, for its card.
+        keep_head: of bundles whose heads are of one shape, keep their mean; else the result has no head.
 
     Raises:
         UsageError, BundleError: bundles that do not go together, or a method that their tuning does not have.
     """
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as aside:
         if len(terms) == 1 and terms[0].terms and terms[0].weight == 1:
-            return _apply(terms[0], out, Path(aside), base, tokenizer, command)
-        return _apply(Term(1.0, "linear", tuple(terms)), out, Path(aside), base, tokenizer, command)
+            return _apply(terms[0], out, Path(aside), base, tokenizer, command, keep_head)
+        term = Term(1.0, "linear", tuple(terms))
+        return _apply(term, out, Path(aside), base, tokenizer, command, keep_head)
 
 
 def _apply(
-    term: Term, out: Path, aside: Path, base: Any, tokenizer: Any, command: str | None = None
+    term: Term, out: Path, aside: Path, base: Any, tokenizer: Any, command: str | None, keep_head: bool
 ) -> BundleInfo:
     inputs = []
     for number, inner in enumerate(term.terms):
@@ -167,7 +174,7 @@ def _apply(
             path = aside / f"{term.source}-{number}"
             path.mkdir()
             (aside / f"{number}").mkdir(exist_ok=True)
-            _apply(inner, path, aside / f"{number}", base, tokenizer)
+            _apply(inner, path, aside / f"{number}", base, tokenizer, None, keep_head)
         inputs.append(path)
     weights = tuple(inner.weight for inner in term.terms)
     tunings = {read_bundle(path).tuning for path in inputs}
@@ -178,7 +185,7 @@ def _apply(
         )
     method = "linear" if term.source == "stack" else term.source
     how = Merge(method, weights, **dict(term.options))
-    return merge_bundles(inputs, how, out, base, tokenizer, command=command)
+    return merge_bundles(inputs, how, out, base, tokenizer, command=command, keep_head=keep_head)
 
 
 def _precision(infos: Sequence[BundleInfo]) -> dict[str, str]:
@@ -195,12 +202,18 @@ def merge_bundles(
     tokenizer: Any,
     parents: tuple[str, ...] = (),
     command: str | None = None,
+    keep_head: bool = True,
 ) -> BundleInfo:
     """Write the merge of bundles into an empty folder.
 
     Args:
         parents: keys of the stages that made them; empty records their digests.
         command: what makes the merge, for its card.
+        keep_head: of bundles whose heads are of one shape, keep their mean.
+
+    Raises:
+        UsageError: their tuning has no such merge, or the heads that are to be kept have no mean.
+        BundleError: the bundles do not go together.
     """
     from adapter_stilts.model.backbone import silence_bitsandbytes
 
@@ -220,9 +233,16 @@ def merge_bundles(
             )
     same_head = all((info.format, info.labels) == (first.format, first.labels) for info in infos)
     # Several heads of one bundle have no counterparts in another.
-    with_head = same_head and first.format != NO_HEAD and not first.heads
-    get_tuning(first.tuning).check_merge(how.method)
-    get_tuning(first.tuning).merge(bundles, how, out, base, with_head)
+    with_head = keep_head and same_head and first.format != NO_HEAD and not first.heads
+    tuning = get_tuning(first.tuning)
+    tuning.check_merge(how)
+    tuning.check_bundles("merge", bundles, None, base.config)
+    if with_head and not how.has_mean:
+        raise UsageError(
+            f"weights that sum to {sum(how.weights):g} leave no head of {first.format}, which is their mean: compose "
+            "them without one (--no-head), e.g. to train a head anew on a target"
+        )
+    tuning.merge(bundles, how, out, base, with_head)
     info = BundleInfo(
         tuning=first.tuning,
         base=base.id,

@@ -53,13 +53,15 @@ class Merge:
                 "Choices for one: linear, svd, dare_linear, magnitude_prune"
             )
 
+    @property
+    def has_mean(self) -> bool:
+        """Whether heads of such a merge can be one: weights that sum to 0 have no mean."""
+        return abs(sum(self.weights)) >= 1e-6
+
     def averaged(self) -> Merge:
         """How the heads of such a merge become one: by their weighted mean, as they have no base to differ from."""
+        assert self.has_mean
         total = sum(self.weights)
-        if abs(total) < 1e-6:
-            raise UsageError(
-                "weights that sum to 0 leave no head; compose bundles of different tasks, whose heads go"
-            )
         return Merge("linear", tuple(weight / total for weight in self.weights))
 
     def settings(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.hub.transfer import fetch
 from adapter_stilts.model.bundle import BundleInfo
+from adapter_stilts.model.tuning import get_tuning, tuning_settings
 from adapter_stilts.stages.graph import LONGEST_NAME, Stage
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def lay_out_fetched(planner: _Planner, names: Sequence[str]) -> Stage:
         )
     found = fetch(names[0])
     _check_fits(planner, names[0], found.info)
+    own = tuning_settings(planner.recipe.mode, planner.recipe.tuning)
+    get_tuning(planner.recipe.mode).check_bundles("continue", [found.directory], own, planner.base.config)
     planner.bundles[found.digest] = found.directory
     task = found.info.task
     if len(task) > LONGEST_NAME:

@@ -179,9 +179,12 @@ class _Planner:
                 f"--combine {self.recipe.combine} takes {least} or more intermediate tasks, e.g. --inter mnli --inter "
                 f"squad_v1; got {', '.join(names) or 'none'}"
             )
+        own, tuning = tuning_settings(self.recipe.mode, self.recipe.tuning), get_tuning(self.recipe.mode)
         if self.recipe.frozen_under is not None:
-            own = tuning_settings(self.recipe.mode, self.recipe.tuning)
-            get_tuning(self.recipe.mode).check_combine(self.recipe.frozen_under, own)
+            tuning.check_combine(self.recipe.frozen_under, own)
+        if any(stage.kind == "fetch" for stage in parents):
+            fetched = [self.bundles.get(stage.part.get("bundle", "")) for stage in parents]
+            tuning.check_bundles(kind, fetched, own, self.base.config)
         if kind != "merge":
             return {**alone, f"{kind} of {', '.join(names)}": parents}
         settings = self.recipe.merge
@@ -191,7 +194,12 @@ class _Planner:
                 f"merge.weights names {len(weights)} weights for {len(parents)} intermediate tasks"
             )
         how = Merge(method or "linear", weights, settings.density, settings.rank, self.recipe.seed)
-        get_tuning(self.recipe.mode).check_merge(how.method)
+        tuning.check_merge(how)
+        if not how.has_mean:
+            self.notice(
+                f"merge.weights sum to {sum(weights):g}: the merge has no head, as heads have no such mean; a target's "
+                "training makes its own"
+            )
         part = {"base": self.base.fingerprint, "mode": self.recipe.mode, "merge": how.settings()}
         merged = Stage("compose", "+".join(stage.task for stage in parents), part, parents)
         stacked = ", under a stack" if settings.then == "stack" else ""

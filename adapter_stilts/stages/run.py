@@ -276,14 +276,16 @@ def _run_compose(stage: Stage, context: Context, began: float) -> Path:
         with context.store.commit(stage, _record(stage, context, began)) as aside:
             out = aside / "bundle"
             out.mkdir()
+            how = Merge(**stage.part["merge"])
             merge_bundles(
                 bundles,
-                Merge(**stage.part["merge"]),
+                how,
                 out,
                 context.base,
                 context.encoder.tokenizer,
                 tuple(parent.key for parent in stage.parents),
                 command_of(stage, context),
+                keep_head=how.has_mean,  # a target trains its own
             )
     context.accelerator.wait_for_everyone()
     return directory

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,13 +74,11 @@ class Start:
         if "combine" in stage.part:
             bundles: dict[str, Path] = {}
             for parent in stage.parents:
-                own = _module_name(parent.task)
                 # Two people's bundles of one task are two.
-                again = sum(1 for other in bundles if other.partition("_again")[0] == own)
-                bundles[f"{own}_again{again}" if again else own] = self.context.bundle_at(parent)
+                bundles[_unused(_module_name(parent.task), bundles)] = self.context.bundle_at(parent)
             for directory in bundles.values():
                 _check(stage, self.context, directory, read_bundle(directory))
-            name += "_target" if name in bundles else ""
+            name = _unused(f"{name}_target" if name in bundles else name, bundles)
             tuning.combine(
                 model, stage.part["combine"], bundles, self.settings, int(stage.part["seed"]), name
             )
@@ -115,6 +115,15 @@ def _check(stage: Stage, context: Context, bundle: Path, info: BundleInfo) -> No
         raise BundleError(
             f"{bundle} was trained with --mode {info.tuning}: it cannot be continued with --mode {stage.part['mode']}"
         )
+
+
+def _unused(name: str, used: Container[str]) -> str:
+    """The name, or where another has it, one behind it that none has."""
+    numbers = itertools.count(1)
+    found = name
+    while found in used:
+        found = f"{name}_again{next(numbers)}"
+    return found
 
 
 def _module_name(task: str) -> str:

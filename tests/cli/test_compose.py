@@ -84,6 +84,10 @@ REFUSED = {
         ["merge:linear", "--inter", "snli", "--inter", "hellaswag", "--set", "merge.weights=[1.0]"],
         "merge.weights names 1 weights for 2 intermediate tasks",
     ),
+    "late weight check": (
+        ["merge:linear", "--mode", "adapter", "--set", "merge.weights=[0.7,0.7]"],
+        "adapters are averaged: their weights should sum to 1, not 1.4",
+    ),
 }
 
 
@@ -153,6 +157,119 @@ def test_a_merge_under_a_stack(cli: Cli, tiny: Tiny, tmp_path: Path, mode: str, 
         under, held = load_file(merged / weights), load_file(stacked / "hellaswag_snli" / weights)
         assert len(under) == len(held)
         assert sorted(map(content, under.values())) == sorted(map(content, held.values()))
+
+
+@pytest.fixture
+def made(cli: Cli, tiny: Tiny, tmp_path: Path) -> Callable[..., Path]:
+    """The bundle of a target's training."""
+
+    def call(name: str, *arguments: object) -> Path:
+        ran = cli(
+            *tiny(
+                "--target", "xnli", "--set", "target.train_task=snli", "--store", tmp_path / name, *arguments
+            )
+        )
+        assert ran.code == 0, ran.err
+        (stage,) = [stage for stage in ran.json["stages"] if stage["kind"] == "train"][-1:]
+        return Path(stage["dir"]) / "bundle"
+
+    return call
+
+
+@pytest.mark.parametrize("mode", ["lora", "full"])
+def test_same_task_difference_leaves_the_head_to_the_target(
+    cli: Cli, tiny: Tiny, made: Callable[..., Path], tmp_path: Path, mode: str
+) -> None:
+    """One bundle of a task less another of it: their heads have no mean, and the target makes a new one anyway."""
+    one, other = (made(f"seed{seed}", "--mode", mode, "--seed", seed) for seed in (1, 2))
+    ran = cli(
+        *tiny(
+            "--inter", one, "--inter", other, "--combine", "merge:linear", "--set", "merge.weights=[1.0,-1.0]"
+        ),
+        *("--mode", mode, "--target", "xnli", "--set", "target.train_task=snli"),
+    )
+    assert ran.code == 0, ran.err
+    assert "note: merge.weights sum to 0: the merge has no head" in ran.err
+    merged = next((tmp_path / "store").glob("compose-*")) / "bundle"
+    assert json.loads((merged / "bundle.json").read_text())["format"] == "none"
+    out = tmp_path / "out"
+    refused = cli("compose", f"{one} - {other}", "--out", out)
+    assert (refused.code, out.exists()) == (2, False)
+    assert "weights that sum to 0 leave no head of pair_classification" in refused.err
+    assert "(--no-head)" in refused.err
+    composed = cli("compose", f"{one} - {other}", "--out", out, "--no-head")
+    assert composed.code == 0, composed.err
+    weights = "model.safetensors" if mode == "full" else "adapter_model.safetensors"
+    found, expected = load_file(out / weights), load_file(merged / weights)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[key], expected[key]) for key in found)
+
+
+def test_compose_without_a_head_where_there_is_a_mean(
+    cli: Cli, made: Callable[..., Path], tmp_path: Path
+) -> None:
+    one = made("one", "--mode", "lora")
+    for more, format_name in (((), "pair_classification"), (("--no-head",), "none")):
+        out = tmp_path / f"out{len(more)}"
+        ran = cli("compose", f"0.5*{one} + 0.5*{one}", "--out", out, *more, "--json")
+        assert (ran.code, ran.json["format"]) == (0, format_name)
+        assert ("--no-head" in ran.json["command"]) == bool(more)
+        heads = [key for key in load_file(out / "adapter_model.safetensors") if ".lora_" not in key]
+        assert bool(heads) == (not more)
+
+
+@pytest.mark.parametrize("kind", ["stack", "fuse"])
+@pytest.mark.parametrize("how", ["stack", "fuse", "merge:linear"])
+def test_nested_stack_in_fuse_and_stack(
+    cli: Cli, tiny: Tiny, made: Callable[..., Path], tmp_path: Path, kind: str, how: str
+) -> None:
+    """A bundle that is itself a stack or a fusion has several adapters, of which a composition would take one."""
+    several = made(
+        "several", "--mode", "adapter", "--combine", kind, "--inter", "hellaswag", "--inter", "snli"
+    )
+    alone = made("alone", "--mode", "adapter")
+    arguments = (
+        "--inter",
+        several,
+        "--inter",
+        alone,
+        "--combine",
+        how,
+        "--mode",
+        "adapter",
+        "--target",
+        "xquad",
+    )
+    for more in (("--dry-run",), ()):
+        ran = cli(*tiny(*arguments, *more))
+        assert (ran.code, ran.out) == (1, "")
+        names = "hellaswag, snli, snli_target" if kind == "stack" else "hellaswag, snli"
+        assert f"error: {several} is a {kind} of adapters ({names}), and does not nest in a" in ran.err
+        assert "go on from it alone (--combine continue), or name the bundles that it was made of" in ran.err
+    assert not (tmp_path / "store").exists()
+    if how == "merge:linear":
+        composed = cli("compose", f"0.5*{several} + 0.5*{alone}", "--out", tmp_path / "out")
+        assert (composed.code, (tmp_path / "out").exists()) == (1, False)
+        assert "does not nest in a merge" in composed.err
+
+
+def test_fuse_mixed_architectures(cli: Cli, tiny: Tiny, made: Callable[..., Path], tmp_path: Path) -> None:
+    other = made("houlsby", "--mode", "adapter", "--set", "tuning.adapter.architecture=houlsby")
+    own = made("pfeiffer", "--mode", "adapter")
+    places = ("--mode", "adapter", "--target", "xquad")
+    for inter, told in (
+        (own, f"{own} has mh_adapter = False, {other} has"),
+        ("snli", "the recipe has mh_adapter"),
+    ):
+        ran = cli(*tiny("--inter", other, "--inter", inter, "--combine", "fuse", *places))
+        assert (ran.code, ran.out) == (1, "")
+        assert told in ran.err
+        merged = cli(*tiny("--inter", other, "--inter", inter, "--combine", "merge:linear", *places))
+        assert (merged.code, merged.out) == (1, "")
+        assert "only adapters of one shape have a mean" in merged.err
+    assert not (tmp_path / "store").exists()
+    stacked = cli(*tiny("--inter", other, "--inter", own, "--combine", "stack", *places))
+    assert stacked.code == 0, stacked.err
 
 
 TOGETHER = {

@@ -129,12 +129,23 @@ def combine(
     with_adapterhub.combine(model, how, bundles, settings.config(), seed, name)
 
 
-def check_merge(method: str) -> None:
-    if method != "linear":
+def check_bundles(
+    how: str, bundles: Sequence[Path | None], settings: Settings | None, config: Mapping[str, Any]
+) -> None:
+    from adapter_stilts.model.tuning.libraries import adapterhub_checks
+
+    own = (Settings() if settings is None else settings).config()
+    adapterhub_checks.check_bundles(how, bundles, own, config)
+
+
+def check_merge(how: Merge) -> None:
+    if how.method != "linear":
         raise UsageError(
-            f"{method} is for changes of weights; bottleneck adapters and prefixes are modules of their own, which "
+            f"{how.method} is for changes of weights; bottleneck adapters and prefixes are modules of their own, which "
             "only have a mean: linear"
         )
+    if abs(sum(how.weights) - 1) > 1e-6:
+        raise UsageError(f"adapters are averaged: their weights should sum to 1, not {sum(how.weights):g}")
 
 
 def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:

@@ -95,8 +95,20 @@ class Tuning(Protocol):
             BundleError: as in `load_modules`.
         """
 
-    def check_merge(self, method: str) -> None:
-        """Raises UsageError where this tuning has no such merge; says which it has."""
+    def check_bundles(
+        self, how: str, bundles: Sequence[Path | None], settings: Any, config: Mapping[str, Any]
+    ) -> None:
+        """Raises BundleError where bundles cannot come together so, by what their own files say; no weights are loaded.
+
+        Args:
+            how: ``continue`` (each by itself), ``stack``, ``fuse`` or ``merge``.
+            bundles: None is one yet to be trained, of the settings.
+            settings: of this tuning; None takes its defaults.
+            config: of the base's encoder.
+        """
+
+    def check_merge(self, how: Merge) -> None:
+        """Raises UsageError where this tuning has no such merge, or not with these weights; says which it has."""
 
     def merge(self, bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
         """Write one bundle's library files from several of the same tuning and base.
@@ -106,7 +118,6 @@ class Tuning(Protocol):
             with_head: merge the heads as well, which are then of one shape; else the result has none.
 
         Raises:
-            UsageError: the weights do not suit this tuning.
             BundleError: the bundles differ in more than their numbers.
         """
 

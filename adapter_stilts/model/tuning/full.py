@@ -144,8 +144,14 @@ def combine(
     check_combine(how)
 
 
-def check_merge(method: str) -> None:
-    if method == "svd":
+def check_bundles(
+    how: str, bundles: Sequence[Path | None], settings: Settings | None, config: Mapping[str, Any]
+) -> None:
+    """They are of one base, and so of one shape."""
+
+
+def check_merge(how: Merge) -> None:
+    if how.method == "svd":
         raise UsageError(
             "svd is for low-rank updates; full models: linear, ties, dare_ties, dare_linear, magnitude_prune"
         )

@@ -169,7 +169,7 @@ CONFIGS: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
     "layers of no name": (
         "lora",
         lambda c: c.update(target_modules=["query", "valeu"]),
-        "target module 'valeu' names no linear layer .*: query, key, value, dense",
+        "target_modules names 'valeu', for which .* its modules are in: query, value",
     ),
     "no layers": ("lora", lambda c: c.update(target_modules=[]), "names no target_modules"),
     "a pattern": ("lora", lambda c: c.update(target_modules=".*"), "should list endings of module names"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,51 @@ def read_arguments(
             )
     if not arguments.get("target_modules"):
         raise BundleError(f"{path}: names no target_modules")
-    return {**arguments, "target_modules": sorted(arguments["target_modules"])}
+    lists = [field for field in ("target_modules", "feedforward_modules") if arguments.get(field)]
+    return {**arguments, **{field: sorted(arguments[field]) for field in lists}}
+
+
+def of_encoder(
+    directory: Path, arguments: Mapping[str, Any], modules: Iterable[str], model_type: str
+) -> dict[str, Any]:
+    """The same arguments as the bare encoder names its layers, without endings that name layers of a head alone.
+
+    PEFT's own ``target_modules="all-linear"`` writes those too (``out_proj``) and gives them no modules, as the head
+    is saved whole; of an encoder of few layers it writes each layer's name in the task class.
+
+    Args:
+        modules: names of the bundle's modules in the bare encoder.
+
+    Raises:
+        BundleError: an ending names no layer that the bundle has modules for.
+    """
+    layers = {layer_of(name) for name in modules}
+    prefix = f"{families.encoder_prefix(model_type)}." if families.is_known(model_type) else ""
+    kept: dict[str, Any] = dict(arguments)
+    for field in ("target_modules", "feedforward_modules"):
+        if arguments.get(field):
+            endings = [ending.removeprefix(prefix) for ending in arguments[field]]
+            kept[field] = [ending for ending in endings if not _of_a_head(directory, field, ending, layers)]
+    if not kept["target_modules"]:
+        raise BundleError(f"{directory / CONFIG}: target_modules names layers of a head alone")
+    return kept
+
+
+def _of_a_head(directory: Path, field: str, ending: str, layers: set[str]) -> bool:
+    """Whether an ending names layers of a head, and none of the encoder's. Raises BundleError where it names none."""
+    if any(fits(layer, [ending]) for layer in layers):
+        return False
+    if not any(fits(layer, [ending]) for layer in families.head_layers()):
+        raise BundleError(
+            f"{directory / CONFIG}: {field} names {ending!r}, for which {WEIGHTS} holds no module; its modules are in: "
+            f"{', '.join(sorted({layer.rpartition('.')[2] for layer in layers}))}"
+        )
+    return True
+
+
+def layer_of(name: str) -> str:
+    """The layer that a module's tensor stands in."""
+    return name.partition(".lora_")[0].partition(".ia3_l")[0]
 
 
 def _check_class(path: Path, value: Any) -> None:
@@ -133,6 +177,11 @@ def read_modules(directory: Path, model_type: str) -> dict[str, Tensor]:
         if not key.startswith(ROOT):
             raise BundleError(f"{path}: {key} is not a name of PEFT's")
         bare = key.removeprefix(ROOT).removeprefix(prefix)
+        if ".lora_embedding_" in bare:
+            raise BundleError(
+                f"{path}: {key} changes an embedding; updates of linear layers alone are read here: train it without "
+                f"{layer_of(bare).rpartition('.')[2]!r} in target_modules"
+            )
         if is_module(bare):
             found[bare] = tensor
         elif not bare.startswith(tuple(f"{layer}." for layer in known)):

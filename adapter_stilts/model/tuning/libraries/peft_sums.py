@@ -136,6 +136,18 @@ def merged_updates(
     return weights, rank
 
 
+def check_same_layers(
+    name: Path | str, config: Mapping[str, Any], first: Path | str, known: Mapping[str, Any]
+) -> None:
+    """Raises BundleError where IA3's factors are of other layers."""
+    for field in ("target_modules", "feedforward_modules"):
+        if config.get(field) != known.get(field):
+            raise BundleError(
+                f"{name} scales other layers than {first}: {field} {config.get(field)} and {known.get(field)}; factors "
+                "of the same layers merge"
+            )
+
+
 def merged_factors(
     modules: Sequence[Mapping[str, Tensor]],
     configs: Sequence[Mapping[str, Any]],
@@ -144,6 +156,7 @@ def merged_factors(
 ) -> dict[str, Tensor]:
     """IA3's factors as one: 1 plus the merged differences from 1."""
     for bundle, tensors, config in zip(bundles, modules, configs, strict=True):
-        if tensors.keys() != modules[0].keys() or config != configs[0]:
-            raise BundleError(f"{bundle}: scales other layers than {bundles[0]}")
+        check_same_layers(bundle, config, bundles[0], configs[0])
+        if tensors.keys() != modules[0].keys():
+            raise BundleError(f"{bundle / WEIGHTS}: scales other layers than {bundles[0]}")
     return {key: 1 + merged([tensors[key] - 1 for tensors in modules], how, key) for key in modules[0]}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
 from adapter_stilts.io import write_json
 from adapter_stilts.model import families
+from adapter_stilts.model.tuning.libraries.adapterhub_checks import read_setup
 from adapter_stilts.model.tuning.libraries.adapterhub_files import (
     CONFIG,
     FUSION_CONFIG,
@@ -284,25 +285,13 @@ def _add_fusion(model: TaskModel, names: list[str], seed: int) -> None:
     train_only(model, fusion_parameters(encoder, setup.name))
 
 
-def _single(child: Any) -> Any:
-    """The name of a composition's child, where it is a single adapter."""
-    inner = child.get("children") if isinstance(child, dict) and child.get("type") == "single" else None
-    return inner[0] if isinstance(inner, list) and len(inner) == 1 else child
-
-
 def _load_setup(model: TaskModel, directory: Path) -> None:
     """A composition as `save` writes it. Raises BundleError."""
     from adapters.composition import Stack
 
     encoder: Any = model.encoder
     path = directory / SETUP
-    setup = read_config(path).get("adapter_setup")
-    setup = setup if isinstance(setup, dict) else {}
-    kind, children = setup.get("type"), setup.get("children")
-    names = [_single(child) for child in (children if isinstance(children, list) else [])]
-    plain = all(isinstance(name, str) and re.fullmatch(r"[\w-]+", name) for name in names)
-    if kind not in ("Stack", "Fuse") or not plain or len(set(names)) < 2:
-        raise BundleError(f"{path}: should hold a Stack or a Fuse of two or more plain names; got {setup!r}")
+    kind, names = read_setup(path)
     for name in names:
         load_modules(model, directory / name, name)
     if kind == "Stack":
@@ -352,13 +341,11 @@ def _check_same(mine: Mapping[str, Any], theirs: Mapping[str, Any], directory: P
 
 
 def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
-    """The weighted mean of adapters of one config. Raises UsageError, BundleError."""
+    """The weighted mean of adapters of one config. Raises BundleError."""
     from transformers import AutoConfig
 
     from adapter_stilts.model.merge import merged
 
-    if abs(sum(how.weights) - 1) > 1e-6:
-        raise UsageError(f"adapters are averaged: their weights should sum to 1, not {sum(how.weights):g}")
     config = AutoConfig.for_model(**base.config)
     read = [read_adapter_config(bundle / CONFIG, config) for bundle in bundles]
     inputs = []

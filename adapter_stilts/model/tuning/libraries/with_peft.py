@@ -125,8 +125,7 @@ class PeftTuning:
 
     def load_modules(self, model: TaskModel, directory: Path, name: str = TRAINED) -> None:
         encoder: Any = model.encoder
-        arguments = self._read_arguments(directory)
-        found = peft_files.read_modules(directory, encoder.config.model_type)
+        arguments, found = self._read(directory, encoder.config.model_type)
         if name not in getattr(encoder, "peft_config", {}):
             with refused(directory / CONFIG):
                 self._inject(model, arguments, 0, name)
@@ -166,26 +165,43 @@ class PeftTuning:
             peft_sums.activate(encoder, list(bundles))
             train_only(model, peft_sums.add_mixture(encoder, list(bundles)))
 
-    def check_merge(self, method: str) -> None:
+    def check_bundles(
+        self, how: str, bundles: Sequence[Path | None], settings: Any, config: Mapping[str, Any]
+    ) -> None:
+        found = [self._read(bundle, config["model_type"])[0] for bundle in bundles if bundle is not None]
+        if how == "merge" and self.peft_type == "IA3":
+            own = self._own_layers(settings, config["model_type"])
+            scaled = [own if bundle is None else found.pop(0) for bundle in bundles]
+            names = [bundle or "the recipe" for bundle in bundles]
+            for name, arguments in zip(names, scaled, strict=True):
+                peft_sums.check_same_layers(name, arguments, names[0], scaled[0])
+
+    def _own_layers(self, settings: Any, model_type: str) -> dict[str, Any]:
+        """The layers that modules yet to be trained stand in, as a bundle of theirs names them."""
+        targets = getattr(settings, "target_modules", None) or families.targets(model_type, "ia3")
+        return {
+            "target_modules": sorted(targets),
+            "feedforward_modules": sorted(_feedforward(list(targets))),
+        }
+
+    def check_merge(self, how: Merge) -> None:
         if self.own.get("use_dora"):
             raise UsageError(
                 "DoRA's updates depend on the weights they are applied to, so that their sum means nothing; "
                 "merge LoRA or rsLoRA, or continue"
             )
-        if self.peft_type == "IA3" and method == "svd":
+        if self.peft_type == "IA3" and how.method == "svd":
             raise UsageError(
                 "svd is for low-rank updates; IA3: linear, ties, dare_ties, dare_linear, magnitude_prune"
             )
 
     def merge(self, bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
-        configs = [self._read_arguments(bundle) for bundle in bundles]
         # A file speaks of a task class or of the bare encoder, as its head is; all are to speak alike.
         model_type = base.config["model_type"]
         spoken = peft_files.spoken_of(bundles[0], model_type)
-        modules = [
-            {spoken + key: tensor for key, tensor in peft_files.read_modules(bundle, model_type).items()}
-            for bundle in bundles
-        ]
+        read = [self._read(bundle, model_type) for bundle in bundles]
+        configs = [arguments for arguments, _ in read]
+        modules = [{spoken + key: tensor for key, tensor in found.items()} for _, found in read]
         raw = read_config(bundles[0] / CONFIG)
         if self.peft_type == "IA3":
             weights = peft_sums.merged_factors(modules, configs, how, bundles)
@@ -215,8 +231,11 @@ class PeftTuning:
     def load(self, directory: Path, format_name: str) -> dict[str, Tensor]:
         return peft_files.read_head(directory, format_name)
 
-    def _read_arguments(self, directory: Path) -> dict[str, Any]:
-        return peft_files.read_arguments(directory, self._config_class(), self.understood, self.own)
+    def _read(self, directory: Path, model_type: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """A bundle's arguments and modules, which name the same layers. Raises BundleError."""
+        arguments = peft_files.read_arguments(directory, self._config_class(), self.understood, self.own)
+        found = peft_files.read_modules(directory, model_type)
+        return peft_files.of_encoder(directory, arguments, found, model_type), found
 
     def _config_class(self) -> Any:
         import peft

@@ -1,0 +1,96 @@
+"""Which of AdapterHub's bundles can enter training, alone or together: told by their configs, before one is loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from adapter_stilts.errors import BundleError
+from adapter_stilts.model.tuning.libraries.adapterhub_files import CONFIG, SETUP, read_adapter_config
+from adapter_stilts.model.tuning.libraries.frozen import read_config
+
+# What of a config says where a module stands and what it reads: AdapterFusion has one place for all that it weighs,
+# and computes their input by the config of the last.
+_PLACE = (
+    "mh_adapter",
+    "output_adapter",
+    "is_parallel",
+    "original_ln_before",
+    "original_ln_after",
+    "residual_before_ln",
+    "adapter_residual_before_ln",
+)
+
+
+def read_setup(path: Path) -> tuple[str, list[str]]:
+    """A composition's kind (``Stack``, ``Fuse``) and the names of its children. Raises BundleError."""
+    setup = read_config(path).get("adapter_setup")
+    setup = setup if isinstance(setup, dict) else {}
+    kind, children = setup.get("type"), setup.get("children")
+    names = [_single(child) for child in (children if isinstance(children, list) else [])]
+    plain = all(isinstance(name, str) and re.fullmatch(r"[\w-]+", name) for name in names)
+    if kind not in ("Stack", "Fuse") or not plain or len(set(names)) < 2:
+        raise BundleError(f"{path}: should hold a Stack or a Fuse of two or more plain names; got {setup!r}")
+    return kind, names
+
+
+def _single(child: Any) -> Any:
+    """The name of a composition's child, where it is a single adapter."""
+    inner = child.get("children") if isinstance(child, dict) and child.get("type") == "single" else None
+    return inner[0] if isinstance(inner, list) and len(inner) == 1 else child
+
+
+def check_bundles(
+    how: str, bundles: Sequence[Path | None], own: Mapping[str, Any], config: Mapping[str, Any]
+) -> None:
+    """See `Tuning.check_bundles`.
+
+    Args:
+        own: AdapterHub's config of what is yet to be trained.
+        config: the encoder's.
+    """
+    from transformers import AutoConfig
+
+    encoder = AutoConfig.for_model(**config)
+    read: list[tuple[str, Mapping[str, Any]]] = []
+    for bundle in bundles:
+        if bundle is None:
+            read.append(("the recipe", own))
+        elif (bundle / SETUP).exists():
+            kind, names = read_setup(bundle / SETUP)
+            if how != "continue":
+                raise BundleError(
+                    f"{bundle} is a {kind.lower()} of adapters ({', '.join(names)}), and does not nest in a {how}: go "
+                    "on from it alone (--combine continue), or name the bundles that it was made of in its place"
+                )
+            for name in names:
+                read_adapter_config(bundle / name / CONFIG, encoder)
+        else:
+            read.append((str(bundle), read_adapter_config(bundle / CONFIG, encoder)[1]))
+    for name, fields in read if how == "fuse" else ():
+        _check_place(name, fields, *read[0])
+    for name, fields in read if how == "merge" else ():
+        _check_alike(name, fields, *read[0])
+
+
+def _check_place(name: str, fields: Mapping[str, Any], first: str, known: Mapping[str, Any]) -> None:
+    if fields.get("architecture") == "prefix_tuning":
+        raise BundleError(
+            f"{name} is a prefix, which has no output for AdapterFusion to weigh: --combine stack"
+        )
+    for field in _PLACE:
+        if fields.get(field) != known.get(field):
+            raise BundleError(
+                f"{name} has {field} = {fields.get(field)!r}, {first} has {known.get(field)!r}: AdapterFusion weighs "
+                "adapters of one architecture, which stand in the same places; --combine stack takes them as they are"
+            )
+
+
+def _check_alike(name: str, fields: Mapping[str, Any], first: str, known: Mapping[str, Any]) -> None:
+    for field, value in known.items():
+        if field != "dropout" and not field.startswith("init_weights") and fields.get(field, value) != value:
+            raise BundleError(
+                f"{name} has {field} = {fields[field]!r}, {first} has {value!r}: only adapters of one shape have a mean"
+            )
