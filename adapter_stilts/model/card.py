@@ -52,7 +52,7 @@ def front_matter(info: BundleInfo) -> dict[str, Any]:
 
 
 def _on_hub(info: BundleInfo) -> bool:
-    return info.base_revision is not None or "/" not in info.base
+    return info.base_revision is not None
 
 
 def _metrics(info: BundleInfo) -> list[str]:

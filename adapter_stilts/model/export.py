@@ -32,6 +32,7 @@ from adapter_stilts.model.compose import NO_HEAD
 from adapter_stilts.model.encoders import ENCODER_OF
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.model.tuning.base import Tuning
+from adapter_stilts.recipe import MINIATURE
 
 PRECISIONS = ("fp32", "bf16")
 """Of a checkpoint's weights: no form holds integers."""
@@ -211,14 +212,28 @@ def _auto_class(info: BundleInfo, model_type: str) -> str:
 
 def _base_lines(info: BundleInfo, base: ResolvedBase, first: str) -> list[str]:
     name = _auto_class(info, base.config["model_type"])
-    arguments = [f'"{base.id}"']
-    arguments += [f'revision="{base.commit}"'] if base.commit else []
-    arguments += [f"num_labels={len(info.labels)}"] if info.labels else []
-    return [
-        first,
-        f"from transformers import {name}\n",
-        f"model = {name}.from_pretrained({', '.join(arguments)})",
-    ]
+    lines = [first, f"from transformers import {name}\n"]
+    if base.commit:
+        arguments = [_literal(base.id), f"revision={_literal(base.commit)}"]
+    else:
+        # A name without a slash would be looked for among everybody's models on the hub.
+        known = "the miniature's, adapter_stilts/miniature/encoder in adapter-stilts"
+        lines.append(
+            f"# The encoder's folder ({known if base.id == MINIATURE else 'on the machine that wrote this'})"
+        )
+        arguments = [_literal(str(Path(base.location).resolve()))]
+    if info.labels:
+        lines.append(f"labels = [{', '.join(map(_literal, info.labels))}]")
+        arguments += [
+            "id2label=dict(enumerate(labels))",
+            "label2id={label: i for i, label in enumerate(labels)}",
+        ]
+    return [*lines, f"model = {name}.from_pretrained({', '.join(arguments)})"]
+
+
+def _literal(text: str) -> str:
+    """A string of Python's that ends no block of Markdown."""
+    return json.dumps(text, ensure_ascii=False).replace("`", "\\u0060")
 
 
 def _transformers(info: BundleInfo, base: ResolvedBase, out: Path) -> list[str]:

@@ -244,7 +244,8 @@ def test_nested_stack_in_fuse_and_stack(
         ran = cli(*tiny(*arguments, *more))
         assert (ran.code, ran.out) == (1, "")
         names = "hellaswag, snli, snli_target" if kind == "stack" else "hellaswag, snli"
-        assert f"error: {several} is a {kind} of adapters ({names}), and does not nest in a" in ran.err
+        noun = {"stack": "stack", "fuse": "fusion"}[kind]
+        assert f"error: {several} is a {noun} of adapters ({names}), and does not nest in a" in ran.err
         assert "go on from it alone (--combine continue), or name the bundles that it was made of" in ran.err
     assert not (tmp_path / "store").exists()
     if how == "merge:linear":

@@ -148,6 +148,23 @@ def test_what_cannot_be_written_leaves_nothing(cli: Cli, tiny: Tiny, tiny_base: 
     assert "holds its own encoder (--mode full); leave --base out" in own.err
 
 
+@pytest.mark.parametrize(
+    ("mode", "form"), [("lora", "peft"), ("adapter", "adapterhub"), ("full", "transformers")]
+)
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")
+def test_the_card_of_a_miniature_bundle_loads(cli: Cli, tmp_path: Path, mode: str, form: str) -> None:
+    """`from_pretrained("miniature")` would ask the hub for a model of that name."""
+    shelf = Path(__file__).resolve().parents[2] / "adapters_hub"
+    out = tmp_path / "out"
+    assert cli("export", shelf / f"mnli-{mode}", "--to", form, "--out", out).code == 0
+    card = (out / "README.md").read_text(encoding="utf-8")
+    code = card.split("```python\n")[1].split("```")[0]
+    assert "adapter_stilts." not in code
+    names: dict[str, Any] = {}
+    exec(code.replace('"DIR"', repr(str(out))), names)
+    assert names["model"].config.id2label == {0: "entailment", 1: "neutral", 2: "contradiction"}
+
+
 def test_on_the_miniature(cli: Cli, tmp_path: Path) -> None:
     """A fusion of two LoRAs, as one plain model, on the encoder that ships."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer

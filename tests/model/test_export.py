@@ -227,28 +227,75 @@ def test_what_has_the_form_is_copied(
     assert difference(model, answers(loaded(out), format_name, 1)) <= 1e-5
 
 
+@pytest.mark.parametrize("format_name", ["tagging", "pair_classification"])
+@pytest.mark.parametrize("how", ["fuse", "stack"])
 def test_compositions_of_adapters_are_copied_with_their_parts(
-    made: Made, tiny_base: Path, tmp_path: Path
+    made: Made, tiny_base: Path, tmp_path: Path, how: str, format_name: str
 ) -> None:
+    """On a task class, and on AdapterHub's models with heads of any number, which are asked for by name."""
+    import adapters
+
     bundles = {}
+    task = get_task(TARGETS[format_name])
     for number, name in enumerate(("first", "second")):
-        bundle, _ = made(tiny_base, "adapter", "tagging", {"reduction_factor": 4})
+        bundle, _ = made(tiny_base, "adapter", format_name, {"reduction_factor": 4})
         bundles[name] = bundle.rename(tmp_path / f"{name}-{number}")
     tuning = get_tuning("adapter")
     fused = tmp_path / "fused"
     fused.mkdir()
-    format = get_format("tagging")
-    shape = format.head_shape(get_task("udpos").labels)
+    format = get_format(format_name)
+    shape = format.head_shape(task.labels)
     assert shape is not None
     model = TaskModel(load_encoder(str(tiny_base), None, None, False), Head(shape, 32, 0.0, 0.2, 1), format)
     settings = tuning.Settings.model_validate({"reduction_factor": 4})
-    tuning.combine(model, "fuse", bundles, settings, 3)
-    tuning.save(model, fused, "tagging", get_task("udpos").labels)
+    tuning.combine(model, how, bundles, settings, 3)
+    tuning.save(model, fused, format_name, task.labels)
     info = read_bundle(bundles["first"])
     write_bundle(fused, info, None)
     out, _ = exported(fused, "adapterhub")
     assert "load_adapter_setup" in python_of_the_card(out)
-    assert difference(model.eval(), answers(loaded(out), "tagging", 1)) <= 1e-5
+    assert difference(model.eval(), answers(loaded(out), format_name, 1)) <= 1e-5
+    theirs: Any = adapters.AutoAdapterModel.from_pretrained(tiny_base)
+    theirs.load_adapter_setup(str(out), set_active=True, use_safetensors=True)
+    assert difference(model, answers(theirs.eval(), format_name, 1)) <= 1e-5
+    kept = tuning.load(fused, format_name)
+    assert kept.keys() == model.head.state_dict().keys()  # type: ignore[union-attr]
+
+
+def test_the_head_of_a_composition_of_before(made: Made, tiny_base: Path, tmp_path: Path) -> None:
+    """It lay at the root, under no name."""
+    bundle, model = made(tiny_base, "adapter")
+    (bundle / "adapter_setup.json").write_text(json.dumps({"head_setup": True}))
+    found = get_tuning("adapter").load(bundle, "pair_classification")
+    assert all(torch.equal(found[k], t) for k, t in model.head.state_dict().items())  # type: ignore[union-attr]
+    (bundle / "adapter_setup.json").write_text(json.dumps({"head_setup": "../other"}))
+    with pytest.raises(
+        BundleError, match=r"head_setup = '\.\./other': should name a part of the composition"
+    ):
+        get_tuning("adapter").load(bundle, "pair_classification")
+
+
+@pytest.mark.parametrize(("mode", "form"), [("lora", "peft"), ("adapter", "adapterhub")])
+def test_a_base_of_somebodys_folder_is_no_model_of_the_hub(
+    made: Made, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, form: str
+) -> None:
+    """Named without a slash, as from the folder above it: the card finds it from anywhere, and claims no hub model."""
+    monkeypatch.chdir(tiny_base.parent)
+    bundle, model = made(Path(tiny_base.name), mode)
+    out, _ = exported(bundle, form)
+    monkeypatch.chdir(tmp_path)
+    assert "base_model:" not in (out / "README.md").read_text()
+    theirs = loaded(out)
+    assert difference(model, answers(theirs, "pair_classification", 1)) <= 1e-5
+    assert theirs.config.id2label == dict(enumerate(get_task("xnli").labels))
+    assert theirs.config.label2id == {label: row for row, label in theirs.config.id2label.items()}
+
+
+def test_a_label_stays_a_string_of_the_card(made: Made, tiny_base: Path) -> None:
+    labels = ("it's", '"', "```\nimport os")
+    bundle, _ = made(tiny_base, "lora", labels=labels)
+    out, _ = exported(bundle, "peft")
+    assert loaded(out).config.id2label == dict(enumerate(labels))
 
 
 def test_in_half_the_bytes(made: Made, tiny_base: Path) -> None:

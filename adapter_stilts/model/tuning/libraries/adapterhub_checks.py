@@ -22,6 +22,7 @@ _PLACE = (
     "residual_before_ln",
     "adapter_residual_before_ln",
 )
+_NOUN = {"stack": "stack", "fuse": "fusion", "merge": "merge"}
 
 
 def read_setup(path: Path) -> tuple[str, list[str]]:
@@ -62,8 +63,9 @@ def check_bundles(
             kind, names = read_setup(bundle / SETUP)
             if how != "continue":
                 raise BundleError(
-                    f"{bundle} is a {kind.lower()} of adapters ({', '.join(names)}), and does not nest in a {how}: go "
-                    "on from it alone (--combine continue), or name the bundles that it was made of in its place"
+                    f"{bundle} is a {_NOUN[kind.lower()]} of adapters ({', '.join(names)}), and does not nest in a "
+                    f"{_NOUN[how]}: go on from it alone (--combine continue), or name the bundles that it was made of "
+                    "in its place"
                 )
             for name in names:
                 read_adapter_config(bundle / name / CONFIG, encoder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +29,26 @@ def load_head(directory: Path, format_name: str) -> dict[str, Tensor]:
     """The head's tensors by our names. Raises BundleError."""
     if (directory / HEAD).is_file():
         return read_tensors(directory / HEAD)
+    directory = _folder_of_head(directory)
     path = directory / HEAD_WEIGHTS
     values = read_config(directory / HEAD_CONFIG)
     model_type = values.get("model_type")
     if not isinstance(model_type, str):
         raise BundleError(f"{directory / HEAD_CONFIG}: names no model_type")
     return families.head_from_task_class(model_type, format_name, read_tensors(path), path)
+
+
+def _folder_of_head(directory: Path) -> Path:
+    """Where a head's files are: of a composition in the folder of one of its parts, of one adapter beside it."""
+    name = read_config(directory / SETUP).get("head_setup") if (directory / SETUP).is_file() else None
+    # ``true`` is the head at the root, as compositions had it before.
+    if not isinstance(name, str):
+        return directory
+    if not re.fullmatch(r"[\w-]+", name):
+        raise BundleError(
+            f"{directory / SETUP}: head_setup = {name!r}: should name a part of the composition"
+        )
+    return directory / name
 
 
 def read_adapter_config(path: Path, encoder: Any) -> tuple[str, dict[str, Any]]:

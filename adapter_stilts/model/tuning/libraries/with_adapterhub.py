@@ -182,13 +182,15 @@ def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str,
         if isinstance(setup, Fuse):
             (directory / setup.name).mkdir()
             _save_fusion(encoder, setup.name, directory / setup.name, format_name)
-        head = model.head is not None
+        # In a folder and under a name, as `AutoAdapterModel` asks for; a task class has one head and takes it too.
+        known = model.head is not None and families.has_task_class(encoder.config.model_type, format_name)
         about = {
             "adapter_setup": setup.to_dict(),
-            "head_setup": head or None,
+            "head_setup": setup.last() if known else None,
             "version": f"adapters.{__version__}",
         }
         write_json(directory / SETUP, about)
+        directory = directory / setup.last() if known else directory
     if model.head is not None:
         _save_head(encoder, model.head, directory, format_name, labels)
 
