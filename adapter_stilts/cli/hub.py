@@ -11,7 +11,7 @@ from adapter_stilts.cli.options import option
 if TYPE_CHECKING:
     from adapter_stilts.model.bundle import BundleInfo
 
-VERBS = ("list", "show", "verify", "pull", "push")
+VERBS = ("list", "show", "verify", "pull", "push", "import")
 SHELF = "adapters_hub"
 as_json_option = option(
     "--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr."
@@ -171,6 +171,54 @@ def push(bundle: str, address: str, private: bool, message: str | None, as_json:
         _print_json({"address": address, "where": where})
     else:
         click.echo(f"{bundle} is now at {where}")
+    return 0
+
+
+@hub.command("import")
+@click.argument("folder")
+@click.argument("bundle")
+@option("--base", required=True, metavar="ID|DIR", help="The encoder that it was trained on.")
+@option("--task", metavar="NAME", help="What it was trained on, by any name.  [default: the folder's]")
+@as_json_option
+def import_bundle(folder: str, bundle: str, base: str, task: str | None, as_json: bool) -> int:
+    """Make a BUNDLE of a plain FOLDER of PEFT or AdapterHub.
+
+    LoRA, rsLoRA, DoRA, IA3, bottlenecks or prefixes, as those libraries save them with safetensors. A head stays
+    behind, as nothing in such files says which label is which: what comes in is gone on from (train --inter),
+    composed, and evaluated where no head is asked for.
+
+    \b
+    Examples:
+      adapter-stilts hub import ./downloaded adapters_hub/theirs-lora --base FacebookAI/xlm-roberta-base --task mnli
+    """
+    import re
+    import shlex
+    from pathlib import Path
+
+    from adapter_stilts.cli.session import find_base
+    from adapter_stilts.errors import UsageError
+    from adapter_stilts.hub.address import existing_folder
+    from adapter_stilts.hub.verify import verify
+    from adapter_stilts.io import whole_directory
+    from adapter_stilts.model.backbone import load_tokenizer
+    from adapter_stilts.model.foreign import adopt
+    from adapter_stilts.recipe import Base
+
+    if Path(bundle).exists():
+        raise UsageError(f"{bundle}: is there already; name a new folder")
+    source = existing_folder(Path(folder))
+    if (source / "bundle.json").is_file():
+        raise UsageError(f"{folder}: is a bundle already; `hub pull` copies it")
+    name = task or re.sub(r"[^A-Za-z0-9_+.-]", "_", source.resolve().name).lstrip(".+-") or "imported"
+    found = find_base(Base(id=base))
+    words = ["adapter-stilts", "hub", "import", "FOLDER", "BUNDLE", "--base", base, "--task", name]
+    with whole_directory(Path(bundle)) as directory:
+        made = adopt(source, directory, name, found, load_tokenizer(found), shlex.join(words))
+        verify(directory)
+    if as_json:
+        _print_json({"bundle": bundle, **made.model_dump(mode="json")})
+    else:
+        click.echo(f"{bundle}: {_title(made)}, without a head")
     return 0
 
 

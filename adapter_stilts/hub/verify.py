@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from adapter_stilts.errors import BundleError
-from adapter_stilts.model.bundle import DIGESTS, HOUSEKEEPING, BundleInfo, read_bundle
+from adapter_stilts.model.bundle import DIGESTS, HOUSEKEEPING, BundleInfo, no_bundle, read_bundle
 
 SUFFIXES = (".safetensors", ".json", ".md")
 NAMES = (DIGESTS, "vocab.txt", "merges.txt")
@@ -65,11 +65,12 @@ def check_names(names: Iterable[str], where: str) -> None:
                 "nothing else is shared. Remove it (and its line in "
                 f"{DIGESTS}), or ask who made the bundle for its weights as safetensors"
             )
-    for name in ("bundle.json", DIGESTS):
-        if name not in found:
-            raise BundleError(
-                f"{where}: no {name}, so it is no bundle of ours; it holds {', '.join(sorted(found)) or 'nothing'}"
-            )
+    if "bundle.json" not in found:
+        raise no_bundle(where, found)
+    if DIGESTS not in found:
+        raise BundleError(
+            f"{where}: no {DIGESTS}, so it is no bundle of ours; it holds {', '.join(sorted(found))}"
+        )
 
 
 def files_of(directory: Path, cache: Path | None = None) -> list[str]:

@@ -15,6 +15,7 @@ Safetensors only: no pickle is written or read.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -107,20 +108,36 @@ def read_bundle(directory: Path) -> BundleInfo:
         BundleError: not a bundle, a newer schema, a file missing, changed or not listed, or a pickle.
     """
     if not (directory / "bundle.json").is_file():
-        raise _no_bundle(directory)
+        raise no_bundle(directory, _names(directory))
     _verify(directory)
     return read_info(directory)
 
 
-def _no_bundle(directory: Path) -> BundleError:
-    return BundleError(f"{directory}: not a bundle (no bundle.json); `train` leaves one in each train stage")
+def no_bundle(where: Path | str, names: Iterable[str]) -> BundleError:
+    """What to say of files without ours beside them, wherever they were met.
+
+    Args:
+        names: of the files.
+    """
+    found = sorted(names)
+    told = f"{where}: no bundle.json, so it is no bundle of ours; it holds {', '.join(found) or 'nothing'}"
+    if "adapter_config.json" in found:
+        return BundleError(
+            f"{told}: plain files of PEFT or AdapterHub, which do not say for certain what base they are of. "
+            "`adapter-stilts hub import FOLDER NEW_FOLDER --base BASE` makes a bundle of them"
+        )
+    return BundleError(f"{told}. `train` leaves a bundle in each train stage")
+
+
+def _names(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()] if directory.is_dir() else []
 
 
 def read_info(directory: Path) -> BundleInfo:
     """What a bundle says it is, with no look at its other files. Raises BundleError."""
     path = directory / "bundle.json"
     if not path.is_file():
-        raise _no_bundle(directory)
+        raise no_bundle(directory, _names(directory))
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         schema = values.get("schema_version") if isinstance(values, dict) else None

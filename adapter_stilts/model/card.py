@@ -64,6 +64,7 @@ def _metrics(info: BundleInfo) -> list[str]:
 
 def _what(info: BundleInfo) -> str:
     made = "Merged from bundles" if "merge" in info.settings else f"Trained on `{info.task}`"
+    made = f"`{info.task}`, trained elsewhere, taken in" if "imported" in info.settings else made
     base = f"`{info.base}`" + (f" (revision `{info.base_revision}`)" if info.base_revision else "")
     version = info.versions.get("adapter-stilts", "")
     lines = [f"{made} with adapter-stilts {version}, on the encoder {base}".rstrip() + "."]

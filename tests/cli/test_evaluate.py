@@ -57,7 +57,7 @@ def test_a_head_that_does_not_fit(evaluate: Cli, finished: Any, tmp_path: Path) 
 
 def test_bundles_that_are_none(evaluate: Cli, finished: Any, tiny_base: Path, tmp_path: Path) -> None:
     assert "no such folder" in evaluate(tmp_path / "nowhere", "xquad").err
-    assert "not a bundle" in evaluate(tiny_base, "xquad").err
+    assert "no bundle.json, so it is no bundle of ours" in evaluate(tiny_base, "xquad").err
     copied = Path(shutil.copytree(finished.directory("train", "squad_v1") / "bundle", tmp_path / "copied"))
     (copied / "model.safetensors").write_bytes(b"")
     ran = evaluate(copied, "xquad")

@@ -163,7 +163,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "folder": (lambda d: (d / "code").mkdir(), "code: not listed in SHA256SUMS"),
     "no digests": (lambda d: (d / "SHA256SUMS").unlink(), "SHA256SUMS is missing"),
-    "no info": (lambda d: (d / "bundle.json").unlink(), "not a bundle"),
+    "no info": (lambda d: (d / "bundle.json").unlink(), "no bundle.json, so it is no bundle of ours"),
     "info unlisted": (
         lambda d: (d / "SHA256SUMS").write_text(
             "".join(
@@ -203,7 +203,7 @@ def test_damaged_bundles_are_refused(bundled: Bundled, tiny_base: Path, damage: 
 def test_a_folder_that_is_no_bundle(tmp_path: Path, tiny_base: Path) -> None:
     shutil.copytree(tiny_base, tmp_path / "base")
     for folder in (tmp_path / "base", tmp_path / "nowhere"):
-        with pytest.raises(BundleError, match=r"not a bundle \(no bundle\.json\)"):
+        with pytest.raises(BundleError, match=r"no bundle\.json, so it is no bundle of ours"):
             read_bundle(folder)
 
 

@@ -1,0 +1,74 @@
+"""Plain folders of PEFT or AdapterHub as bundles: what others trained without us, on a base that the user names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from adapter_stilts.errors import BundleError
+from adapter_stilts.model.backbone import ResolvedBase, load_encoder
+from adapter_stilts.model.bundle import BundleInfo, write_bundle
+from adapter_stilts.model.compose import NO_HEAD
+from adapter_stilts.model.tuning import get_tuning
+from adapter_stilts.model.tuning.libraries.frozen import read_config
+from adapter_stilts.runtime import versions
+
+CONFIG = "adapter_config.json"
+
+
+def tuning_of(directory: Path) -> str:
+    """Which tuning made a folder's files, by its config. Raises BundleError."""
+    values = read_config(directory / CONFIG)
+    kind = values.get("peft_type")
+    if kind == "LORA":
+        return "dora" if values.get("use_dora") else "rslora" if values.get("use_rslora") else "lora"
+    if kind == "IA3":
+        return "ia3"
+    if kind is None and isinstance(values.get("config"), dict):
+        return "adapter"
+    raise BundleError(
+        f"{directory / CONFIG}: peft_type = {kind!r}; LORA and IA3 of PEFT, and bottlenecks and prefixes of AdapterHub "
+        "are taken in"
+    )
+
+
+def adopt(
+    directory: Path, out: Path, task: str, base: ResolvedBase, tokenizer: Any, command: str | None = None
+) -> BundleInfo:
+    """Write a bundle of a plain folder's modules into an empty folder.
+
+    They are loaded into the base, so that all that is wrong with them is told here. Their head stays behind: nothing in
+    such files says which of its rows is which label.
+
+    Args:
+        task: what they were trained on, by any name.
+        base: the encoder they were trained on; the files do not say which it was.
+        command: what makes it, for its card.
+
+    Raises:
+        BundleError: another library's files, damaged, or made for an encoder of another shape.
+    """
+    from adapter_stilts.model.task_model import TaskModel
+
+    name = tuning_of(directory)
+    tuning = get_tuning(name)
+    model = TaskModel(load_encoder(base.location, base.commit, None, False), None, None)
+    model.encoder.config.name_or_path = base.id  # type: ignore[union-attr]
+    tuning.load_modules(model, directory)
+    tuning.save(model, out, NO_HEAD, ())
+    info = BundleInfo(
+        tuning=name,
+        base=base.id,
+        base_revision=base.commit,
+        base_fingerprint=base.fingerprint,
+        task=task,
+        format=NO_HEAD,
+        labels=(),
+        settings={"imported": True},
+        parents=(),
+        metrics={},
+        versions=versions(),
+        command=command,
+    )
+    write_bundle(out, info, tokenizer)
+    return info
