@@ -54,6 +54,15 @@ def results(cells: Sequence[Mapping[str, Any]], benchmark: Benchmark | None) -> 
         _print(_compared(cells, benchmark))
 
 
+def _all_limits(cells: Sequence[Mapping[str, Any]]) -> str:
+    """The limits in force in any of several results."""
+    found: dict[str, int] = {}
+    for cell in cells:
+        for result in cell["results"].values():
+            found |= {name: count for name, count in result.get("limits", {}).items() if count is not None}
+    return _limits({"limits": found})
+
+
 def _coverage(target: str, result: Mapping[str, Any], benchmark: Benchmark | None) -> str:
     """How many of the benchmark's languages of a target a result holds."""
     wanted = benchmark.languages.get(target, ()) if benchmark else ()
@@ -128,7 +137,8 @@ def _compared(cells: Sequence[Mapping[str, Any]], benchmark: Benchmark | None) -
             values = [row.get(target) for target in targets]
             row[name] = None if None in values else _mean(values)
         targets.append(name)
-    table = _table("Average over languages, by intermediate task" + (" (gain)" if BASELINE in scores else ""))
+    gain = " (gain)" if BASELINE in scores else ""
+    table = _table(f"Average over languages, by intermediate task{gain}{_all_limits(cells)}")
     grid: list[list[str]] = [["intermediate", *targets]]
     for inter, row in scores.items():
         shown: list[str] = []

@@ -50,6 +50,8 @@ def command_of(stage: Stage, context: Context) -> str | None:
             values |= _of_stage(one, section)
     values["mode"] = stage.part["mode"]
     name, changed = _least(_flat(values))
+    if any(inter.kind == "fetch" for inter in inters) and "precision" in values:
+        changed["precision"] = values["precision"]  # else the bundles' own is taken
     words = ["adapter-stilts", "train", *(word for entry in entries for word in ("--inter", str(entry)))]
     words += ["--target", target, "--mode", stage.part["mode"]]
     words += [] if name == "study" else ["--recipe", name]

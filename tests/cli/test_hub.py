@@ -167,6 +167,8 @@ def test_the_card_of_a_target_names_its_chain(
         stage = next(stage for stage in ran.json["stages"] if stage["task"] == "squad_v1")
         command = json.loads((Path(stage["dir"]) / "bundle" / "bundle.json").read_text())["command"]
         words = shlex.split(command)
+        # A bundle's own precision would be taken, were none named.
+        assert ("--precision fp32" in command) == (chain[1] == shelf / "hellaswag-lora")
         words[words.index("DIR")] = str(tiny_data)
         again = cli(*words[1:], "--store", tmp_path / "store", "--dry-run", "--json")
         assert again.code == 0, again.err

@@ -73,5 +73,7 @@ def test_limits_in_force_are_named(
     told: str, limits: dict[str, int | None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = {**cell(XTREME, 50)["results"]["xnli"], "limits": limits}
-    show.results([{"inter": "none", "results": {"xnli": result}}], None)
-    assert capsys.readouterr().out.startswith(f"xnli, zero-shot after none{told}\n")
+    show.results([{"inter": "none", "results": {"xnli": result, "pawsx": result}}], None)
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"xnli, zero-shot after none{told}\n")
+    assert f"\nAverage over languages, by intermediate task (gain){told}\n" in shown
