@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from adapter_stilts.errors import StoreError
 from adapter_stilts.io import disk_errors, whole_directory, write_json
 from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.locking import Lock, take
 
 SCHEMA = 1
-POLL_SECONDS = 0.1
+# Between looks at a lock that another process holds: at first short, then this.
+FIRST_POLL_SECONDS, POLL_SECONDS = 0.002, 0.1
 
 
 class Store:
@@ -90,32 +90,24 @@ class Store:
         """The folder of a stage under way."""
         return self.root / "work" / stage.name
 
+    def take(self, stage: Stage) -> Lock | None:
+        """The stage's lock, to be released; None while another process works on it."""
+        return take(self._lock_path(stage))
+
     @contextlib.contextmanager
     def lock(self, stage: Stage, say: Callable[[str], None]) -> Iterator[None]:
-        """One process works on a stage, others wait here. Leaves no lock file behind a finished stage."""
-        path = self._lock_path(stage)
-        lock = FileLock(path)
-        waiting = False
-        while not lock.is_locked:
-            # Each time anew: the process that we wait for removes the folder when it is done.
-            with disk_errors(path), contextlib.suppress(FileNotFoundError):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    lock.acquire(timeout=0)
-                except Timeout:
-                    if not waiting:
-                        say(f"another process works on {stage.name}; waiting for it")
-                    waiting = True
-                    time.sleep(POLL_SECONDS)
+        """One process works on a stage, others wait here. Leaves no lock file behind."""
+        held, pause = self.take(stage), FIRST_POLL_SECONDS
+        if held is None:
+            say(f"another process works on {stage.name}; waiting for it")
+        while held is None:
+            time.sleep(pause)
+            pause = min(2 * pause, POLL_SECONDS)
+            held = self.take(stage)
         try:
             yield
         finally:
-            # Unlinking is safe only once the stage is there: whoever then gets a fresh lock finds it finished.
-            if self.find(stage) is not None:
-                path.unlink(missing_ok=True)
-            lock.release()
-            with contextlib.suppress(OSError):  # not empty: other stages are under way
-                path.parent.rmdir()
+            held.release()
 
     def tidy(self, stage: Stage, say: Callable[[str], None]) -> None:
         """Remove what a run killed just after its commit left of a finished stage."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -167,3 +169,50 @@ def test_equal_short_keys_are_told(store: Store) -> None:
     path.write_text(json.dumps({"key": STAGE.key[:12] + "0" * 52}))
     with pytest.raises(StoreError, match="another stage with the same short key"):
         store.find(STAGE)
+
+
+def test_lock_rounds_of_many_processes(tmp_path: Path) -> None:
+    """`work/` and its lock files come and go beneath other processes' feet."""
+    script = Path(__file__).resolve().parents[2] / "scripts" / "lock_rounds.py"
+    ran = subprocess.run(
+        [sys.executable, str(script), "--rounds", "800", "--processes", "8"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr + ran.stdout
+    result = json.loads(ran.stdout)
+    assert (result["rounds"], result["errors"], result["lost_counts"], result["left_over"]) == (800, 0, 0, [])
+    assert result["waited"] > 0
+
+
+def test_a_lock_is_released_where_the_stage_is_damaged(store: Store) -> None:
+    commit(store)
+    with store.lock(STAGE, pytest.fail):
+        (store.root / STAGE.name / "stage.json").write_text("{")
+    with store.lock(STAGE, pytest.fail):
+        pass
+
+
+def test_a_lock_whose_file_was_replaced_is_taken_anew(store: Store) -> None:
+    """Who waits on the removed file of a holder that is gone does not hold the new one."""
+    path = store.root / "work" / f"{STAGE.name}.lock"
+    first = store.take(STAGE)
+    assert first is not None
+    path.unlink()
+    second = store.take(STAGE)
+    assert second is not None
+    assert store.take(STAGE) is None
+    second.release()
+    second.release()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_in_the_place_of_work_is_told(store: Store, link: bool) -> None:
+    if link:
+        (store.root / "work").symlink_to("nowhere")
+    else:
+        (store.root / "work").write_text("")
+    with pytest.raises(StoreError, match="a part of the path is a file"):
+        store.take(STAGE)

@@ -1,0 +1,98 @@
+"""A lock between processes: a file that one of them holds with flock, and that goes with its holder's release.
+
+The system lets go of it when the holder dies, however that happens. Removing the file is safe because whoever gets a
+lock looks whether the file it has locked is still the one at that path, and else takes the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+from adapter_stilts.errors import StoreError
+from adapter_stilts.io import disk_errors
+
+
+class Lock:
+    """A lock that is held. `take` makes one; `release` may be called again."""
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self._path, self._handle = path, handle
+
+    def release(self) -> None:
+        """Let go, and remove the file, and its folder where that is empty now."""
+        if self._handle < 0:
+            return
+        handle, self._handle = self._handle, -1
+        try:
+            # While it is held: nobody else can have made another file of this name.
+            self._path.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
+            with contextlib.suppress(OSError):  # not empty: other locks are there
+                self._path.parent.rmdir()
+
+
+def take(path: Path) -> Lock | None:
+    """The lock at a path, or None while another process, or another part of this one, holds it.
+
+    Raises:
+        StoreError: the file cannot be made, or the file system knows no locks.
+    """
+    while True:
+        handle = _opened(path)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(handle, path):
+                return Lock(path, handle)
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        except OSError as error:
+            os.close(handle)
+            raise StoreError(
+                f"{path} cannot be locked ({error.strerror}): choose a --store on a file system with locks"
+            ) from error
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # its holder removed it between our opening and our locking
+
+
+def _opened(path: Path) -> int:
+    with disk_errors(path):
+        while True:
+            # The folder comes and goes with other processes' locks: mkdir itself may find it there, and then gone.
+            try:
+                return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+            except FileNotFoundError:
+                with contextlib.suppress(FileNotFoundError):
+                    _made(path.parent)
+
+
+def _made(folder: Path) -> None:
+    """Make a folder that another process may make or remove at the same moment; raises where a file is in its place."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        try:
+            there = stat.S_ISDIR(folder.stat().st_mode)
+        except FileNotFoundError:
+            there = not folder.is_symlink()  # gone again; a link that leads nowhere stays
+        if not there:
+            raise NotADirectoryError(
+                errno.ENOTDIR, "a file is in the place of a folder", str(folder)
+            ) from error
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    own = os.fstat(handle)
+    return (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino)
