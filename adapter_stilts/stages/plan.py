@@ -294,6 +294,8 @@ class _Planner:
             **self._common(task, options),
             **self.trained(settings),
             **({"combine": combine} if combine else {}),
+            # A key of their own: such stages once took one adapter of several.
+            **({"nested": True} if combine and any(map(self._is_composition, parents)) else {}),
             **robust_part(settings.robust, [task], task.name),
             "data": {
                 split: self.source.fingerprint(task, split, "en", options)
@@ -301,6 +303,12 @@ class _Planner:
             },
         }
         return Stage("train", task.name, part, parents)
+
+    def _is_composition(self, stage: Stage) -> bool:
+        """Whether a stage brings several adapters in one bundle."""
+        from adapter_stilts.model.tuning.libraries.adapterhub_files import SETUP
+
+        return stage.kind == "fetch" and (self.bundles[stage.part["bundle"]] / SETUP).is_file()
 
     def trained(self, settings: TrainingSettings) -> dict[str, Any]:
         """What every train stage's part says of how it trains."""

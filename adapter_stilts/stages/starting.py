@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,7 @@ from adapter_stilts.model.bundle import BundleInfo, check_base, read_bundle
 from adapter_stilts.model.cpu_linear import keep_few_products
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning
-from adapter_stilts.model.tuning.base import Tuning
+from adapter_stilts.model.tuning.base import Tuning, unused_name
 from adapter_stilts.stages.graph import Stage
 
 if TYPE_CHECKING:
@@ -75,10 +73,10 @@ class Start:
             bundles: dict[str, Path] = {}
             for parent in stage.parents:
                 # Two people's bundles of one task are two.
-                bundles[_unused(_module_name(parent.task), bundles)] = self.context.bundle_at(parent)
+                bundles[unused_name(_module_name(parent.task), bundles)] = self.context.bundle_at(parent)
             for directory in bundles.values():
                 _check(stage, self.context, directory, read_bundle(directory))
-            name = _unused(f"{name}_target" if name in bundles else name, bundles)
+            name = unused_name(f"{name}_target" if name in bundles else name, bundles)
             tuning.combine(
                 model, stage.part["combine"], bundles, self.settings, int(stage.part["seed"]), name
             )
@@ -115,15 +113,6 @@ def _check(stage: Stage, context: Context, bundle: Path, info: BundleInfo) -> No
         raise BundleError(
             f"{bundle} was trained with --mode {info.tuning}: it cannot be continued with --mode {stage.part['mode']}"
         )
-
-
-def _unused(name: str, used: Container[str]) -> str:
-    """The name, or where another has it, one behind it that none has."""
-    numbers = itertools.count(1)
-    found = name
-    while found in used:
-        found = f"{name}_again{next(numbers)}"
-    return found
 
 
 def _module_name(task: str) -> str:

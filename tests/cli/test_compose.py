@@ -218,9 +218,50 @@ def test_compose_without_a_head_where_there_is_a_mean(
         assert bool(heads) == (not more)
 
 
-@pytest.mark.parametrize("kind", ["stack", "fuse"])
-@pytest.mark.parametrize("how", ["stack", "fuse", "merge:linear"])
-def test_nested_stack_in_fuse_and_stack(
+def test_nested_stack_in_stack(
+    cli: Cli, tiny: Tiny, made: Callable[..., Path], tiny_data: Path, tmp_path: Path
+) -> None:
+    """Every adapter of the lower stack is there, in its order and to the bit, under a name that no other has."""
+    chain = ("--inter", "hellaswag", "--inter", "snli", "--mode", "adapter", "--combine", "stack")
+    lower, alone = made("lower", *chain), made("alone", "--mode", "adapter")
+    assert json.loads((lower / "bundle.json").read_text())["task"] == "snli"
+    arguments = (
+        "--mode",
+        "adapter",
+        "--combine",
+        "stack",
+        "--target",
+        "xnli",
+        "--set",
+        "target.train_task=snli",
+    )
+    ran = cli(*tiny("--inter", lower, "--inter", alone, *arguments))
+    assert ran.code == 0, ran.err
+    upper = Path(ran.json["stages"][-2]["dir"]) / "bundle"
+    setup = json.loads((upper / "adapter_setup.json").read_text())["adapter_setup"]
+    parts = {
+        "snli_hellaswag": lower / "hellaswag", "snli_snli": lower / "snli", "snli_snli_target": lower / "snli_target",
+        "snli_again1": alone, "snli_target": None,
+    }  # fmt: skip
+    assert [child["children"] for child in setup["children"]] == [[name] for name in parts]
+    for name, origin in parts.items():
+        held = load_file(upper / name / "adapter.safetensors")
+        if origin is not None:
+            under = load_file(origin / "adapter.safetensors")
+            assert sorted(map(content, held.values())) == sorted(map(content, under.values()))
+    more = ("--data", tiny_data, "--store", tmp_path / "store", "--device", "cpu", "--json")
+    evaluated = cli("evaluate", upper, "--target", "xnli", *more)
+    assert evaluated.scores() == ran.scores()
+    record = json.loads((upper.parent / "stage.json").read_text())
+    assert record["part"]["nested"] is True
+    assert cli("export", upper, "--to", "adapterhub", "--out", tmp_path / "out").code == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [("fuse", "stack"), *((kind, how) for kind in ("stack", "fuse") for how in ("fuse", "merge:linear"))],
+)
+def test_nested_stack_in_fuse_and_the_like(
     cli: Cli, tiny: Tiny, made: Callable[..., Path], tmp_path: Path, kind: str, how: str
 ) -> None:
     """A bundle that is itself a stack or a fusion has several adapters, of which a composition would take one."""

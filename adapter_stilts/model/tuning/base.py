@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 
 # Name of the modules a stage trains, where nobody gives another.
 TRAINED = "task"
+
+
+def unused_name(name: str, used: Container[str]) -> str:
+    """The name, or where another has it, one behind it that none has."""
+    numbers = itertools.count(1)
+    found = name
+    while found in used:
+        found = f"{name}_again{next(numbers)}"
+    return found
 
 
 class TuningSettings(BaseModel):

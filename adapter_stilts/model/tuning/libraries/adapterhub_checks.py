@@ -43,6 +43,20 @@ def _single(child: Any) -> Any:
     return inner[0] if isinstance(inner, list) and len(inner) == 1 else child
 
 
+def check_nesting(bundle: Path, kind: str, names: Sequence[str], how: str) -> None:
+    """Raises BundleError where a composition cannot be part of another.
+
+    AdapterFusion weighs what the last adapter of a stack adds and forgets what those below it added. A stack on a stack
+    is one stack.
+    """
+    if how != "continue" and (kind, how) != ("Stack", "stack"):
+        raise BundleError(
+            f"{bundle} is a {_NOUN[kind.lower()]} of adapters ({', '.join(names)}), and does not nest in a "
+            f"{_NOUN[how]}: go on from it alone (--combine continue), or name the bundles that it was made of in its "
+            "place"
+        )
+
+
 def check_bundles(
     how: str, bundles: Sequence[Path | None], own: Mapping[str, Any], config: Mapping[str, Any]
 ) -> None:
@@ -61,12 +75,7 @@ def check_bundles(
             read.append(("the recipe", own))
         elif (bundle / SETUP).exists():
             kind, names = read_setup(bundle / SETUP)
-            if how != "continue":
-                raise BundleError(
-                    f"{bundle} is a {_NOUN[kind.lower()]} of adapters ({', '.join(names)}), and does not nest in a "
-                    f"{_NOUN[how]}: go on from it alone (--combine continue), or name the bundles that it was made of "
-                    "in its place"
-                )
+            check_nesting(bundle, kind, names, how)
             for name in names:
                 read_adapter_config(bundle / name / CONFIG, encoder)
         else:

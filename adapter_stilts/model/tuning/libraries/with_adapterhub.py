@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
 from adapter_stilts.io import write_json
 from adapter_stilts.model import families
-from adapter_stilts.model.tuning.libraries.adapterhub_checks import read_setup
+from adapter_stilts.model.tuning.base import unused_name
+from adapter_stilts.model.tuning.libraries.adapterhub_checks import check_nesting, read_setup
 from adapter_stilts.model.tuning.libraries.adapterhub_files import (
     CONFIG,
     FUSION_CONFIG,
@@ -262,16 +263,40 @@ def combine(
     from adapters.composition import Stack
 
     encoder: Any = model.encoder
+    used = {*bundles, name}
+    frozen: list[str] = []
     for own, directory in bundles.items():
         if directory is None:
             add(model, config, seed, own)
+            frozen.append(own)
         else:
-            load_modules(model, directory, own)
+            frozen += _load_parts(model, directory, own, how, used)
     if how == "stack":
         add(model, config, seed, name)
-        activate(encoder, Stack(*bundles, name))
+        activate(encoder, Stack(*frozen, name))
     else:
-        _add_fusion(model, list(bundles), seed)
+        _add_fusion(model, frozen, seed)
+
+
+def _load_parts(model: TaskModel, directory: Path, own: str, how: str, used: set[str]) -> list[str]:
+    """The adapters of a bundle, loaded under its name; those of a stack, in their order, under names behind it.
+
+    A stack on a stack is one stack: what comes out of the lower is what goes into the upper.
+
+    Args:
+        used: names that others have; those given here are added.
+    """
+    if not (directory / SETUP).exists():
+        load_modules(model, directory, own)
+        return [own]
+    kind, names = read_setup(directory / SETUP)
+    check_nesting(directory, kind, names, how)
+    parts = []
+    for name in names:
+        parts.append(unused_name(f"{own}_{name}", used))
+        used.add(parts[-1])
+        load_modules(model, directory / name, parts[-1])
+    return parts
 
 
 def _add_fusion(model: TaskModel, names: list[str], seed: int) -> None:
