@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from adapter_stilts.errors import BundleError, UsageError
+from adapter_stilts.model.tuning.base import unused_name
 from adapter_stilts.model.weights import fill
 from adapter_stilts.tasks import get_task
 
@@ -151,3 +152,11 @@ def test_setups_that_cannot_be_read(combined: Any, build: Any, tiny_base: Path, 
     (out / "first,second" / "model_adapter_fusion.safetensors").unlink()
     with pytest.raises(BundleError, match=r"model_adapter_fusion\.safetensors is missing"):
         tuning.load_modules(build(tiny_base, "tagging"), out)
+
+
+def test_names_are_unique_whatever_others_are_called() -> None:
+    """A task called as a second bundle of another task would be kept as its own."""
+    used: dict[str, int] = {}
+    for number, name in enumerate(("mnli", "mnli_again1", "mnli", "mnli", "mnli_again1")):
+        used[unused_name(name, used)] = number
+    assert list(used) == ["mnli", "mnli_again1", "mnli_again2", "mnli_again3", "mnli_again1_again1"]
