@@ -131,6 +131,8 @@ class _Planner:
         if not recipe.target.tasks:
             choices = ", ".join(task.name for task in all_tasks() if task.role == "target")
             raise UsageError(f"no target task: name one or several with --target, or all. Choices: {choices}")
+        own = tuning_settings(recipe.mode, recipe.tuning)
+        get_tuning(recipe.mode).backbone_weights(own, recipe.precision)
         names = recipe.intermediate.tasks
         if recipe.intermediate.baseline and NONE not in names:
             names = (NONE, *names)

@@ -163,6 +163,10 @@ REFUSED = {
         ["--mode", "adapter", "--set", "tuning.adapter.prefix_length=4"],
         "tuning.adapter.prefix_length has no effect with architecture 'pfeiffer'",
     ),
+    "bf16 weights under fp32": (
+        ["--set", "tuning.full.bf16_weights=true"],
+        "tuning.full.bf16_weights goes with --precision bf16, not with fp32",
+    ),
     "integers under full": (["--precision", "8bit"], "--mode full cannot train 8bit weights"),
 }
 
