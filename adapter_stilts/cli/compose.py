@@ -27,11 +27,11 @@ def compose(expression: str, out: str, base: str | None, no_head: bool, as_json:
     holds a plus stands in quotes of its own. Functions: stack, linear, svd, ties, dare_ties, dare_linear,
     magnitude_prune.
     """
-    import json
     import shlex
     from pathlib import Path
 
     from adapter_stilts.cli.session import find_base
+    from adapter_stilts.cli.terminal import printable, printable_json
     from adapter_stilts.errors import UsageError
     from adapter_stilts.hub.transfer import locate
     from adapter_stilts.io import whole_directory
@@ -51,7 +51,7 @@ def compose(expression: str, out: str, base: str | None, no_head: bool, as_json:
     with whole_directory(Path(out)) as directory:
         made = composing.compose(terms, directory, found, load_tokenizer(found), command, not no_head)
     if as_json:
-        click.echo(json.dumps({"bundle": out, **made.model_dump(mode="json")}, indent=2, ensure_ascii=False))
+        click.echo(printable_json({"bundle": out, **made.model_dump(mode="json")}))
     else:
-        click.echo(f"{out}: {made.tuning} of {made.task}")
+        click.echo(printable(f"{out}: {made.tuning} of {made.task}"))
     return 0

@@ -35,11 +35,11 @@ def export(
     transformers: the whole model, with the bundle's change merged into the encoder's weights. peft, adapterhub: the
     files of that library alone, of bundles that it loads.
     """
-    import json
     import shlex
     from pathlib import Path
 
     from adapter_stilts.cli.session import find_base
+    from adapter_stilts.cli.terminal import printable, printable_json
     from adapter_stilts.errors import UsageError
     from adapter_stilts.hub.transfer import locate
     from adapter_stilts.io import whole_directory
@@ -65,7 +65,7 @@ def export(
     with whole_directory(Path(out)) as target:
         made = exporting.export(directory, form, choice, target, found, command)
     if as_json:
-        click.echo(json.dumps({"export": out, **made.model_dump(mode="json")}, indent=2, ensure_ascii=False))
+        click.echo(printable_json({"export": out, **made.model_dump(mode="json")}))
     else:
-        click.echo(f"{out}: {made.task} for {form}")
+        click.echo(printable(f"{out}: {made.task} for {form}"))
     return 0

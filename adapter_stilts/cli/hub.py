@@ -82,15 +82,17 @@ def show_bundle(address: str, as_json: bool) -> int:
 
     Its card and files, or with --json all of bundle.json. Weights are neither fetched nor verified.
     """
+    from adapter_stilts.cli.terminal import printable
     from adapter_stilts.hub.transfer import describe
 
     told = describe(address)
     if as_json:
         _print_json({"address": address, "files": told.sizes, **told.info.model_dump(mode="json")})
         return 0
-    click.echo(told.card.strip())
+    click.echo(printable(told.card.strip()))
     if told.sizes:
-        click.echo("\n" + "\n".join(f"{size:>12,}  {name}" for name, size in sorted(told.sizes.items())))
+        sizes = "\n".join(f"{size:>12,}  {name}" for name, size in sorted(told.sizes.items()))
+        click.echo(printable(f"\n{sizes}"))
     return 0
 
 
@@ -104,6 +106,7 @@ def verify_bundles(addresses: tuple[str, ...], as_json: bool) -> int:
     """
     from pathlib import Path
 
+    from adapter_stilts.cli.terminal import printable
     from adapter_stilts.errors import AdapterStiltsError
     from adapter_stilts.hub.address import bundles_in
     from adapter_stilts.hub.transfer import fetch
@@ -114,7 +117,7 @@ def verify_bundles(addresses: tuple[str, ...], as_json: bool) -> int:
         for each in [str(path) for path in inner] or [address]:
             try:
                 rows.append({"address": each, "digest": fetch(each).digest})
-            except AdapterStiltsError as error:
+            except (AdapterStiltsError, OSError) as error:
                 if len(addresses) == 1 and not inner:
                     raise
                 rows.append({"address": each, "error": str(error)})
@@ -122,7 +125,7 @@ def verify_bundles(addresses: tuple[str, ...], as_json: bool) -> int:
         _print_json({"bundles": rows})
     for row in rows:
         if "error" in row:
-            click.echo(f"error: {row['error']}", err=True)
+            click.echo(printable(f"error: {row['error']}"), err=True)
         elif not as_json:
             click.echo(f"{row['address']}: whole, {row['digest']}")
     return 1 if any("error" in row for row in rows) else 0
@@ -146,7 +149,7 @@ def pull(address: str, folder: str | None, as_json: bool) -> int:
     if as_json:
         _print_json({"folder": str(target), "digest": found.digest, "commit": found.commit})
     else:
-        click.echo(f"{target}: {_title(found.info)}, {found.digest}")
+        _print(f"{target}: {_title(found.info)}, {found.digest}")
     return 0
 
 
@@ -218,7 +221,7 @@ def import_bundle(folder: str, bundle: str, base: str, task: str | None, as_json
     if as_json:
         _print_json({"bundle": bundle, **made.model_dump(mode="json")})
     else:
-        click.echo(f"{bundle}: {_title(made)}, without a head")
+        _print(f"{bundle}: {_title(made)}, without a head")
     return 0
 
 
@@ -246,7 +249,7 @@ def _row(address: str) -> dict[str, Any]:
 
     try:
         told = describe(address)
-    except AdapterStiltsError as error:
+    except (AdapterStiltsError, OSError) as error:
         return {"address": address, "error": str(error)}
     info = told.info
     names = ("tuning", "task", "format", "base", "metrics")
@@ -261,7 +264,13 @@ def _title(info: BundleInfo) -> str:
     return f"{info.tuning} of {info.task}"
 
 
-def _print_json(value: Any) -> None:
-    import json
+def _print(text: str) -> None:
+    from adapter_stilts.cli.terminal import printable
 
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(printable(text))
+
+
+def _print_json(value: Any) -> None:
+    from adapter_stilts.cli.terminal import printable_json
+
+    click.echo(printable_json(value))

@@ -86,7 +86,9 @@ def run(arguments: list[str], debug: bool = False) -> int:
     except AdapterStiltsError as error:
         if debug:
             raise
-        click.echo(f"error: {error}", err=True)
+        from adapter_stilts.cli.terminal import printable
+
+        click.echo(printable(f"error: {error}"), err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         if debug:
@@ -96,5 +98,9 @@ def run(arguments: list[str], debug: bool = False) -> int:
     except OSError as error:
         if debug:
             raise
-        click.echo(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
+        from adapter_stilts.cli.terminal import printable
+
+        click.echo(
+            printable(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": ")), err=True
+        )
         return 1

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from adapter_stilts.cli.terminal import printable
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.run import StageWatch
 from adapter_stilts.train.loop import Step
@@ -29,7 +30,7 @@ class Progress(StageWatch):
         self._console = Console(stderr=True)
         self._live = self._console.is_terminal and not quiet
         self._bar = Bar(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
             TextColumn("{task.fields[numbers]}"),
@@ -65,7 +66,7 @@ class Progress(StageWatch):
         self._interrupted = True
 
     def started(self, stage: Stage, number: int, total: int) -> None:
-        self._title = f"[{number}/{total}] {stage.kind} {stage.task}"
+        self._title = printable(f"[{number}/{total}] {stage.kind} {stage.task}")
         self._speed, self._printed, self._first, self._began = None, 0.0, 0, time.perf_counter()
         self.training = False
 
@@ -99,6 +100,7 @@ class Progress(StageWatch):
     def say(self, message: str) -> None:
         if self._quiet:
             return
+        message = printable(message)
         if self._live:
             self._console.print(message, markup=False, highlight=False)
         else:

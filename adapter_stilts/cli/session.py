@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from adapter_stilts.cli import show
+from adapter_stilts.cli.terminal import printable, printable_json
 from adapter_stilts.errors import StoreError, UsageError
 from adapter_stilts.evaluate.membership import BENCHMARKS
 from adapter_stilts.model.backbone import ResolvedBase, resolve_base
@@ -82,7 +83,7 @@ class Session:
         if not _prints():
             return 0
         if self.as_json:
-            click.echo(json.dumps({"stages": stages}, indent=2))
+            click.echo(printable_json({"stages": stages}))
         else:
             show.stages(stages)
         return 0
@@ -111,7 +112,7 @@ class Session:
         cells = self._cells(store)
         if self.as_json:
             value = {"benchmark": self.recipe.benchmark, "stages": stages, **self._results(cells)}
-            click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+            click.echo(printable_json(value))
         else:
             show.results(cells, None if self.source.levels else BENCHMARKS[self.recipe.benchmark])
         failed = [outcome for outcome in outcomes if outcome.status == "failed"]
@@ -164,7 +165,7 @@ class Session:
     def _notices(self) -> None:
         notices = (self.told, *self.plan.notices) if self.told else self.plan.notices
         for notice in notices if _prints() else ():
-            click.echo(f"note: {notice}", err=True)
+            click.echo(printable(f"note: {notice}"), err=True)
 
 
 def find_base(base: Base) -> ResolvedBase:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from adapter_stilts.cli.terminal import plain, printable
 from adapter_stilts.evaluate.membership import Benchmark
 
 BASELINE = "none"
@@ -21,7 +22,7 @@ def stages(rows: Sequence[Mapping[str, Any]]) -> None:
     for name in ("kind", "task", "status", "directory"):
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(row["kind"], row["task"], row["status"], row["dir"])
+        table.add_row(*(plain(row[name]) for name in ("kind", "task", "status", "dir")))
     _print(table)
 
 
@@ -32,11 +33,12 @@ def bundles(where: str, rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(name, overflow="fold", justify="right" if name == "MB" else "left")
     for row in rows:
         if "error" in row:
-            table.add_row(row["address"], "cannot be read", row["error"])
+            table.add_row(plain(row["address"]), "cannot be read", plain(row["error"]))
             continue
         scores = ", ".join(f"{name} {value:.1f}" for name, value in row["metrics"].items())
         size = f"{row['bytes'] / 1e6:.2f}" if row["bytes"] else ""
-        table.add_row(row["address"], row["tuning"], row["task"], row["base"], scores, size)
+        told = (row["address"], row["tuning"], row["task"], row["base"], scores, size)
+        table.add_row(*(plain(text) for text in told))
     _print(table, width=None)  # a folded address could not be copied
 
 
@@ -96,13 +98,13 @@ def _languages(title: str, result: Mapping[str, Any]) -> Table:
     if levels:
         table.add_column("resources")
     for name in [*names, *extra]:
-        table.add_column(name, justify="right")
+        table.add_column(plain(name), justify="right")
     for language, metrics in result["languages"].items():
         values = [metrics.get(name) for name in names] + [
             beside.get(language, {}).get(name) for name in extra
         ]
         row = [language, levels.get(language, "")] if levels else [language]
-        table.add_row(*row, *(_number(value) for value in values))
+        table.add_row(*map(plain, row), *(_number(value) for value in values))
     table.add_section()
     for title, members in _groups(list(result["languages"]), levels):
         means = [_mean([result["languages"][language].get(name) for language in members]) for name in names]
@@ -151,9 +153,9 @@ def _compared(cells: Sequence[Mapping[str, Any]], benchmark: Benchmark | None) -
         grid = [list(column) for column in zip(*grid, strict=True)]
         grid[0][0] = "target"
     for number, name in enumerate(grid[0]):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
+        table.add_column(plain(name), justify="right" if number else "left", overflow="fold")
     for line in grid[1:]:
-        table.add_row(*line)
+        table.add_row(*map(plain, line))
     return table
 
 
@@ -190,7 +192,7 @@ def _table(title: str) -> Table:
 def _print(table: Table, width: int | None = 120) -> None:
     # rich would fold a title to the width of a narrow table.
     title, table.title = table.title, None
-    click.echo(title)
+    click.echo(printable(str(title)))
     print_table(table, width)
 
 

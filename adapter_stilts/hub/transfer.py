@@ -14,13 +14,15 @@ from pathlib import Path
 
 from adapter_stilts.errors import BundleError, SourceUnavailableError, UnknownNameError, UsageError, cause_of
 from adapter_stilts.hub.address import MAIN, Address, HubAddress, existing_folder, parse
-from adapter_stilts.hub.verify import check_names, files_of, verify
+from adapter_stilts.hub.verify import verify
 from adapter_stilts.io import whole_directory
-from adapter_stilts.model.bundle import HOUSEKEEPING, BundleInfo, bundle_digest, read_info
+from adapter_stilts.model.bundle import BundleInfo, bundle_digest, read_info
+from adapter_stilts.model.bundle_files import HOUSEKEEPING, check_names, files_of
 
 TAG = "adapter-stilts"
 """Of the cards of all bundles: by it the hub finds them."""
 ANSWER_SECONDS = 10.0
+SHOWN_OF_CARD = 200_000
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +66,7 @@ def fetch(text: str) -> Found:
         return Found(address, directory, verify(directory), bundle_digest(directory))
     snapshot = _snapshot(address)
     try:
-        info = verify(snapshot.directory, snapshot.directory.parent.parent)
+        info = verify(snapshot.directory)
     except BundleError as error:
         if snapshot.refusal is None:
             raise
@@ -180,8 +182,15 @@ def describe(text: str) -> Description:
         sizes = {}
     info = read_info(directory)
     card = directory / "README.md"
-    said = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
-    return Description(info, sizes, said)
+    return Description(info, sizes, _beginning(card) if card.is_file() else "")
+
+
+def _beginning(card: Path) -> str:
+    """A card, as much of it as anyone reads."""
+    with card.open("rb") as file:
+        said = file.read(SHOWN_OF_CARD).decode("utf-8", errors="replace")
+    left = card.stat().st_size - SHOWN_OF_CARD
+    return f"{said}\n… and {left:,} bytes more in {card.name}" if left > 0 else said
 
 
 def hub_bundles(organisation: str) -> list[HubAddress]:

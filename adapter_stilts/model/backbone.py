@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import json
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import BundleError, SourceUnavailableError, UsageError, cause_of
 from adapter_stilts.io import sha256_directory
-from adapter_stilts.model import encoders, families
-from adapter_stilts.model.stored import stored_tensors
+from adapter_stilts.model import door, encoders, families
+from adapter_stilts.model.stored import check_stored, stored_tensors
 from adapter_stilts.recipe import Base
 from adapter_stilts.runtime import large_blocks_apart, return_freed_memory
 
@@ -57,7 +57,7 @@ def resolve_base(base: Base) -> ResolvedBase:
     if base.id.startswith((".", "/", "~")) or base.id.count("/") != 1:
         raise UsageError(f"--base {base.id}: no such folder, and not a hub id (org/name)")
     commit, config_path = _resolve_hub(base)
-    return ResolvedBase(base.id, base.id, commit, commit, json.loads(config_path.read_text(encoding="utf-8")))
+    return ResolvedBase(base.id, base.id, commit, commit, _config_of(base.id, config_path))
 
 
 def read_config(base: Base) -> dict[str, Any]:
@@ -65,12 +65,15 @@ def read_config(base: Base) -> dict[str, Any]:
     path = Path(base.id) / "config.json"
     if not path.is_file():
         return resolve_base(base).config
+    return _config_of(str(path), path)
+
+
+def _config_of(name: str, path: Path) -> dict[str, Any]:
+    """A base's config.json through the door. Raises UsageError."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        config["model_type"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: is no encoder's ({error!r})") from error
-    return config  # type: ignore[no-any-return]
+        return door.read_config(path)
+    except BundleError as error:
+        raise UsageError(f"--base {name}: {error}") from error
 
 
 def _resolve_hub(base: Base) -> tuple[str, Path]:
@@ -97,6 +100,15 @@ def _resolve_hub(base: Base) -> tuple[str, Path]:
 
 def _resolve_folder(name: str, folder: Path) -> ResolvedBase:
     names = [path.name for path in folder.iterdir() if path.is_file()]
+    if odd := [path for path in folder.iterdir() if not (path.is_file() or path.is_dir())]:
+        raise UsageError(
+            f"--base {name}: {odd[0].name} is not a plain file (a pipe, a device or a link to nothing)"
+        )
+    if "adapter_config.json" in names:
+        raise UsageError(
+            f"--base {name}: holds adapter_config.json, which sends Transformers to another base: what was trained on "
+            "a base goes with --inter; a base is a whole encoder"
+        )
     weights = [n for n in names if n.endswith(".safetensors") or n.startswith("pytorch_model")]
     if "config.json" not in names or not weights:
         raise UsageError(
@@ -106,29 +118,92 @@ def _resolve_folder(name: str, folder: Path) -> ResolvedBase:
     tokenizer = [n for n in names if n.startswith(("tokenizer", "sentencepiece", "vocab", "special_tokens"))]
     if not tokenizer:
         raise UsageError(f"--base {name}: holds no tokenizer (tokenizer.json)")
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        config["model_type"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"--base {name}: config.json is not an encoder's ({error!r})") from error
+    config = _config_of(name, folder / "config.json")
     fingerprint = sha256_directory(folder, ["config.json", *weights, *tokenizer])
     return ResolvedBase(name, str(folder), None, fingerprint, config)
 
 
 def load_tokenizer(base: ResolvedBase) -> Any:
-    """The fast tokenizer. Raises UsageError where the base has only a slow one, or is no encoder."""
+    """The fast tokenizer, as far as the base's encoder takes what it gives.
+
+    Raises:
+        UsageError: the base has only a slow one, or is no encoder, or the tokenizer is no library's own or gives ids
+            that the encoder has no rows for.
+        SourceUnavailableError: its files cannot be had.
+    """
     from transformers import AutoTokenizer
 
     # Here, because this is before anything is read or encoded for it.
     encoders.check_encoder(base.config, base.id)
+    folder = _tokenizer_folder(base)
+    try:
+        if folder is not None:
+            door.check_tokenizer(folder)
+    except BundleError as error:
+        raise UsageError(f"--base {base.id}: {error}") from error
     with _quiet():
         try:
-            tokenizer = AutoTokenizer.from_pretrained(base.location, revision=base.commit or "main")
-        except (OSError, ValueError) as error:
+            tokenizer = AutoTokenizer.from_pretrained(
+                base.location, revision=base.commit or "main", trust_remote_code=False
+            )
+        except OSError as error:
             raise _unavailable(base.id, error) from error
+        except BaseException as error:
+            # tokenizers raises bare Exceptions, and its panics are none.
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            raise UsageError(f"{base.id}: its tokenizer cannot be read: {cause_of(error)}") from error
     if not tokenizer.is_fast:
         raise UsageError(f"{base.id}: has no fast tokenizer, whose character offsets the formats need")
+    _check_tokenizer(tokenizer, base)
     return tokenizer
+
+
+def _tokenizer_folder(base: ResolvedBase) -> Path | None:
+    """Where a tokenizer's files are, fetched if need be; None where the hub's model has no tokenizer_config.json."""
+    if base.commit is None:
+        return Path(base.location)
+    from transformers.utils import cached_file
+
+    try:
+        found = cached_file(
+            base.location,
+            door.TOKENIZER_CONFIG,
+            revision=base.commit,
+            _raise_exceptions_for_missing_entries=False,
+        )
+    except (OSError, ValueError) as error:
+        raise _unavailable(base.id, error) from error
+    return None if found is None else Path(found).parent
+
+
+def _check_tokenizer(tokenizer: Any, base: ResolvedBase) -> None:
+    """Hold what a tokenizer gives against what the encoder takes. Raises UsageError."""
+    config = door.build_config(base.config, base.id)
+    rows = int(config.vocab_size)
+    beyond = {token: number for token, number in tokenizer.get_vocab().items() if number >= rows}
+    if beyond:
+        token, number = max(beyond.items(), key=lambda item: item[1])
+        raise UsageError(
+            f"{base.id}: its tokenizer has {len(beyond)} tokens that its encoder has no embedding row for, e.g. "
+            f"{token!r} = {number} of {rows:,} rows. Resize the embeddings and save both "
+            "(model.resize_token_embeddings(len(tokenizer))), or take the tokenizer the encoder was trained with"
+        )
+    if "token_type_ids" not in tokenizer.model_input_names:
+        return
+    taken = "token_type_ids" in inspect.signature(encoders.encoder_class(config).forward).parameters
+    segments = int(getattr(config, "type_vocab_size", 0) or 0)
+    given = max(tokenizer("a", "a").get("token_type_ids") or [0])
+    # An encoder of one segment that is told of two would look beyond its table; of none, it is told nothing.
+    if not taken or given >= max(segments, 1):
+        _log.warning(
+            "%s: its tokenizer tells segments apart, which its encoder %s: they are left out",
+            base.id,
+            "does not take" if not taken else f"has {segments} of",
+        )
+        tokenizer.model_input_names = [
+            name for name in tokenizer.model_input_names if name != "token_type_ids"
+        ]
 
 
 def load_encoder(
@@ -153,13 +228,12 @@ def load_encoder(
     """
     import torch
     from safetensors import SafetensorError
-    from transformers import AutoConfig
 
     silence_bitsandbytes()
     with _quiet():
         try:
-            config = AutoConfig.from_pretrained(location, revision=commit or "main")
-            encoders.check_encoder(config.to_dict(), location)
+            config = open_config(location, commit)
+            _check_size(config, location, check_stored(location, commit))
             if dropout is not None:
                 for name in encoders.DROPOUTS:
                     if hasattr(config, name):
@@ -172,6 +246,7 @@ def load_encoder(
             if weights in ("8bit", "4bit"):
                 arguments |= _quantised(weights, device)
             encoder_class = encoders.encoder_class(config)
+            arguments |= {"attn_implementation": door.attention_of(encoder_class), "trust_remote_code": False}
             if "add_pooling_layer" in inspect.signature(encoder_class).parameters:
                 arguments["add_pooling_layer"] = False
             # fp32 weights are used where the file is mapped; others are made of them, piece by piece.
@@ -184,6 +259,8 @@ def load_encoder(
             encoder.config.name_or_path = encoder.name_or_path = location
         except (OSError, ValueError, SafetensorError) as error:
             raise _unavailable(location, error) from error
+        except RuntimeError as error:  # shapes that differ from the config's
+            raise BundleError(f"{location}: its weights are not its config's: {cause_of(error)}") from error
     missing = [name for name in loading["missing_keys"] if "pooler" not in name]
     if missing or loading["mismatched_keys"]:
         shown = [*missing, *(str(key) for key in loading["mismatched_keys"])][:3]
@@ -193,6 +270,40 @@ def load_encoder(
     if weights != "fp32":
         return_freed_memory()
     return finish(encoder, gradient_checkpointing, location)
+
+
+def _check_size(config: Any, location: str, held: int | None) -> None:
+    """Raises BundleError where a config implies far more weights than its files hold; what lacks would be drawn anew.
+
+    Args:
+        held: how many numbers they hold; None where they are not safetensors.
+    """
+    from adapter_stilts.model.implied import encoder_shapes
+
+    shapes, _ = encoder_shapes(config, location)
+    implied = sum(math.prod(shape) for shape in shapes.values())
+    if held is not None and implied > 2 * held:
+        raise BundleError(
+            f"{location}: config.json implies {implied:,} numbers of weights, its files hold {held:,}"
+        )
+
+
+def open_config(location: str, commit: str | None) -> Any:
+    """The config object of a base's or a whole bundle's encoder, through the door.
+
+    Raises:
+        UsageError: it is no encoder.
+        BundleError: a config that no encoder has, or one that names code.
+        OSError: it cannot be had.
+    """
+    path = Path(location) / door.CONFIG
+    if not Path(location).is_dir():
+        from transformers.utils import cached_file
+
+        path = Path(cached_file(location, door.CONFIG, revision=commit or "main"))
+    config = door.build_config(door.read_config(path), str(path) if Path(location).is_dir() else location)
+    config.name_or_path = location
+    return config
 
 
 def finish(encoder: Any, gradient_checkpointing: bool, name: str) -> Any:

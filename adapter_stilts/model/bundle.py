@@ -14,8 +14,7 @@ Safetensors only: no pickle is written or read.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.io import sha256_file, write_json, write_text
+from adapter_stilts.model.bundle_files import DIGESTS, check_files, files_of, no_bundle
 from adapter_stilts.model.card import model_card
+from adapter_stilts.model.strict_json import read_object
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.recipe import Base
 
 SCHEMA = 1
-DIGESTS = "SHA256SUMS"
-HOUSEKEEPING = (".git", ".gitattributes", ".cache")
-"""What git, the hub and its tools put beside a bundle's files: neither part of it nor read."""
-_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+LARGEST_INFO = 4_000_000
+# A task's name becomes part of a folder's.
+_TASK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,199}", re.ASCII)
 
 
 class HeadInfo(BaseModel):
@@ -97,36 +97,28 @@ def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any, loading: str
     unused = {name for name in ("heads", "command") if not getattr(info, name)}
     write_json(directory / "bundle.json", info.model_dump(exclude=unused))
     write_text(directory / "README.md", model_card(info, loading))
-    names = sorted(_present(directory))
+    names = sorted(name for name in files_of(directory) if name != DIGESTS)
     write_text(directory / DIGESTS, "".join(f"{sha256_file(directory / name)}  {name}\n" for name in names))
 
 
 def read_bundle(directory: Path) -> BundleInfo:
-    """Read and verify a bundle.
+    """Read a bundle, after all of its files were looked at: what loads it refuses nothing that this lets pass.
 
     Raises:
-        BundleError: not a bundle, a newer schema, a file missing, changed or not listed, or a pickle.
+        BundleError: not a bundle, a newer schema, a file missing, changed, not listed or not of its kind, or weights
+            that are not those of what it says it is.
     """
     if not (directory / "bundle.json").is_file():
         raise no_bundle(directory, _names(directory))
-    _verify(directory)
-    return read_info(directory)
+    names = check_files(directory)
+    info = read_info(directory)
+    if not _TASK.fullmatch(info.task):
+        raise BundleError(f"{directory / 'bundle.json'}: {info.task!r} is no task's name")
+    if get_tuning(info.tuning).WHOLE:
+        from adapter_stilts.model import implied
 
-
-def no_bundle(where: Path | str, names: Iterable[str]) -> BundleError:
-    """What to say of files without ours beside them, wherever they were met.
-
-    Args:
-        names: of the files.
-    """
-    found = sorted(names)
-    told = f"{where}: no bundle.json, so it is no bundle of ours; it holds {', '.join(found) or 'nothing'}"
-    if "adapter_config.json" in found:
-        return BundleError(
-            f"{told}: plain files of PEFT or AdapterHub, which do not say for certain what base they are of. "
-            "`adapter-stilts hub import FOLDER NEW_FOLDER --base BASE` makes a bundle of them"
-        )
-    return BundleError(f"{told}. `train` leaves a bundle in each train stage")
+        implied.check_whole(directory, info, names)
+    return info
 
 
 def _names(directory: Path) -> list[str]:
@@ -136,15 +128,15 @@ def _names(directory: Path) -> list[str]:
 def read_info(directory: Path) -> BundleInfo:
     """What a bundle says it is, with no look at its other files. Raises BundleError."""
     path = directory / "bundle.json"
-    if not path.is_file():
+    if not path.exists():
         raise no_bundle(directory, _names(directory))
+    values = read_object(path, LARGEST_INFO)
+    schema = values.get("schema_version")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise BundleError(f"{directory}: written by a newer version (schema {schema}); upgrade")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        schema = values.get("schema_version") if isinstance(values, dict) else None
-        if isinstance(schema, int) and schema > SCHEMA:
-            raise BundleError(f"{directory}: written by a newer version (schema {schema}); upgrade")
         return BundleInfo.model_validate(values)
-    except (ValidationError, ValueError) as error:
+    except ValidationError as error:
         raise BundleError(f"{path}: {error}") from error
 
 
@@ -167,38 +159,3 @@ def check_base(directory: Path, info: BundleInfo, base: str, fingerprint: str) -
 def bundle_digest(directory: Path) -> str:
     """What identifies a bundle's content: the digest of its digests."""
     return sha256_file(directory / DIGESTS)
-
-
-def _verify(directory: Path) -> None:
-    listing = directory / DIGESTS
-    if not listing.is_file():
-        raise BundleError(f"{directory}: {DIGESTS} is missing, so nothing in it can be trusted")
-    listed = {}
-    for number, line in enumerate(listing.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-        digest, separator, name = line.partition("  ")
-        parts = name.split("/")
-        if not separator or len(parts) > 2 or any(not part or part.startswith(".") for part in parts):
-            raise BundleError(f"{listing}:{number}: not 'DIGEST  NAME' with a plain name: {line!r}")
-        listed[name] = digest
-    present = _present(directory)
-    for name in sorted(present):
-        if name.endswith(_PICKLES):
-            raise BundleError(f"{directory / name}: a pickle, which is never read")
-        if name not in listed:
-            raise BundleError(f"{directory / name}: not listed in {DIGESTS}")
-    for name, digest in listed.items():
-        if name not in present:
-            raise BundleError(f"{directory}: {name} is listed in {DIGESTS} but missing")
-        if sha256_file(directory / name) != digest:
-            raise BundleError(f"{directory / name}: its digest differs from {DIGESTS}: damaged or changed")
-
-
-def _present(directory: Path) -> set[str]:
-    """Every file but the listing, by its name inside the bundle; links and folders within folders as they are."""
-    found = set()
-    for path in directory.iterdir():
-        if path.name in HOUSEKEEPING:
-            continue
-        inner = list(path.iterdir()) if path.is_dir() and not path.is_symlink() else []
-        found |= {f"{path.name}/{entry.name}" for entry in inner} or {path.name}
-    return found - {DIGESTS}

@@ -19,15 +19,8 @@ from adapter_stilts.errors import UnknownNameError, UsageError
 from adapter_stilts.formats import get_format
 from adapter_stilts.model import families
 from adapter_stilts.model.backbone import ResolvedBase, load_encoder, load_tokenizer
-from adapter_stilts.model.bundle import (
-    DIGESTS,
-    HOUSEKEEPING,
-    BundleInfo,
-    bundle_digest,
-    check_base,
-    read_bundle,
-    write_bundle,
-)
+from adapter_stilts.model.bundle import BundleInfo, bundle_digest, check_base, read_bundle, write_bundle
+from adapter_stilts.model.bundle_files import DIGESTS, HOUSEKEEPING
 from adapter_stilts.model.compose import NO_HEAD
 from adapter_stilts.model.encoders import ENCODER_OF
 from adapter_stilts.model.tuning import get_tuning

@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from adapter_stilts.model.backbone import open_config
+from adapter_stilts.model.door import attention_of
+
 # Our names -> the names in Transformers' masked-LM classes, by the prefix that these give the head.
 _NAMES = {
     "lm_head": {"dense": "dense", "norm": "layer_norm", "bias": "bias"},
@@ -45,10 +48,10 @@ class LanguageHead(nn.Module):
 
 def pretrained_weights(location: str, commit: str | None) -> dict[str, Tensor] | None:
     """The head that a base was pretrained with, under our names; None where its checkpoint has none."""
-    from transformers import AutoConfig, AutoModelForMaskedLM
+    from transformers import AutoModelForMaskedLM
     from transformers.utils import logging
 
-    config = AutoConfig.from_pretrained(location, revision=commit or "main")
+    config = open_config(location, commit)
     if type(config) not in AutoModelForMaskedLM._model_mapping:
         return None
     verbosity = logging.get_verbosity()
@@ -58,6 +61,8 @@ def pretrained_weights(location: str, commit: str | None) -> dict[str, Tensor] |
             location,
             revision=commit or "main",
             config=config,
+            trust_remote_code=False,
+            attn_implementation=attention_of(AutoModelForMaskedLM._model_mapping[type(config)]),
             dtype=torch.float32,
             output_loading_info=True,
         )

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.formats.base import Format
+from adapter_stilts.model.weights import read_tensors
 
 HEADS = "heads.safetensors"
 
@@ -68,7 +69,7 @@ def save_heads(heads: Heads, directory: Path) -> None:
 def load_head(directory: Path, name: str) -> dict[str, Tensor]:
     """One head's weights of what `save` wrote, by our names. Raises BundleError where it is not there."""
     prefix = f"{name}."
-    weights = load_file(directory / HEADS)
+    weights = read_tensors(directory / HEADS)
     head = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
     if not head:
         held = sorted({key.split(".", 1)[0] for key in weights})

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adapter_stilts.errors import UsageError
+from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.formats import get_format
-from adapter_stilts.model import encoders, families
+from adapter_stilts.model import door, encoders, families
 from adapter_stilts.model.backbone import finish, silence_bitsandbytes
 from adapter_stilts.model.heads import Head
 from adapter_stilts.model.task_model import TaskModel
@@ -127,18 +127,15 @@ def attach(model: TaskModel, tuning: Tuning, settings: Any, combine: str | None,
 
 
 def _encoder(config: Mapping[str, Any], weights: str, gradient_checkpointing: bool) -> Any:
-    from transformers import AutoConfig
-
     name = str(config.get("_name_or_path") or config.get("model_type"))
-    encoders.check_encoder(config, name)
     try:
-        values = {key: value for key, value in config.items() if key not in ("model_type", "torch_dtype")}
-        built = AutoConfig.for_model(config["model_type"], **{**values, "dtype": None})
+        built = door.build_config(config, name)
         encoder_class = encoders.encoder_class(built)
+        built._attn_implementation = door.attention_of(encoder_class)
         pooler = "add_pooling_layer" in inspect.signature(encoder_class).parameters
         with _default_type(torch.float32 if weights == "fp32" else torch.bfloat16):
             encoder = encoder_class(built, **({"add_pooling_layer": False} if pooler else {}))
-    except (ValueError, TypeError, KeyError) as error:
+    except (BundleError, ValueError, TypeError, KeyError) as error:
         raise UsageError(f"{name}: its config.json makes no encoder ({error})") from error
     return finish(encoder, gradient_checkpointing, name)
 

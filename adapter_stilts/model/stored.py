@@ -8,13 +8,19 @@ training on integers or bf16 takes later. Here no more than one piece of the fil
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from adapter_stilts.model.tensor_files import check_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype
 
 PIECE_BYTES = 2**24
+
+BUFFERS = ("position_ids", "token_type_ids", "num_batches_tracked")
+"""Whole numbers that older checkpoints hold beside their weights; no encoder reads them."""
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
@@ -41,6 +47,32 @@ def stored_tensors(location: str, commit: str | None) -> dict[str, StoredTensor]
             # Tensors of a mapping take no memory until they are read.
             found.update({n: StoredTensor(path, n, file.get_tensor(n)) for n in file.keys()})  # noqa: SIM118
     return found
+
+
+def check_stored(location: str, commit: str | None) -> int | None:
+    """How many numbers a checkpoint's safetensors hold; None where it has none.
+
+    A file that was looked at once in this process is not read again.
+
+    Raises:
+        BundleError: a file holds something else than weights, or some that are not finite.
+    """
+    files = _files(location, commit)
+    if files is None:
+        return None
+    total = 0
+    for path in files:
+        status = Path(path).stat()
+        seen = (path, status.st_ino, status.st_size, status.st_mtime_ns)
+        if seen not in _numbers:
+            header = check_tensors(Path(path), BUFFERS)
+            _numbers[seen] = sum(math.prod(entry.shape) for entry in header.values())
+        total += _numbers[seen]
+    return total
+
+
+_numbers: dict[tuple[str, int, int, int], int] = {}
+"""By file, as it was when it was looked at."""
 
 
 class StoredTensor:

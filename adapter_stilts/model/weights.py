@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapter_stilts.errors import BundleError, CheckpointError
+from adapter_stilts.model.tensor_files import check_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,20 +37,16 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a safetensors file.
 
     Raises:
-        BundleError: no such file, not safetensors, or a value that is not a number.
+        BundleError: no such file, not safetensors, a weight that is not floating, or a value that is not finite.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not path.is_file():
-        raise BundleError(f"{path.parent}: {path.name} is missing")
+    check_tensors(path)
     try:
         found: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise BundleError(f"{path}: not a safetensors file ({error})") from error
-    for name, tensor in found.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise BundleError(f"{path}: {name} holds values that are not finite numbers")
     return found
 
 

@@ -14,8 +14,9 @@ import pytest
 from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
 from adapter_stilts.hub.address import HubAddress, address_of, is_address, parse
 from adapter_stilts.hub.transfer import fetch, locate, pull
-from adapter_stilts.hub.verify import files_of, verify
+from adapter_stilts.hub.verify import verify
 from adapter_stilts.io import sha256_file
+from adapter_stilts.model.bundle_files import files_of
 
 
 @pytest.fixture

@@ -155,14 +155,14 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda d: (d / "config.json").unlink(),
         r"config\.json is listed in SHA256SUMS but missing",
     ),
-    "extra file": (lambda d: (d / "notes.txt").write_text(""), r"notes\.txt: not listed in SHA256SUMS"),
+    "extra file": (lambda d: (d / "notes.txt").write_text(""), r"notes\.txt is none of \*\.safetensors"),
     "pickle": (lambda d: (d / "pytorch_model.bin").write_bytes(b""), "a pickle, which is never read"),
     "listed pickle": (
         lambda d: reseal(d, "pytorch_model.bin", b"\x80\x04."),
         "a pickle, which is never read",
     ),
-    "folder": (lambda d: (d / "code").mkdir(), "code: not listed in SHA256SUMS"),
-    "no digests": (lambda d: (d / "SHA256SUMS").unlink(), "SHA256SUMS is missing"),
+    "folder": (lambda d: (d / "code").mkdir(), "code: an empty folder"),
+    "no digests": (lambda d: (d / "SHA256SUMS").unlink(), "no SHA256SUMS, so it is no bundle of ours"),
     "no info": (lambda d: (d / "bundle.json").unlink(), "no bundle.json, so it is no bundle of ours"),
     "info unlisted": (
         lambda d: (d / "SHA256SUMS").write_text(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from pydantic import model_validator
 from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.io import write_json
 from adapter_stilts.model import families
+from adapter_stilts.model.door import read_config
 from adapter_stilts.model.encoders import encoder_class
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
 from adapter_stilts.model.weights import load_trained_state, read_tensors, trained_state, write_tensors
@@ -164,7 +164,7 @@ def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: 
     from adapter_stilts.model.backbone import load_encoder
     from adapter_stilts.model.merge import merged
 
-    config = json.loads((bundles[0] / "config.json").read_text(encoding="utf-8"))
+    config = read_config(bundles[0] / "config.json")
     encoder = load_encoder(base.location, base.commit, None, False)
     files: list[Any] = [safe_open(bundle / "model.safetensors", "pt") for bundle in bundles]
     held = [set(file.keys()) for file in files]
@@ -203,7 +203,7 @@ def _prefix(model_type: str, names: set[str]) -> str:
 def load(directory: Path, format_name: str) -> dict[str, Tensor]:
     if (directory / HEAD).is_file():
         return read_tensors(directory / HEAD)
-    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    config = read_config(directory / "config.json")
     if not families.has_task_class(config["model_type"], format_name):
         raise BundleError(f"{directory}: {HEAD} is missing, the head of {format_name}")
     path = directory / "model.safetensors"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import BundleError
+from adapter_stilts.model.door import build_config
 from adapter_stilts.model.tuning.libraries.adapterhub_files import CONFIG, SETUP, read_adapter_config
 from adapter_stilts.model.tuning.libraries.frozen import read_config
 
@@ -66,9 +67,7 @@ def check_bundles(
         own: AdapterHub's config of what is yet to be trained.
         config: the encoder's.
     """
-    from transformers import AutoConfig
-
-    encoder = AutoConfig.for_model(**config)
+    encoder = build_config(config, "the base")
     read: list[tuple[str, Mapping[str, Any]]] = []
     for bundle in bundles:
         if bundle is None:

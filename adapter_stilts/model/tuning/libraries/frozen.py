@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import BundleError, UsageError
+from adapter_stilts.model.door import LARGEST_CONFIG
+from adapter_stilts.model.strict_json import read_object
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,13 +55,5 @@ def refused(path: Path) -> Iterator[None]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises BundleError."""
-    if not path.is_file():
-        raise BundleError(f"{path.parent}: {path.name} is missing")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BundleError(f"{path}: not JSON ({error})") from error
-    if not isinstance(values, dict):
-        raise BundleError(f"{path}: should hold a JSON object")
-    return values
+    """A library's config beside its weights. Raises BundleError."""
+    return read_object(path, LARGEST_CONFIG)

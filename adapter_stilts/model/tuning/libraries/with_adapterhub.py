@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
 from adapter_stilts.io import write_json
 from adapter_stilts.model import families
+from adapter_stilts.model.door import build_config
 from adapter_stilts.model.tuning.base import unused_name
 from adapter_stilts.model.tuning.libraries.adapterhub_checks import check_nesting, read_setup
 from adapter_stilts.model.tuning.libraries.adapterhub_files import (
@@ -369,11 +370,9 @@ def _check_same(mine: Mapping[str, Any], theirs: Mapping[str, Any], directory: P
 
 def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
     """The weighted mean of adapters of one config. Raises BundleError."""
-    from transformers import AutoConfig
-
     from adapter_stilts.model.merge import merged
 
-    config = AutoConfig.for_model(**base.config)
+    config = build_config(base.config, base.id)
     read = [read_adapter_config(bundle / CONFIG, config) for bundle in bundles]
     inputs = []
     for bundle, (name, fields) in zip(bundles, read, strict=True):
