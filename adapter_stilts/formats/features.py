@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from adapter_stilts.io import sha256_file
+
 MANIFEST = "manifest.json"
 ARRAYS = "arrays.bin"
 ALIGNMENT = 64
@@ -111,28 +113,36 @@ class Features:
             columns["token_types"] = self.token_types
         columns |= {f"per_sequence.{name}": column for name, column in self.per_sequence.items()}
         columns |= {f"per_example.{name}": column for name, column in self.per_example.items()}
-        manifest: dict[str, list[list[Any]]] = {}
+        places: dict[str, list[list[Any]]] = {}
         with (directory / ARRAYS).open("wb") as file:
             for name, column in columns.items():
                 arrays = (column.values, column.offsets) if isinstance(column, Ragged) else (column,)
-                manifest[name] = []
+                places[name] = []
                 for array in arrays:
                     assert array.ndim == 1, name
                     file.write(bytes(-file.tell() % ALIGNMENT))
-                    manifest[name].append([array.dtype.str, len(array), file.tell()])
+                    places[name].append([array.dtype.str, len(array), file.tell()])
                     file.write(np.ascontiguousarray(array).data)
             file.write(bytes(1))  # an empty file cannot be mapped
+        manifest = {"digest": sha256_file(directory / ARRAYS), "arrays": places}
         (directory / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
     @staticmethod
     def load(directory: Path) -> Features:
-        """Read what `save` wrote, memory-mapped: nothing is read before it is used. Its arrays cannot be written to."""
+        """Read what `save` wrote, memory-mapped. Its arrays cannot be written to.
+
+        Raises:
+            ValueError: the arrays are not those that were written, or the manifest is none.
+            OSError: a file cannot be read.
+        """
         manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        if not isinstance(manifest, dict) or manifest.get("digest") != sha256_file(directory / ARRAYS):
+            raise ValueError(f"{ARRAYS} is not what its digest says")
         # One map for all: opening a file an array costs more than reading a small split.
         with (directory / ARRAYS).open("rb") as file:
             held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         columns: dict[str, Column] = {}
-        for name, arrays in manifest.items():
+        for name, arrays in manifest["arrays"].items():
             found = [np.frombuffer(held, kind, count, start) for kind, count, start in arrays]
             columns[name] = Ragged(*found) if len(found) > 1 else found[0]
 

@@ -17,13 +17,13 @@ from pydantic import Field
 from adapter_stilts.formats.base import FormatSettings, HeadShape
 from adapter_stilts.formats.examples import SpanQAExample
 from adapter_stilts.formats.features import Array, Column, Features, Indices, Ragged, slice_indices
-from adapter_stilts.formats.tokens import Pieces, assemble, template_of, tokenize
+from adapter_stilts.formats.tokens import Pieces, assemble, template_of, tokenize, with_marks
 from adapter_stilts.formats.wordwise import token_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SCHEMA = 1
+SCHEMA = 2
 ITEMS: Literal["examples", "sequences"] = "sequences"
 
 
@@ -48,7 +48,8 @@ def encode(
     examples: Sequence[SpanQAExample], tokenizer: Any, settings: Settings, labels: Sequence[str]
 ) -> Features:
     (questions,) = token_ids(tokenizer, [example.question for example in examples])
-    contexts = tokenize(tokenizer, [example.context for example in examples])
+    texts = [example.context for example in examples]
+    contexts = with_marks(tokenize(tokenizer, texts), texts)
     template = template_of(tokenizer, pair=True)
     asked = np.minimum(questions.lengths, settings.max_question_length)
     room = settings.max_length - template.num_special - asked

@@ -6,6 +6,7 @@ and laying them out between the special tokens does that work once and gives the
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,40 @@ def tokenize(tokenizer: Any, texts: Sequence[str]) -> Pieces:
         return pieces
     rows = np.fromiter((distinct[text] for text in texts), dtype=np.int64, count=len(texts))
     return Pieces(pieces.ids.take(rows), pieces.starts.take(rows), pieces.ends.take(rows))
+
+
+def with_marks(pieces: Pieces, texts: Sequence[str]) -> Pieces:
+    """The same pieces, each reaching over the combining marks behind it that belong to none.
+
+    A tokenizer that composes or drops marks may give a letter's place alone: of ``e`` and its accent (NFD) the ``e``.
+    Cut there, an answer loses its last accent.
+
+    Args:
+        texts: what was tokenised, row by row.
+    """
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    if not lengths.sum() or all(text.isascii() for text in texts):
+        return pieces
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    known, where = np.unique(codes, return_inverse=True)
+    marks = np.fromiter((unicodedata.category(chr(code))[0] == "M" for code in known), bool, len(known))[
+        where
+    ]
+    if not marks.any():
+        return pieces
+    # For every place, where the run of marks that begins there ends; itself where there is none.
+    place = np.arange(len(codes) + 1)
+    plain = np.append(np.flatnonzero(~marks), len(codes))
+    run_ends = plain[np.searchsorted(plain, place)]
+    starts_of_texts = np.cumsum(lengths) - lengths
+    owner = np.repeat(np.arange(len(texts)), pieces.ids.lengths)
+    base = starts_of_texts[owner]
+    ends = pieces.ends.values + base
+    following = np.append(pieces.starts.values[1:] + base[1:], 0)
+    last = np.append(owner[1:] != owner[:-1], True)
+    limits = np.where(last, base + lengths[owner], following)
+    reached = np.where(ends < limits, np.minimum(run_ends[ends], limits), ends)
+    return Pieces(pieces.ids, pieces.starts, Ragged((reached - base).astype(np.int32), pieces.ends.offsets))
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,27 @@ between runs: another seed, learning rate or encoder of the same tokenizer does 
 from __future__ import annotations
 
 import errno
+import json
+import logging
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from adapter_stilts.errors import UsageError
+from adapter_stilts.errors import UsageError, cause_of
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.base import FormatSettings
 from adapter_stilts.formats.examples import Example, first_examples
 from adapter_stilts.formats.features import MANIFEST, Features
+from adapter_stilts.formats.tokens import template_of
 from adapter_stilts.io import digest_of, remove_partials, whole_directory
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import Source
 from adapter_stilts.tasks.text import TextSource
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,22 @@ class Encoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the tokenizer's whole definition, so that two bases with one tokenizer share their features."""
-        return digest_of(self.tokenizer.backend_tokenizer.to_str())
+        """Of all that columns depend on, so that bases with one tokenizer share their features and others do not.
+
+        mBERT's and DistilmBERT's tokenizers are one definition, but only one of them tells segments apart.
+        """
+        import tokenizers
+
+        told = {
+            "definition": self.tokenizer.backend_tokenizer.to_str(),
+            "class": type(self.tokenizer).__name__,
+            "inputs": self.tokenizer.model_input_names,
+            "special": self.tokenizer.special_tokens_map,
+            "templates": [asdict(template_of(self.tokenizer, pair)) for pair in (False, True)],
+            "unknown": self.tokenizer.unk_token_id,
+            "version": tokenizers.__version__,
+        }
+        return digest_of(json.loads(json.dumps(told, default=str)))
 
 
 @dataclass(frozen=True)
@@ -125,7 +144,8 @@ def _cached(cache: Path, key: str, encode: Callable[[], Features]) -> Features:
     if (directory / MANIFEST).is_file():
         try:
             return Features.load(directory)
-        except (OSError, ValueError, TypeError, KeyError, AssertionError):  # damaged: made again
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, AssertionError) as error:
+            _log.warning("%s: damaged (%s): encoded again", directory, cause_of(error))
             shutil.rmtree(directory, ignore_errors=True)
     features = encode()
     remove_partials(directory)

@@ -60,7 +60,16 @@ def test_a_file_cut_short_is_not_read(tokenizer, tmp_path, kept) -> None:
     encoded(tokenizer, "abc").save(tmp_path)
     arrays = tmp_path / "arrays.bin"
     arrays.write_bytes(arrays.read_bytes()[: kept - 1 if kept < 0 else kept])
-    with pytest.raises(ValueError, match=r"buffer|empty"):
+    with pytest.raises(ValueError, match=r"arrays\.bin is not what its digest says"):
+        Features.load(tmp_path)
+
+
+def test_a_flipped_bit_is_not_read(tokenizer, tmp_path) -> None:
+    encoded(tokenizer, "abc").save(tmp_path)
+    content = bytearray((tmp_path / "arrays.bin").read_bytes())
+    content[8] ^= 1
+    (tmp_path / "arrays.bin").write_bytes(content)
+    with pytest.raises(ValueError, match=r"arrays\.bin is not what its digest says"):
         Features.load(tmp_path)
 
 

@@ -157,3 +157,25 @@ def test_real_gold_answers_lie_in_their_window(data_dir, base_tokenizer, languag
         assert gold.strip() in text
         unequal += gold != text
     assert unequal <= 0.1 * len(examples)
+
+
+@pytest.mark.parametrize("answer", ["cafe\u0301", "Hue\u0302\u0301", "Κανελλη\u0301"])
+def test_nfd_answers_keep_their_last_combining_mark(answer) -> None:
+    """A tokenizer that composes letters gives the place of the base letter alone."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = ["<s>", "<pad>", "</s>", "<unk>", "the", "who", "saw", "café", "Huế", "Κανελλή"]
+    backend = Tokenizer(models.WordLevel({word: row for row, word in enumerate(words)}, unk_token="<unk>"))
+    backend.normalizer = normalizers.NFC()
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    ends = [("<s>", 0), ("</s>", 2)]
+    backend.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=ends
+    )
+    composing = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", pad_token="<pad>")
+    settings = span_qa.Settings()
+    for context in (f"the {answer} saw", f"the saw {answer}"):
+        examples = [example(context, answer, "who")]
+        features = span_qa.encode(examples, composing, settings, ())
+        assert span_qa.decode(examples, features, gold_as_prediction(features), settings, ()) == [answer]

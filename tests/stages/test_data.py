@@ -48,3 +48,28 @@ def test_two_writers_of_the_same_features(tmp_path: Path, during: str) -> None:
         found = _cached(tmp_path, KEY, make)
         assert found.input_ids.lengths.tolist() == [2, 3]
     assert [path.name for path in target.parent.iterdir()] == [KEY]
+
+
+def test_tokenizers_that_share_a_definition_share_no_features_where_columns_differ(tiny_bert: Path) -> None:
+    """As mBERT and DistilmBERT, of which one takes segment ids."""
+    from transformers import AutoTokenizer
+
+    from adapter_stilts.stages.data import Encoder
+
+    told, untold = (AutoTokenizer.from_pretrained(tiny_bert) for _ in range(2))
+    assert Encoder(told, tiny_bert).fingerprint == Encoder(untold, tiny_bert).fingerprint
+    untold.model_input_names = ["input_ids", "attention_mask"]
+    assert told.backend_tokenizer.to_str() == untold.backend_tokenizer.to_str()
+    assert Encoder(told, tiny_bert).fingerprint != Encoder(untold, tiny_bert).fingerprint
+
+
+def test_a_damaged_entry_is_made_again_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made = Features(Ragged.from_lengths(np.arange(5, dtype=np.int32), [2, 3]), np.arange(3))
+    _cached(tmp_path, KEY, lambda: made)
+    arrays = tmp_path / "features" / KEY[:2] / KEY / "arrays.bin"
+    content = bytearray(arrays.read_bytes())
+    content[0] ^= 1
+    arrays.write_bytes(content)
+    assert _cached(tmp_path, KEY, lambda: made).input_ids.values.tolist() == [0, 1, 2, 3, 4]
+    assert "encoded again" in caplog.text
+    assert arrays.read_bytes() != bytes(content)
