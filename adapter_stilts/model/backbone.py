@@ -261,7 +261,7 @@ def load_encoder(
             raise _unavailable(location, error) from error
         except RuntimeError as error:  # shapes that differ from the config's
             raise BundleError(f"{location}: its weights are not its config's: {cause_of(error)}") from error
-    missing = [name for name in loading["missing_keys"] if "pooler" not in name]
+    missing = [name for name in sorted(loading["missing_keys"]) if "pooler" not in name]
     if missing or loading["mismatched_keys"]:
         shown = [*missing, *(str(key) for key in loading["mismatched_keys"])][:3]
         raise BundleError(f"{location}: weights missing or of another shape for {', '.join(shown)} ...")

@@ -78,7 +78,8 @@ _numbers: dict[tuple[str, int, int, int], int] = {}
 class StoredTensor:
     """A tensor in its file, with as much of a tensor's interface as Transformers needs of a ``state_dict``.
 
-    It asks for the device, for all elements, and then for the type or for contiguous memory: the last reads.
+    Transformers 4 asks for the device, for all elements, and then for the type or for contiguous memory: the last
+    reads. Transformers 5 asks for all elements, and then for device and type by keyword, which reads.
     """
 
     def __init__(self, path: str, name: str, mapped: Tensor) -> None:
@@ -86,10 +87,13 @@ class StoredTensor:
         self.shape, self.dtype = mapped.shape, mapped.dtype
         self._device: Any = "cpu"
 
-    def to(self, wanted: Any) -> Any:
-        """The tensor in a type; or, of a device, this, to be read to there."""
+    def to(self, wanted: Any = None, *, device: Any = None, dtype: Any = None) -> Any:
+        """The tensor in a type; or, of a device alone, this, to be read to there; by keyword, the tensor."""
         import torch
 
+        if wanted is None:
+            self._device = self._device if device is None else device
+            return self._read(self.dtype if dtype is None else dtype)
         if isinstance(wanted, torch.dtype):
             return self._read(wanted)
         self._device = wanted
