@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from adapter_stilts.cli.options import option
+from adapter_stilts.cli.options import as_json_option, option
+from adapter_stilts.cli.terminal import say, say_json
 
 
 @click.command()
@@ -12,7 +13,7 @@ from adapter_stilts.cli.options import option
 @option("--out", required=True, metavar="DIR", help="The new bundle; should not be there yet.")
 @option("--base", metavar="ID|DIR", help="The encoder.  [default: where the bundles were trained]")
 @option("--no-head", is_flag=True, help="Leave the heads out, also where they have a mean.")
-@option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
+@as_json_option
 def compose(expression: str, out: str, base: str | None, no_head: bool, as_json: bool) -> int:
     """Merge bundles of one mode and base, without training.
 
@@ -31,7 +32,6 @@ def compose(expression: str, out: str, base: str | None, no_head: bool, as_json:
     from pathlib import Path
 
     from adapter_stilts.cli.session import find_base
-    from adapter_stilts.cli.terminal import printable, printable_json
     from adapter_stilts.errors import UsageError
     from adapter_stilts.hub.transfer import locate
     from adapter_stilts.io import whole_directory
@@ -51,7 +51,7 @@ def compose(expression: str, out: str, base: str | None, no_head: bool, as_json:
     with whole_directory(Path(out)) as directory:
         made = composing.compose(terms, directory, found, load_tokenizer(found), command, not no_head)
     if as_json:
-        click.echo(printable_json({"bundle": out, **made.model_dump(mode="json")}))
+        say_json({"bundle": out, **made.model_dump(mode="json")})
     else:
-        click.echo(printable(f"{out}: {made.tuning} of {made.task}"))
+        say(f"{out}: {made.tuning} of {made.task}")
     return 0

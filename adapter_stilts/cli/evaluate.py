@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from adapter_stilts.cli.options import option
+from adapter_stilts.cli.options import (
+    as_json_option,
+    bundles_base_option,
+    data_option,
+    device_option,
+    languages_option,
+    option,
+    store_option,
+)
 
 
 @click.command()
@@ -16,19 +24,19 @@ from adapter_stilts.cli.options import option
     help="Whose languages of the target.  [default: the recipe's, xtreme]",
 )
 @option("--recipe", metavar="NAME|PATH", help="For the format's settings.  [default: study]")
-@option("--base", metavar="ID|DIR", help="An adapter's or LoRA's encoder.  [default: where it was trained]")
+@bundles_base_option
 @option(
     "--precision",
     metavar="P",
     help="fp32 or bf16; 8bit or 4bit under an adapter or LoRA.  [default: what it was trained under]",
 )
-@option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
-@option("--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live.")
-@option("--languages", metavar="L[,L...]", help="Evaluate only these.")
+@data_option
+@store_option
+@languages_option
 @option("--limit-eval", type=click.IntRange(min=1), metavar="N", help="The first N examples a language.")
 @option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override any recipe key.")
-@option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
-@option("--device", metavar="D", help="cpu or cuda.  [default: the best at hand]")
+@as_json_option
+@device_option
 def evaluate(
     bundle: str,
     target: str,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import click
 
-from adapter_stilts.cli.options import option
+from adapter_stilts.cli.options import as_json_option, bundles_base_option, option
+from adapter_stilts.cli.terminal import say, say_json
 
 
 @click.command()
 @click.argument("bundle", metavar="BUNDLE|ADDRESS")
 @option("--to", "form", required=True, metavar="FORM", help="transformers, peft or adapterhub.")
 @option("--out", required=True, metavar="DIR", help="The new folder; should not be there yet.")
-@option("--base", metavar="ID|DIR", help="An adapter's or LoRA's encoder.  [default: where it was trained]")
+@bundles_base_option
 @option("--precision", metavar="P", help="Of a checkpoint's weights, fp32 or bf16.  [default: fp32]")
 @option("--head", metavar="NAME", help="Of a bundle with several heads, the one to take; none: no head.")
-@option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
+@as_json_option
 def export(
     bundle: str,
     form: str,
@@ -39,7 +40,6 @@ def export(
     from pathlib import Path
 
     from adapter_stilts.cli.session import find_base
-    from adapter_stilts.cli.terminal import printable, printable_json
     from adapter_stilts.errors import UsageError
     from adapter_stilts.hub.transfer import locate
     from adapter_stilts.io import whole_directory
@@ -65,7 +65,7 @@ def export(
     with whole_directory(Path(out)) as target:
         made = exporting.export(directory, form, choice, target, found, command)
     if as_json:
-        click.echo(printable_json({"export": out, **made.model_dump(mode="json")}))
+        say_json({"export": out, **made.model_dump(mode="json")})
     else:
-        click.echo(printable(f"{out}: {made.task} for {form}"))
+        say(f"{out}: {made.task} for {form}")
     return 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from adapter_stilts.cli.options import option
+from adapter_stilts.cli.options import as_json_option, option
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
@@ -36,7 +36,7 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "m
     metavar="KEY=VALUE",
     help="Override any recipe key, e.g. tuning.lora.r=16.",
 )
-@option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
+@as_json_option
 def fit(
     recipe: str | None,
     base: str | None,

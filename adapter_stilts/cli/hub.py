@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapter_stilts.cli.options import option
+from adapter_stilts.cli.options import as_json_option, option
+from adapter_stilts.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from adapter_stilts.model.bundle import BundleInfo
 
 VERBS = ("list", "show", "verify", "pull", "push", "import")
 SHELF = "adapters_hub"
-as_json_option = option(
-    "--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr."
-)
 
 
 class Verbs(click.Group):
@@ -66,11 +64,11 @@ def list_bundles(where: str, as_json: bool) -> int:
 
     rows = [_row(address) for address in _bundles_at(where)]
     if as_json:
-        _print_json({"where": where, "bundles": rows})
+        say_json({"where": where, "bundles": rows})
     elif rows:
         show.bundles(where, rows)
     else:
-        click.echo(f"{where}: no bundles")
+        say(f"{where}: no bundles")
     return 0
 
 
@@ -82,17 +80,16 @@ def show_bundle(address: str, as_json: bool) -> int:
 
     Its card and files, or with --json all of bundle.json. Weights are neither fetched nor verified.
     """
-    from adapter_stilts.cli.terminal import printable
     from adapter_stilts.hub.transfer import describe
 
     told = describe(address)
     if as_json:
-        _print_json({"address": address, "files": told.sizes, **told.info.model_dump(mode="json")})
+        say_json({"address": address, "files": told.sizes, **told.info.model_dump(mode="json")})
         return 0
-    click.echo(printable(told.card.strip()))
+    say(told.card.strip())
     if told.sizes:
         sizes = "\n".join(f"{size:>12,}  {name}" for name, size in sorted(told.sizes.items()))
-        click.echo(printable(f"\n{sizes}"))
+        say(f"\n{sizes}")
     return 0
 
 
@@ -106,7 +103,6 @@ def verify_bundles(addresses: tuple[str, ...], as_json: bool) -> int:
     """
     from pathlib import Path
 
-    from adapter_stilts.cli.terminal import printable
     from adapter_stilts.errors import AdapterStiltsError
     from adapter_stilts.hub.address import bundles_in
     from adapter_stilts.hub.transfer import fetch
@@ -122,12 +118,12 @@ def verify_bundles(addresses: tuple[str, ...], as_json: bool) -> int:
                     raise
                 rows.append({"address": each, "error": str(error)})
     if as_json:
-        _print_json({"bundles": rows})
+        say_json({"bundles": rows})
     for row in rows:
         if "error" in row:
-            click.echo(printable(f"error: {row['error']}"), err=True)
+            say(f"error: {row['error']}", err=True)
         elif not as_json:
-            click.echo(f"{row['address']}: whole, {row['digest']}")
+            say(f"{row['address']}: whole, {row['digest']}")
     return 1 if any("error" in row for row in rows) else 0
 
 
@@ -147,9 +143,9 @@ def pull(address: str, folder: str | None, as_json: bool) -> int:
     target = Path(folder) if folder else Path(SHELF) / address.partition("@")[0].rstrip("/").split("/")[-1]
     found = transfer.pull(address, target)
     if as_json:
-        _print_json({"folder": str(target), "digest": found.digest, "commit": found.commit})
+        say_json({"folder": str(target), "digest": found.digest, "commit": found.commit})
     else:
-        _print(f"{target}: {_title(found.info)}, {found.digest}")
+        say(f"{target}: {_title(found.info)}, {found.digest}")
     return 0
 
 
@@ -171,9 +167,9 @@ def push(bundle: str, address: str, private: bool, message: str | None, as_json:
 
     where = transfer.push(Path(bundle), address, private, message)
     if as_json:
-        _print_json({"address": address, "where": where})
+        say_json({"address": address, "where": where})
     else:
-        click.echo(f"{bundle} is now at {where}")
+        say(f"{bundle} is now at {where}")
     return 0
 
 
@@ -219,9 +215,9 @@ def import_bundle(folder: str, bundle: str, base: str, task: str | None, as_json
         made = adopt(source, directory, name, found, load_tokenizer(found), shlex.join(words))
         verify(directory)
     if as_json:
-        _print_json({"bundle": bundle, **made.model_dump(mode="json")})
+        say_json({"bundle": bundle, **made.model_dump(mode="json")})
     else:
-        _print(f"{bundle}: {_title(made)}, without a head")
+        say(f"{bundle}: {_title(made)}, without a head")
     return 0
 
 
@@ -262,15 +258,3 @@ def _row(address: str) -> dict[str, Any]:
 
 def _title(info: BundleInfo) -> str:
     return f"{info.tuning} of {info.task}"
-
-
-def _print(text: str) -> None:
-    from adapter_stilts.cli.terminal import printable
-
-    click.echo(printable(text))
-
-
-def _print_json(value: Any) -> None:
-    from adapter_stilts.cli.terminal import printable_json
-
-    click.echo(printable_json(value))

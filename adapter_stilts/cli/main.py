@@ -10,6 +10,8 @@ from typing import NoReturn
 
 import click
 
+from adapter_stilts.cli.terminal import say
+
 # Verb -> its line in the group's help; the module of the same name holds the command.
 VERBS = {
     "train": "Train intermediate and target tasks, evaluate zero-shot, print the scores.",
@@ -86,9 +88,7 @@ def run(arguments: list[str], debug: bool = False) -> int:
     except AdapterStiltsError as error:
         if debug:
             raise
-        from adapter_stilts.cli.terminal import printable
-
-        click.echo(printable(f"error: {error}"), err=True)
+        say(f"error: {error}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         if debug:
@@ -98,9 +98,5 @@ def run(arguments: list[str], debug: bool = False) -> int:
     except OSError as error:
         if debug:
             raise
-        from adapter_stilts.cli.terminal import printable
-
-        click.echo(
-            printable(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": ")), err=True
-        )
+        say(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
         return 1

@@ -43,3 +43,18 @@ class Option(click.Option):
 def option(*names: str, **more: Any) -> Callable[[Function], Function]:
     """`click.option`, of that class."""
     return partial(click.option, cls=Option)(*names, **more)
+
+
+# Of several verbs, with one meaning.
+as_json_option = option(
+    "--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr."
+)
+data_option = option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
+store_option = option(
+    "--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live."
+)
+languages_option = option("--languages", metavar="L[,L...]", help="Evaluate only these.")
+device_option = option("--device", metavar="D", help="cpu or cuda.  [default: the best at hand]")
+bundles_base_option = option(
+    "--base", metavar="ID|DIR", help="An adapter's or LoRA's encoder.  [default: where it was trained]"
+)

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from adapter_stilts.cli import show
-from adapter_stilts.cli.terminal import printable, printable_json
+from adapter_stilts.cli.terminal import say, say_json
 from adapter_stilts.errors import StoreError, UsageError
 from adapter_stilts.evaluate.membership import BENCHMARKS
 from adapter_stilts.model.backbone import ResolvedBase, resolve_base
@@ -83,7 +83,7 @@ class Session:
         if not _prints():
             return 0
         if self.as_json:
-            click.echo(printable_json({"stages": stages}))
+            say_json({"stages": stages})
         else:
             show.stages(stages)
         return 0
@@ -112,7 +112,7 @@ class Session:
         cells = self._cells(store)
         if self.as_json:
             value = {"benchmark": self.recipe.benchmark, "stages": stages, **self._results(cells)}
-            click.echo(printable_json(value))
+            say_json(value)
         else:
             show.results(cells, None if self.source.levels else BENCHMARKS[self.recipe.benchmark])
         failed = [outcome for outcome in outcomes if outcome.status == "failed"]
@@ -125,7 +125,7 @@ class Session:
             if _prints() and any(store.find(cell.evaluate) for cell in self.plan.cells):
                 write_cells(store.root, self.plan.cells)
         except StoreError as error:
-            click.echo(f"note: `submit --inter` will not know these results by name: {error}", err=True)
+            say(f"note: `submit --inter` will not know these results by name: {error}", err=True)
 
     def _results(self, cells: list[dict[str, Any]]) -> dict[str, Any]:
         """What was asked for, by target; several intermediate tasks as cells; a baseline that was added, apart."""
@@ -165,7 +165,7 @@ class Session:
     def _notices(self) -> None:
         notices = (self.told, *self.plan.notices) if self.told else self.plan.notices
         for notice in notices if _prints() else ():
-            click.echo(printable(f"note: {notice}"), err=True)
+            say(f"note: {notice}", err=True)
 
 
 def find_base(base: Base) -> ResolvedBase:

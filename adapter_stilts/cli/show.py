@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from adapter_stilts.cli.terminal import plain, printable
+from adapter_stilts.cli.terminal import plain, say
 from adapter_stilts.evaluate.membership import Benchmark
 
 BASELINE = "none"
@@ -192,7 +192,7 @@ def _table(title: str) -> Table:
 def _print(table: Table, width: int | None = 120) -> None:
     # rich would fold a title to the width of a narrow table.
     title, table.title = table.title, None
-    click.echo(printable(str(title)))
+    say(str(title))
     print_table(table, width)
 
 

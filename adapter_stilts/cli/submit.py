@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adapter_stilts.cli.options import option
+from adapter_stilts.cli.options import as_json_option, option, store_option
 
 if TYPE_CHECKING:
     from adapter_stilts.stages.submit import Submission
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("stages", nargs=-1, type=click.Path(path_type=Path), metavar="[STAGE]...")
 @option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new folder.")
-@option("--store", default="runs", show_default=True, metavar="DIR", help="Where finished stages live.")
+@store_option
 @option(
     "--inter",
     metavar="NAME",
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whose tasks and languages are wanted.",
 )
-@option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
+@as_json_option
 def submit(
     stages: tuple[Path, ...], out: Path, store: str, inter: str | None, benchmark: str, as_json: bool
 ) -> int:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
+import click
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 # C0 but tab and line feed, DEL and C1, line and paragraph separators, marks and overrides of direction, surrogates.
 _OBEYED = re.compile(
@@ -29,8 +32,20 @@ def printable_json(value: Any) -> str:
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def say(text: str, err: bool = False) -> None:
+    """Print such a text."""
+    click.echo(printable(text), err=err)
+
+
+def say_json(value: Any) -> None:
+    """Print a value so, on stdout."""
+    click.echo(printable_json(value))
+
+
 def plain(text: str) -> Text:
     """A table's cell on one line, whose brackets are no markup."""
+    from rich.text import Text
+
     return Text(printable(text).replace("\n", "\\n"))
 
 

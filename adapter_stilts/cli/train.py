@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import click
 
-from adapter_stilts.cli.options import option
+from adapter_stilts.cli.options import (
+    as_json_option,
+    data_option,
+    device_option,
+    languages_option,
+    option,
+    store_option,
+)
 
 
 @click.command()
@@ -45,10 +52,10 @@ from adapter_stilts.cli.options import option
     metavar="P",
     help="fp32 or bf16; 8bit or 4bit under a frozen encoder.  [default: an --inter bundle's, or the recipe's]",
 )
-@option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
-@option("--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live.")
+@data_option
+@store_option
 @option("--seed", type=int, metavar="N", help="Of new heads, dropout and the order of examples.")
-@option("--languages", metavar="L[,L...]", help="Evaluate only these.")
+@languages_option
 @option("--limit-train", type=click.IntRange(min=1), metavar="N", help="Train on the first N examples.")
 @option("--limit-eval", type=click.IntRange(min=1), metavar="N", help="Evaluate the first N a language.")
 @option(
@@ -59,8 +66,8 @@ from adapter_stilts.cli.options import option
     help="Override any recipe key, e.g. target.epochs=2.",
 )
 @option("--dry-run", is_flag=True, help="Show the stages and what is done already; run nothing.")
-@option("--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr.")
-@option("--device", metavar="D", help="cpu or cuda.  [default: the best at hand]")
+@as_json_option
+@device_option
 @option("--micro-batch-tokens", type=click.IntRange(min=1), metavar="N", help="Tokens of one pass.")
 @option(
     "--checkpoint-seconds",
