@@ -247,8 +247,7 @@ def load_encoder(
                 arguments |= _quantised(weights, device)
             encoder_class = encoders.encoder_class(config)
             arguments |= {"attn_implementation": door.attention_of(encoder_class), "trust_remote_code": False}
-            if "add_pooling_layer" in inspect.signature(encoder_class).parameters:
-                arguments["add_pooling_layer"] = False
+            arguments |= encoders.bare_arguments(encoder_class)
             # fp32 weights are used where the file is mapped; others are made of them, piece by piece.
             pieces = None if weights == "fp32" else stored_tensors(location, commit)
             source: Any = location if pieces is None else None
@@ -278,9 +277,7 @@ def _check_size(config: Any, location: str, held: int | None) -> None:
     Args:
         held: how many numbers they hold; None where they are not safetensors.
     """
-    from adapter_stilts.model.implied import encoder_shapes
-
-    shapes, _ = encoder_shapes(config, location)
+    shapes, _ = door.encoder_shapes(config, location)
     implied = sum(math.prod(shape) for shape in shapes.values())
     if held is not None and implied > 2 * held:
         raise BundleError(

@@ -102,7 +102,9 @@ def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any, loading: str
 
 
 def read_bundle(directory: Path) -> BundleInfo:
-    """Read a bundle, after all of its files were looked at: what loads it refuses nothing that this lets pass.
+    """Read a bundle, after all of its files were looked at, and the weights of a whole model held against its config.
+
+    Modules that are added to a base are held against that when they are loaded.
 
     Raises:
         BundleError: not a bundle, a newer schema, a file missing, changed, not listed or not of its kind, or weights
@@ -110,14 +112,14 @@ def read_bundle(directory: Path) -> BundleInfo:
     """
     if not (directory / "bundle.json").is_file():
         raise no_bundle(directory, _names(directory))
-    names = check_files(directory)
+    headers = check_files(directory)
     info = read_info(directory)
     if not _TASK.fullmatch(info.task):
         raise BundleError(f"{directory / 'bundle.json'}: {info.task!r} is no task's name")
     if get_tuning(info.tuning).WHOLE:
         from adapter_stilts.model import implied
 
-        implied.check_whole(directory, info, names)
+        implied.check_whole(directory, info, headers)
     return info
 
 

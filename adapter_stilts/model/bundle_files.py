@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.io import sha256_file
 from adapter_stilts.model.strict_json import read_json
-from adapter_stilts.model.tensor_files import check_tensors
+from adapter_stilts.model.tensor_files import Stored, check_tensors
 
 DIGESTS = "SHA256SUMS"
 HOUSEKEEPING = (".git", ".gitattributes", ".cache")
@@ -29,8 +29,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_,.+=-]*", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-def check_files(directory: Path) -> list[str]:
-    """Every file's kind, digest and form. Returns their names.
+Headers = Mapping[str, Mapping[str, Stored]]
+"""Every file's name; for safetensors with its tensors, for others with none."""
+
+
+def check_files(directory: Path) -> Headers:
+    """Every file's kind, digest and form. Returns their names, and what tensors they hold.
 
     Raises:
         BundleError: names the file that should not be there, or differs from its digest, or is not what its name says.
@@ -38,12 +42,13 @@ def check_files(directory: Path) -> list[str]:
     names = files_of(directory)
     check_names(names, str(directory))
     _check_digests(directory, {name for name in names if name != DIGESTS})
+    headers: dict[str, Mapping[str, Stored]] = {name: {} for name in names}
     for name in names:
         if name.endswith(".safetensors"):
-            check_tensors(directory / name)
+            headers[name] = check_tensors(directory / name)
         elif name.endswith(".json"):
             read_json(directory / name)
-    return names
+    return headers
 
 
 def check_names(names: Iterable[str], where: str) -> None:

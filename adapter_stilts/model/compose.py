@@ -20,9 +20,9 @@ from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
 from adapter_stilts.model.bundle import BundleInfo, bundle_digest, read_bundle, write_bundle
 from adapter_stilts.model.merge import METHODS, Merge
 from adapter_stilts.model.tuning import get_tuning
+from adapter_stilts.model.tuning.base import NO_HEAD
 from adapter_stilts.runtime import versions
 
-NO_HEAD = "none"
 _TOKEN = re.compile(r"""\s*("[^"]*"|'[^']*'|[()*,+=]|[^\s()*,+="']+|["'])""")
 _OPTIONS = {"density": float, "rank": int, "seed": int}
 

@@ -222,6 +222,28 @@ def attention_of(encoder_class: Any) -> str:
     return "sdpa" if getattr(encoder_class, "_supports_sdpa", False) else "eager"
 
 
+def encoder_shapes(config: Any, where: str) -> tuple[dict[str, tuple[int, ...]], list[set[str]]]:
+    """The shapes of the bare encoder's tensors by name, and the names that are of one tensor.
+
+    It is built on torch's meta device, which allocates nothing. Raises BundleError.
+    """
+    import torch
+
+    made = encoders.encoder_class(config)
+    config._attn_implementation = attention_of(made)
+    try:
+        with torch.device("meta"):
+            encoder = made(config, **encoders.bare_arguments(made))
+    except Exception as error:  # whatever a library's constructor runs into
+        raise BundleError(f"{where}: makes no encoder ({type(error).__name__}: {error})") from error
+    state: dict[str, Any] = encoder.state_dict(keep_vars=True)
+    same: dict[int, set[str]] = {}
+    for name, tensor in state.items():
+        same.setdefault(id(tensor), set()).add(name)
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    return shapes, [names for names in same.values() if len(names) > 1]
+
+
 def check_tokenizer(directory: Path) -> None:
     """Raises BundleError where a folder's tokenizer names code, files elsewhere, or a class that is not Transformers'.
 

@@ -10,6 +10,7 @@ read one get the mean over the real tokens instead. And positions may be relativ
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,12 @@ def encoder_class(config: Any) -> Any:
         return getattr(transformers, ENCODER_OF[config.model_type])
     found = transformers.AutoModel._model_mapping[type(config)]
     return found[0] if isinstance(found, tuple) else found
+
+
+def bare_arguments(encoder_class: Any) -> dict[str, Any]:
+    """What an encoder's class is told so that it makes no pooler, which no head of ours reads."""
+    pooler = "add_pooling_layer" in inspect.signature(encoder_class).parameters
+    return {"add_pooling_layer": False} if pooler else {}
 
 
 def dropout_of(config: Any, override: float | None) -> float:

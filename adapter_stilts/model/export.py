@@ -21,10 +21,9 @@ from adapter_stilts.model import families
 from adapter_stilts.model.backbone import ResolvedBase, load_encoder, load_tokenizer
 from adapter_stilts.model.bundle import BundleInfo, bundle_digest, check_base, read_bundle, write_bundle
 from adapter_stilts.model.bundle_files import DIGESTS, HOUSEKEEPING
-from adapter_stilts.model.compose import NO_HEAD
 from adapter_stilts.model.encoders import ENCODER_OF
 from adapter_stilts.model.tuning import get_tuning
-from adapter_stilts.model.tuning.base import Tuning
+from adapter_stilts.model.tuning.base import NO_HEAD, Tuning
 from adapter_stilts.recipe import MINIATURE
 
 PRECISIONS = ("fp32", "bf16")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapter_stilts.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+ValueT = TypeVar("ValueT")
 
 # Format -> the Auto class whose checkpoint a full bundle is.
 TASK_CLASS = {
@@ -107,8 +109,8 @@ def head_names(model_type: str, format_name: str) -> dict[str, str]:
     return {ours: theirs.format(encoder=prefix) for ours, theirs in names[format_name].items()}
 
 
-def head_to_task_class(model_type: str, format_name: str, head: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A head's tensors by the names they have in the task class."""
+def head_to_task_class(model_type: str, format_name: str, head: Mapping[str, ValueT]) -> dict[str, ValueT]:
+    """A head's tensors (or what is known of each) by the names they have in the task class."""
     names = head_names(model_type, format_name)
     return {
         f"{names[layer]}.{kind}": head[f"{layer}.{kind}"] for layer in names for kind in ("weight", "bias")

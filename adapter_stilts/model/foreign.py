@@ -8,8 +8,8 @@ from typing import Any
 from adapter_stilts.errors import BundleError
 from adapter_stilts.model.backbone import ResolvedBase, load_encoder
 from adapter_stilts.model.bundle import BundleInfo, write_bundle
-from adapter_stilts.model.compose import NO_HEAD
 from adapter_stilts.model.tuning import get_tuning
+from adapter_stilts.model.tuning.base import NO_HEAD
 from adapter_stilts.model.tuning.libraries.frozen import read_config
 from adapter_stilts.runtime import versions
 

@@ -7,7 +7,6 @@ as well: what a forward pass keeps for the backward pass is not told by a formul
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -132,9 +131,8 @@ def _encoder(config: Mapping[str, Any], weights: str, gradient_checkpointing: bo
         built = door.build_config(config, name)
         encoder_class = encoders.encoder_class(built)
         built._attn_implementation = door.attention_of(encoder_class)
-        pooler = "add_pooling_layer" in inspect.signature(encoder_class).parameters
         with _default_type(torch.float32 if weights == "fp32" else torch.bfloat16):
-            encoder = encoder_class(built, **({"add_pooling_layer": False} if pooler else {}))
+            encoder = encoder_class(built, **encoders.bare_arguments(encoder_class))
     except (BundleError, ValueError, TypeError, KeyError) as error:
         raise UsageError(f"{name}: its config.json makes no encoder ({error})") from error
     return finish(encoder, gradient_checkpointing, name)

@@ -67,16 +67,26 @@ def fill(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: Pat
     Raises:
         BundleError: a tensor is missing, one too many, or of another shape.
     """
+    check_shapes(shapes_of(expected), shapes_of(found), where)
+    for name, tensor in expected.items():
+        tensor.detach().copy_(found[name])
+
+
+def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def check_shapes(
+    expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], where: Path
+) -> None:
+    """Raises BundleError where a tensor is missing, one too many, or of another shape than the model's."""
     if missing := sorted(expected.keys() - found.keys()):
         raise BundleError(f"{where}: {len(missing)} tensors are missing, e.g. {', '.join(missing[:SHOWN])}")
     if extra := sorted(found.keys() - expected.keys()):
         raise BundleError(
             f"{where}: {len(extra)} tensors have no place in this model, e.g. {', '.join(extra[:SHOWN])}"
         )
-    for name, tensor in expected.items():
-        if tensor.shape != found[name].shape:
-            raise BundleError(
-                f"{where}: {name} has shape {tuple(found[name].shape)}, the model's has {tuple(tensor.shape)}"
-            )
-    for name, tensor in expected.items():
-        tensor.detach().copy_(found[name])
+    for name, shape in expected.items():
+        if found[name] != shape:
+            raise BundleError(f"{where}: {name} has shape {found[name]}, the model's has {shape}")

@@ -7,7 +7,6 @@ between runs: another seed, learning rate or encoder of the same tokenizer does 
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping
@@ -54,7 +53,7 @@ class Encoder:
             "unknown": self.tokenizer.unk_token_id,
             "version": tokenizers.__version__,
         }
-        return digest_of(json.loads(json.dumps(told, default=str)))
+        return digest_of(told)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # Name of the modules a stage trains, where nobody gives another.
 TRAINED = "task"
 
+NO_HEAD = "none"
+"""The format of a bundle without a head."""
+
 
 def unused_name(name: str, used: Container[str]) -> str:
     """The name, or where another has it, one behind it that none has."""

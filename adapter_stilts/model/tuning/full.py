@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,7 +168,7 @@ def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: 
     encoder = load_encoder(base.location, base.commit, None, False)
     files: list[Any] = [safe_open(bundle / "model.safetensors", "pt") for bundle in bundles]
     held = [set(file.keys()) for file in files]
-    prefixes = [_prefix(config["model_type"], keys) for keys in held]
+    prefixes = [prefix_in(config["model_type"], keys) for keys in held]
     weights = {}
     for name, tensor in _untied(encoder.state_dict()).items():
         found = [file.get_tensor(own + name).float() for file, own in zip(files, prefixes, strict=True)]
@@ -194,7 +194,7 @@ def fold(model: TaskModel) -> None:
     """Nothing: there are no modules."""
 
 
-def _prefix(model_type: str, names: set[str]) -> str:
+def prefix_in(model_type: str, names: Collection[str]) -> str:
     """What stands before the encoder's names in a bundle: a task class's prefix, or nothing."""
     prefix = f"{families.encoder_prefix(model_type)}." if families.is_known(model_type) else ""
     return prefix if any(name.startswith(prefix) for name in names) else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +99,14 @@ def _check_place(name: str, fields: Mapping[str, Any], first: str, known: Mappin
 
 
 def _check_alike(name: str, fields: Mapping[str, Any], first: str, known: Mapping[str, Any]) -> None:
-    for field, value in known.items():
-        if field != "dropout" and not field.startswith("init_weights") and fields.get(field, value) != value:
-            raise BundleError(
-                f"{name} has {field} = {fields[field]!r}, {first} has {value!r}: only adapters of one shape have a mean"
-            )
+    for field, value, theirs in differences(known, fields):
+        raise BundleError(
+            f"{name} has {field} = {theirs!r}, {first} has {value!r}: only adapters of one shape have a mean"
+        )
+
+
+def differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Fields, with both values, in which two adapters are not of one shape or do not compute alike."""
+    for field, value in mine.items():
+        if field != "dropout" and not field.startswith("init_weights") and theirs.get(field, value) != value:
+            yield field, value, theirs[field]

@@ -19,7 +19,7 @@ from adapter_stilts.io import write_json
 from adapter_stilts.model import families
 from adapter_stilts.model.door import build_config
 from adapter_stilts.model.tuning.base import unused_name
-from adapter_stilts.model.tuning.libraries.adapterhub_checks import check_nesting, read_setup
+from adapter_stilts.model.tuning.libraries.adapterhub_checks import check_nesting, differences, read_setup
 from adapter_stilts.model.tuning.libraries.adapterhub_files import (
     CONFIG,
     FUSION_CONFIG,
@@ -360,23 +360,20 @@ def load_modules(model: TaskModel, directory: Path, name: str) -> None:
 
 
 def _check_same(mine: Mapping[str, Any], theirs: Mapping[str, Any], directory: Path) -> None:
-    for field, value in mine.items():
-        if field != "dropout" and not field.startswith("init_weights") and theirs.get(field, value) != value:
-            raise BundleError(
-                f"{directory}: was trained with {field} = {theirs[field]!r}, the recipe asks for {value!r}; "
-                "give both the same"
-            )
+    for field, asked, own in differences(mine, theirs):
+        raise BundleError(
+            f"{directory}: was trained with {field} = {own!r}, the recipe asks for {asked!r}; give both the same"
+        )
 
 
 def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
-    """The weighted mean of adapters of one config. Raises BundleError."""
+    """The weighted mean of adapters of one config, which `check_bundles` has seen to. Raises BundleError."""
     from adapter_stilts.model.merge import merged
 
     config = build_config(base.config, base.id)
     read = [read_adapter_config(bundle / CONFIG, config) for bundle in bundles]
     inputs = []
-    for bundle, (name, fields) in zip(bundles, read, strict=True):
-        _check_same(read[0][1], fields, bundle)
+    for bundle, (name, _) in zip(bundles, read, strict=True):
         inputs.append(
             {k.replace(f".{name}.", ".merged."): t for k, t in read_tensors(bundle / WEIGHTS).items()}
         )
