@@ -115,6 +115,9 @@ def load_once(
     runtime = Runtime(store=cache / "store", cache=cache)
     context = Context(base, source, encoder, Store(runtime.store), runtime, None, StageWatch())
     began = time.perf_counter()
+    # Its two probes tell how special tokens are laid out: once for a base, whatever is read with it.
+    assert encoder.fingerprint
+    calls.clear()
     features = context.split(stage, get_task(task_name), "train", "en", options.limit).features
     assert int(features.input_ids.values.sum(dtype="int64")) > 0  # a memory map is read only when used
     seconds = time.perf_counter() - began
