@@ -192,6 +192,6 @@ class _Cached:
 def _result(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: metrics[name]
-        for name in ("languages", "average", "missing", "beside", "levels")
+        for name in ("languages", "average", "outside", "missing", "beside", "levels")
         if name in ("languages", "average") or metrics.get(name)
     }

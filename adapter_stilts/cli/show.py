@@ -103,10 +103,13 @@ def _languages(title: str, result: Mapping[str, Any]) -> Table:
         values = [metrics.get(name) for name in names] + [
             beside.get(language, {}).get(name) for name in extra
         ]
-        row = [language, levels.get(language, "")] if levels else [language]
+        shown = f"{language} (in no benchmark)" if language in result.get("outside", ()) else language
+        row = [shown, levels.get(language, "")] if levels else [shown]
         table.add_row(*map(plain, row), *(_number(value) for value in values))
     table.add_section()
-    for title, members in _groups(list(result["languages"]), levels):
+    outside = result.get("outside", [])
+    averaged = [language for language in result["languages"] if language not in outside] or outside
+    for title, members in _groups(averaged, levels):
         means = [_mean([result["languages"][language].get(name) for language in members]) for name in names]
         means += [_mean([beside.get(language, {}).get(name) for language in members]) for name in extra]
         row = [title, ""] if levels else [title]

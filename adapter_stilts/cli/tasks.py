@@ -24,16 +24,22 @@ def tasks(name: str | None, data: str | None, as_json: bool, as_markdown: bool) 
     import json
 
     from adapter_stilts.tasks import all_tasks, get_task
+    from adapter_stilts.tasks.groups import UNIONS
     from adapter_stilts.tasks.sources import open_source
 
     source = open_source(data) if data is not None else None
-    chosen = all_tasks() if name is None else (get_task(name),)
+    union = None if name is None else UNIONS.get(name)
+    chosen = all_tasks() if name is None else tuple(map(get_task, union or (name,)))
     if as_markdown:
         from adapter_stilts.cli.task_table import markdown
 
         click.echo(markdown(chosen), nl=False)
         return
     rows = [_row(task, source) for task in chosen]
+    by_name = {row["name"]: row for row in rows}
+    unions = {each: parts for each, parts in UNIONS.items() if name in (None, each)}
+    rows = [] if union else rows
+    rows += [_union_row(each, [by_name[part] for part in parts]) for each, parts in unions.items()]
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     elif name is None:
@@ -67,6 +73,26 @@ def _row(task: Task, source: Source | None) -> dict[str, Any]:
             except DataError as error:
                 # One damaged file must not hide what else the folder holds.
                 row.setdefault("unreadable", {})[split] = str(error)
+    return row
+
+
+def _union_row(name: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """A name that stands for several tasks after ``--inter``, told as they are, with what differs side by side."""
+    row: dict[str, Any] = {**parts[0], "name": name, "parts": [part["name"] for part in parts], "options": {}}
+    for key in ("dataset", "paper", "licence"):
+        row[key] = "; ".join(dict.fromkeys(part[key] for part in parts))
+    row["train_task"] = name
+    if "at_hand" in row:
+        # Of every part, as training takes what is held of each.
+        splits = dict.fromkeys(split for part in parts for split in part["at_hand"])
+        row["at_hand"] = {
+            split: list(dict.fromkeys(each for part in parts for each in part["at_hand"].get(split, ())))
+            for split in splits
+        }
+        row.pop("unreadable", None)
+        for part in parts:
+            for split, why in part.get("unreadable", {}).items():
+                row.setdefault("unreadable", {})[split] = why
     return row
 
 

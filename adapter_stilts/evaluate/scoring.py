@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from adapter_stilts.evaluate.membership import is_constructed
+from adapter_stilts.evaluate.membership import languages_of
 from adapter_stilts.evaluate.metrics import (
     mlqa_exact_match,
     mlqa_f1,
@@ -55,7 +55,7 @@ def score(
         return _answers_or_none(examples, predictions, margins)
     if task.format == "span_qa":
         # MLQA's rules are made for its seven languages.
-        rule = _SQUAD if is_constructed(language) else _ANSWER_RULES.get(task.name, _SQUAD)
+        rule = _ANSWER_RULES.get(task.name, _SQUAD) if language in languages_of(task.name) else _SQUAD
         return _answers(examples, predictions, rule, language)
     return (_BY_METRIC.get((task.format, task.metric[0])) or _SCORERS[task.format])(examples, predictions)
 

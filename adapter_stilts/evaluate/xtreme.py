@@ -25,6 +25,7 @@ from adapter_stilts import io
 from adapter_stilts.errors import DataError, UnknownNameError
 from adapter_stilts.evaluate.families import Note, Scores, family_of
 from adapter_stilts.evaluate.membership import BENCHMARKS, Benchmark, is_constructed, languages_of
+from adapter_stilts.tasks.base import LANGUAGE
 
 
 def score_folders(
@@ -95,8 +96,15 @@ def prediction_path(directory: Path, task: str, language: str) -> Path:
     Raises:
         UnknownNameError: neither benchmark has the task, or the task in that language.
     """
-    suffix = family_of(task).suffix
+    path = _path(directory, task, language)
     if language not in languages_of(task) and not is_constructed(language):
+        raise UnknownNameError(f"{task} language", language, languages_of(task))
+    return path
+
+
+def _path(directory: Path, task: str, language: str) -> Path:
+    suffix = family_of(task).suffix
+    if not LANGUAGE.fullmatch(language):
         raise UnknownNameError(f"{task} language", language, languages_of(task))
     return directory / task / f"test-{language}.{suffix}"
 
@@ -106,15 +114,16 @@ def write_predictions(directory: Path, task: str, language: str, predictions: An
 
     Args:
         directory: the predictions folder; the task's folder is made in it.
+        language: also one that no benchmark has the task in.
         predictions: in the order of the test set, labels (xnli, pawsx), indices of foreign sentences
             (tatoeba), choices (xcopa) or lists of tags (udpos, panx); pairs of ids (bucc2018); a mapping from
             id to answer text (xquad, mlqa, tydiqa) or to ranked ids (mewslix, lareqa).
 
     Raises:
-        UnknownNameError: neither benchmark has the task, or the task in that language.
+        UnknownNameError: neither benchmark has the task, or the language is no code.
         ValueError: a label, tag or id would break the file's lines.
     """
-    path = prediction_path(directory, task, language)
+    path = _path(directory, task, language)
     text = family_of(task).render(predictions)
     path.parent.mkdir(parents=True, exist_ok=True)
     io.write_text(path, text)

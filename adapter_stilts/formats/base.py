@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from adapter_stilts.formats.features import Column, Features, Indices
 
 
+CUT = "cut"
+"""Column of `Features.per_example` where a format cuts what should stay whole: how many parts of each example."""
+
+
 class FormatSettings(BaseModel):
     """Base of every format's settings; resolved values are part of a stage's key."""
 

@@ -86,6 +86,22 @@ class TextExample:
     translation: str | None = None
 
 
+def is_labelled(example: Example, unanswerable: bool = False) -> bool:
+    """Whether what is to be predicted is known.
+
+    Args:
+        unanswerable: whether a question without answers is one that has none.
+    """
+    match example:
+        case PairClassificationExample() | MultipleChoiceExample():
+            return example.label is not None
+        case SpanQAExample():
+            return unanswerable or bool(example.answers)
+        case TaggingExample():
+            return example.tags is not None
+    return True
+
+
 def first_examples(examples: Sequence[Example], count: int | None) -> list[Example]:
     """The first `count` examples, all where it is None; of retrieval, the first `count` of each side.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from adapter_stilts.formats.base import FormatSettings, HeadShape
+from adapter_stilts.formats.base import CUT, FormatSettings, HeadShape
 from adapter_stilts.formats.examples import MultipleChoiceExample
 from adapter_stilts.formats.features import Array, Column, Features, Indices, slice_indices
 from adapter_stilts.formats.tokens import assemble, template_of
@@ -18,13 +18,16 @@ from adapter_stilts.formats.wordwise import token_ids
 if TYPE_CHECKING:
     from torch import Tensor
 
-SCHEMA = 1
+SCHEMA = 2
 ITEMS: Literal["examples", "sequences"] = "examples"
 
 
 class Settings(FormatSettings):
     max_length: int = Field(default=256, ge=8)
-    """Tokens of prompt and choice, special ones included. The prompt is cut at its start, a choice never."""
+    """Tokens of prompt and choice, special ones included. The prompt is cut at its start."""
+    too_long: Literal["cut", "error"] = "cut"
+    """A choice that fills the window alone: cut as the study's code (jiant) does, at the start of prompt and choice,
+    whichever is longer at the time; or an error."""
 
 
 def head_shape(labels: Sequence[str]) -> HeadShape:
@@ -34,7 +37,7 @@ def head_shape(labels: Sequence[str]) -> HeadShape:
 def encode(
     examples: Sequence[MultipleChoiceExample], tokenizer: Any, settings: Settings, labels: Sequence[str]
 ) -> Features:
-    """Raises ValueError naming the example where a choice alone exceeds the window."""
+    """Raises ValueError naming the example where a choice alone exceeds the window, if `too_long` is ``error``."""
     counts = np.asarray([len(example.choices) for example in examples], dtype=np.int64)
     owners = np.repeat(np.arange(len(examples)), counts)
     prompts, choices = token_ids(
@@ -43,25 +46,30 @@ def encode(
         [choice for example in examples for choice in example.choices],
     )
     template = template_of(tokenizer, pair=True)
-    room = settings.max_length - template.num_special - choices.lengths
-    if (room < 0).any():
+    window = settings.max_length - template.num_special
+    room = window - choices.lengths
+    cut = room < 0
+    if cut.any() and settings.too_long == "error":
         row = int(room.argmin())
         raise ValueError(
             f"example {examples[owners[row]].id!r}: a choice has {choices.lengths[row]} tokens, more than fit "
-            f"a window of {settings.max_length}; choices are never cut: "
-            "raise --set formats.multiple_choice.max_length"
+            f"a window of {settings.max_length}; raise --set formats.multiple_choice.max_length, or leave "
+            "formats.multiple_choice.too_long at 'cut'"
         )
-    kept = np.minimum(prompts.lengths[owners], room)
+    # Tokens are taken from the longer of the two until both fit: a short prompt stays whole, a long one keeps half.
+    kept = np.minimum(prompts.lengths[owners], np.where(cut, window // 2, room))
+    whole = np.where(cut, window - kept, choices.lengths)
     layout = assemble(
         template,
         prompts,
         (prompts.offsets[1:][owners] - kept, kept),
         choices,
-        (choices.offsets[:-1], choices.lengths),
+        (choices.offsets[1:] - whole, whole),
     )
     gold = np.asarray([-1 if e.label is None else e.label for e in examples], dtype=np.int64)
     sequences = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Features(layout.input_ids, sequences, layout.token_types, per_example={"label": gold})
+    beside = {"label": gold, CUT: np.bincount(owners, cut, len(examples)).astype(np.int64)}
+    return Features(layout.input_ids, sequences, layout.token_types, per_example=beside)
 
 
 def units(features: Features, items: Indices) -> float:

@@ -17,12 +17,12 @@ from adapter_stilts.formats.base import FormatSettings, HeadShape
 from adapter_stilts.formats.examples import TaggingExample
 from adapter_stilts.formats.features import Column, Features, Indices, Ragged, slice_indices
 from adapter_stilts.formats.tokens import assemble, template_of
-from adapter_stilts.formats.wordwise import token_ids
+from adapter_stilts.formats.wordwise import word_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SCHEMA = 1
+SCHEMA = 2
 ITEMS: Literal["examples", "sequences"] = "sequences"
 IGNORED = -100
 
@@ -42,8 +42,11 @@ def encode(
     counts = np.asarray([len(example.words) for example in examples], dtype=np.int64)
     template = template_of(tokenizer, pair=False)
     room = settings.max_length - template.num_special
+    first_word = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    begins = np.zeros(first_word[-1], dtype=bool)
+    begins[first_word[:-1][counts > 0]] = True
     words = _at_least_one(
-        token_ids(tokenizer, [word for example in examples for word in example.words])[0],
+        word_ids(tokenizer, [word for example in examples for word in example.words], begins),
         tokenizer.unk_token_id,
     )
     # A word longer than the whole window keeps its first pieces; the tag stands on the first anyway.
@@ -55,7 +58,6 @@ def encode(
     gold[words.offsets[:-1]] = [
         index[tag] for e in examples for tag in (e.tags if e.tags is not None else ())
     ] if all(e.tags is not None for e in examples) else IGNORED  # fmt: skip
-    first_word = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     piece_start, piece_count, owner = _windows(words, first_word, room)
     layout = assemble(template, words, (piece_start, piece_count))
     beside = layout.first

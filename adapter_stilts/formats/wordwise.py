@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from adapter_stilts.formats.features import Array, Indices, Ragged, slice_indices
+from adapter_stilts.formats.tokens import TEXTS_A_CALL, tokenize
 from adapter_stilts.formats.words import MARK, Cutter
 
-# Bounds the Python objects that exist between the tokenizer and the arrays, not the result.
-TEXTS_A_CALL = 8192
 WORDS_A_TEXT = 256
+
+BEFORE = "a "
+"""What stands before a word that does not begin its sentence; its pieces are cut off again."""
 
 
 def token_ids(tokenizer: Any, *lists: Sequence[str]) -> list[Ragged]:
@@ -57,6 +59,26 @@ def token_ids(tokenizer: Any, *lists: Sequence[str]) -> list[Ragged]:
     order = np.where(order < 0, len(words) - 1 - order, order)
     first = np.concatenate([[0], np.cumsum(np.concatenate([np.zeros(0, np.int64), *counts]))])
     return [_laid_out(table, order, first, each) for each in wanted]
+
+
+def word_ids(tokenizer: Any, words: Sequence[str], begins: Array) -> Ragged:
+    """The ids of words as they stand in sentences whose words are joined by single blanks.
+
+    A byte-level tokenizer writes the blank into the first piece of the word behind it, and others keep it as a sign:
+    there a word has other pieces at the start of a text than after a blank.
+
+    Args:
+        tokenizer: a Transformers fast tokenizer.
+        words: of all sentences, one after another.
+        begins: whether a word is its sentence's first. (words,)
+    """
+    if Cutter(tokenizer.backend_tokenizer).possible:  # a word has the same pieces wherever it stands
+        return token_ids(tokenizer, words)[0]
+    placed = [word if first else BEFORE + word for word, first in zip(words, begins.tolist(), strict=True)]
+    pieces = tokenize(tokenizer, placed)
+    own = (pieces.ends.values >= len(BEFORE)) | np.repeat(begins, pieces.ids.lengths)
+    counts = np.diff(np.concatenate([[0], np.cumsum(own)])[pieces.ids.offsets])
+    return Ragged.from_lengths(pieces.ids.values[own], counts)
 
 
 class _Numbers(dict[str, int]):

@@ -50,6 +50,10 @@ class MiniatureSource:
         """The same."""
         return self.wanted(task)
 
+    def further(self, task: Task, language: str) -> bool:
+        """No: it has no languages but its own."""
+        return False
+
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
         """Those the split is used in: English to train and to choose a checkpoint, all to test.
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from adapter_stilts.errors import UsageError, cause_of
 from adapter_stilts.formats import get_format
-from adapter_stilts.formats.base import FormatSettings
+from adapter_stilts.formats.base import CUT, FormatSettings
 from adapter_stilts.formats.examples import Example, first_examples
 from adapter_stilts.formats.features import MANIFEST, Features
 from adapter_stilts.formats.tokens import template_of
@@ -98,7 +98,16 @@ class SplitData:
             except ValueError as error:
                 raise UsageError(f"{self.task.name} {self.split} ({self.language}): {error}") from error
 
-        return _cached(self.encoder.cache, key, encode)
+        features = _cached(self.encoder.cache, key, encode)
+        if CUT in features.per_example and (cut := features.per_example[CUT]).any():
+            _log.warning(
+                "%s %s (%s): %d parts of %d of %d examples are longer than a window and were cut at their start; "
+                "--set formats.%s.too_long=error refuses them",
+                *(self.task.name, self.split, self.language),
+                *(cut.sum(), (cut > 0).sum(), len(cut)),
+                self.task.format,
+            )
+        return features
 
 
 @dataclass(frozen=True)

@@ -116,10 +116,16 @@ def _member(planner: _Planner, name: str, optional: bool, entry: str) -> Member 
     for part in UNIONS.get(name, (name,)):
         if part not in registry:
             lost[part] = "this version has no such task"
-        elif not _held(planner, get_task(part)):
-            lost[part] = "no train split at hand"
-        else:
+            continue
+        try:
+            held = _held(planner, get_task(part))
+        except UsageError as error:  # the hub cannot serve it
+            lost[part] = str(error)
+            continue
+        if held:
             parts.append(get_task(part))
+        else:
+            lost[part] = "no train split at hand"
     of = f"{name} of {entry}" if optional else name
     if not parts and not optional:
         raise DataError(planner.source.place, None, f"holds no train split of {name!r}: {_told(lost)}")

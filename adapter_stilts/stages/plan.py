@@ -247,7 +247,7 @@ class _Planner:
             self.notice(told)
         known = dict.fromkeys(language for task in targets for language in self.source.offered(task))
         for language in asked or ():
-            if language not in known:
+            if language not in known and not any(self.source.further(task, language) for task in targets):
                 names = ", ".join(task.name for task in targets)
                 hint = "The miniature's languages are constructed." if self.source.levels else ""
                 raise UnknownNameError(f"language of {names}", language, known, hint)
@@ -258,7 +258,13 @@ class _Planner:
         wanted = wanted_languages(task, self.recipe, self.source)
         if asked is not None:
             # Whichever benchmark has them: what is asked for by name counts.
-            wanted = tuple(language for language in self.source.offered(task) if language in asked)
+            further = tuple(language for language in asked if self.source.further(task, language))
+            wanted = (*(each for each in self.source.offered(task) if each in asked), *further)
+            held += further
+            if further:
+                self.notice(
+                    f"{task.name}: {', '.join(further)} in no benchmark: evaluated, and no part of the average"
+                )
         absent = [language for language in wanted if language not in held]
         found = tuple(language for language in wanted if language in held)
         if absent and asked is not None:

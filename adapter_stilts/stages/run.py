@@ -351,9 +351,14 @@ def _predicted(model: TaskModel, splits: list[SplitData], context: Context) -> l
 
 
 def summarise(task: Task, results: Mapping[str, Scored], source: Source) -> dict[str, Any]:
-    """metrics.json: per language, averages over languages, counts."""
+    """metrics.json: per language, averages over languages, counts.
+
+    Languages that no benchmark has are no part of the averages, unless there are no others.
+    """
     languages = {language: scored.metrics for language, scored in results.items()}
-    scored = [metrics for metrics in languages.values() if metrics]
+    outside = [language for language in languages if language not in source.offered(task)]
+    averaged = [language for language in languages if language not in outside] or outside
+    scored = [languages[language] for language in averaged if languages[language]]
     names = list(scored[0]) if scored else []
     return {
         "task": task.name,
@@ -361,6 +366,7 @@ def summarise(task: Task, results: Mapping[str, Scored], source: Source) -> dict
         "languages": languages,
         "average": {name: sum(metrics[name] for metrics in scored) / len(scored) for name in names},
         "counts": {language: len(result.rows) for language, result in results.items()},
+        "outside": outside,
         "missing": [language for language in source.wanted(task) if language not in results],
         "beside": {language: result.beside for language, result in results.items() if result.beside},
         "levels": {language: source.levels[language] for language in results if language in source.levels},

@@ -9,6 +9,7 @@ source, see `Task.codes`) and the name of any of the task's options, ``{words}``
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -19,11 +20,17 @@ Split: TypeAlias = Literal["train", "dev", "test"]
 Row: TypeAlias = Mapping[str, Any]
 Parsed: TypeAlias = Example | tuple[Example, ...] | None
 
+LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+"""A language as files are named after it; anything else would be a path or a wildcard."""
+
 INDEX = "#"
 """Column that a source adds to each row: its number, from 0, among the rows of its language."""
 
 LOCATION = "@"
 """Column in which a reader says where in a nested file the row stands; shown in errors."""
+
+LEFT_OUT = "-"
+"""Column in which a reader says why a row cannot be used; such rows are counted, and the counts told."""
 
 
 @dataclass(frozen=True)

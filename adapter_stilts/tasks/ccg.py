@@ -34,7 +34,7 @@ def release(split: str, sections: range) -> tuple[Files, ...]:
     )
     return (
         Files((*auto, f"{split}.auto"), "auto", release_row),
-        Files((f"{split}.tsv", f"{split}.txt"), "tagged", release_row, options={"blanks": True}),
+        Files((f"{split}.tsv", f"{split}.txt"), "tagged", release_row),
         Files((f"ccg.{split}",), "tagged_sentences", release_row),
     )
 

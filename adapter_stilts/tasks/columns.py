@@ -12,6 +12,10 @@ from adapter_stilts.formats.examples import Answer, SpanQAExample, TaggingExampl
 from adapter_stilts.tasks.base import INDEX, LOCATION, Row
 
 
+class UnusableAnswer(ValueError):
+    """A question has no answer, or one that its text does not hold: translated train sets have some."""
+
+
 def value(row: Row, column: str) -> Any:
     """The column's value; ValueError names the columns there are."""
     if column not in row:
@@ -79,7 +83,7 @@ def question(row: Row) -> SpanQAExample:
         answers=answers(row, text(row, "context")),
     )
     if not example.answers:
-        raise ValueError(f"question {example.id!r} has no answer")
+        raise UnusableAnswer(f"question {example.id!r} has no answer")
     return example
 
 
@@ -107,14 +111,15 @@ def sentence(row: Row, words: str, tags: str, labels: Sequence[str] = ()) -> Tag
 def answers(row: Row, context: str) -> tuple[Answer, ...]:
     """The row's ``answers``, each checked to be the slice of the context that it claims to be."""
     found = []
+    asked = f"question {row['id']!r}: " if "id" in row else ""
     for record in records(row, "answers", ("text", "answer_start")):
         answer, start = text(record, "text"), record["answer_start"]
         if isinstance(start, bool) or not isinstance(start, int) or not 0 <= start <= len(context):
-            raise ValueError(f"answer_start {_shown(start)} is not an offset into the context")
+            raise UnusableAnswer(f"{asked}answer_start {_shown(start)} is not an offset into the context")
         met = context[start : start + len(answer)]
         if met != answer or not answer:
-            raise ValueError(
-                f"answer {_shown(answer)} is not at answer_start {start}; there is {_shown(met)}"
+            raise UnusableAnswer(
+                f"{asked}answer {_shown(answer)} is not at answer_start {start}; there is {_shown(met)}"
             )
         found.append(Answer(text=answer, start=start))
     return tuple(found)

@@ -10,7 +10,8 @@ its syntactic words ``von`` (ADP) and ``dem`` (DET).
   enhanced dependencies gives the tag; among several, the tag that comes first in the language's list. Then,
   as in ``utils_preprocess.py``, words lose U+200C and blanks.
 
-Empty nodes (``8.1``) are skipped in both, and so are sentences whose text the licence withholds (all ``_``).
+Empty nodes (``8.1``) are skipped in both; sentences whose text the licence withholds (all ``_``) are rows without
+words, which the task skips.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class _Sentence:
 def read_conllu(
     path: Path, *, words: str = "syntactic", language: str = ""
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line of the sentence's first token, ``{"words": [...], "tags": [...]}``) a sentence.
+    """(line of its first token, ``{"words": [...], "tags": [...]}``) a sentence; withheld ones have no words.
 
     Args:
         path: the file.
@@ -75,6 +76,7 @@ def read_conllu(
         withheld = forms.count("_")
         # XTREME's rule; a "_" among words is a character of the text.
         if withheld and withheld >= len(forms) - 1:
+            yield sentence.line, {}
             continue
         yield sentence.line, {"words": forms, "tags": tags}
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from adapter_stilts.errors import DataError
 from adapter_stilts.formats.examples import Example
-from adapter_stilts.tasks.base import Files, Split, Task
+from adapter_stilts.tasks.base import LANGUAGE, Files, Split, Task
 from adapter_stilts.tasks.lines import cannot_be_read
 from adapter_stilts.tasks.readers import READERS
 from adapter_stilts.tasks.rows import (
     Located,
     alternatives,
     gather,
+    label_check,
     serves,
     template_fields,
     train_languages,
@@ -38,12 +39,14 @@ class _Match:
         fields: values for the description's templates.
         paths: each file, followed by those read beside it.
         one_language: whether all rows should be in one language (else rows name theirs).
+        translated: whether they are someone's translation of the release.
     """
 
     spec: Files
     fields: dict[str, str]
     paths: tuple[tuple[Path, ...], ...]
     one_language: bool
+    translated: bool
 
     def flat(self) -> list[Path]:
         return [path for paths in self.paths for path in paths]
@@ -73,6 +76,17 @@ class FileSource:
     def offered(self, task: Task) -> tuple[str, ...]:
         """What XTREME-R adds as well."""
         return task.all_languages
+
+    def further(self, task: Task, language: str) -> bool:
+        """Whether files named after the language are here, though no benchmark has the task in it."""
+        known = language in task.all_languages or "test" not in task.files
+        if known or not LANGUAGE.fullmatch(language):
+            return False
+        return any(
+            match is not None and match.one_language
+            for options in _choices(task)
+            for match in [self._match(task, "test", {"language": language, **options})]
+        )
 
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
         """Of the languages that the split is used in, those found here under any options, in the task's order.
@@ -138,8 +152,10 @@ class FileSource:
         return match
 
     def _fields(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> dict[str, str]:
-        translated = self._translated(task) if split == "train" else ()
-        return template_fields(task, split, language, options, task.files, translated)
+        others: Collection[str] = self._translated(task) if split == "train" else ()
+        if split == "test" and self.further(task, language):
+            others = (language,)
+        return template_fields(task, split, language, options, task.files, others)
 
     def _translated(self, task: Task) -> list[str]:
         """Languages that a train split is said or seen to be in."""
@@ -178,8 +194,9 @@ class FileSource:
             paths = self._paths(spec, name, fields)
             if not paths:
                 continue
-            named = "{language}" in pattern or "{code}" in pattern or f"{TRANSLATED}/" in name
-            match = _Match(spec, fields, paths, one_language=named or spec.language is None)
+            translated = f"{TRANSLATED}/" in name
+            named = "{language}" in pattern or "{code}" in pattern or translated
+            match = _Match(spec, fields, paths, named or spec.language is None, translated)
             if all(path.is_file() for path in match.flat()):
                 return match
             # Another description may do without the missing file; else reading this one tells its name.
@@ -203,7 +220,15 @@ class FileSource:
         spec = match.spec
         if match.one_language:
             languages: tuple[str, ...] = (match.fields["language"],)
-            return gather(_rows(match), spec.example, spec.language, languages, skip_others=False)
+            return gather(
+                _rows(match),
+                spec.example,
+                spec.language,
+                languages,
+                skip_others=False,
+                check=label_check(task, split),
+                translated=match.translated,
+            )
         states = [_state(path) for path in match.flat()]
         key = json.dumps([task.name, split, {**match.fields, "language": "", "code": ""}, states])
         if key not in self._grouped:
@@ -215,6 +240,7 @@ class FileSource:
                 languages,
                 skip_others=True,
                 known=(*task.all_languages, *languages),
+                check=label_check(task, split),
             )
         return self._grouped[key]
 
@@ -260,8 +286,11 @@ def _rows(match: _Match) -> Iterator[Located]:
         for name, value in match.spec.options.items()
     }
     for paths in match.paths:
+        line = 0
         for line, row in READERS[match.spec.reader](*paths, **options):
             yield Located(paths[0], line, row)
+        if not line:
+            raise DataError(paths[0], None, "holds no row; fetch the file again, or put it aside")
 
 
 def _state(path: Path) -> tuple[str, int, int]:

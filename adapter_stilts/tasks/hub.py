@@ -16,6 +16,7 @@ from adapter_stilts.tasks.rows import (
     Located,
     alternatives,
     gather,
+    label_check,
     serves,
     template_fields,
     train_languages,
@@ -55,6 +56,10 @@ class HubSource:
         """What XTREME-R adds as well."""
         return task.all_languages
 
+    def further(self, task: Task, language: str) -> bool:
+        """No: what the hub holds beyond the benchmarks is not known."""
+        return False
+
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
         """The languages that the split is used in; the hub holds each, and is not asked.
 
@@ -90,15 +95,19 @@ class HubSource:
         hub, fields = self._find(task, split, language, options)
         address = _address(hub, fields)
         name = "/".join(filter(None, address[:3]))
+        check = label_check(task, split)
         if hub.language is None:
             loaded = self._load(address)
-            found = gather(_rows(loaded, name), hub.example, None, (language,), skip_others=False)
+            rows = _rows(loaded, name)
+            found = gather(rows, hub.example, None, (language,), skip_others=False, check=check)
         else:
             key = (task.name, split, json.dumps({**fields, "language": "", "code": ""}))
             if key not in self._grouped:
                 rows = _rows(self._load(address), name)
                 languages = hub.languages or _held(task, split)
-                self._grouped[key] = gather(rows, hub.example, hub.language, languages, skip_others=True)
+                self._grouped[key] = gather(
+                    rows, hub.example, hub.language, languages, skip_others=True, check=check
+                )
             found = self._grouped[key]
         if not found[language]:
             raise DataError(name, None, f"no {language!r} examples of {task.name} {split}")
@@ -108,8 +117,9 @@ class HubSource:
         self, task: Task, split: Split, language: str, options: Mapping[str, str]
     ) -> tuple[Hub, dict[str, str]]:
         _check_served(task)
-        fields = template_fields(task, split, language, options, task.hub, _translated(task))
-        if language not in (*_held(task, split), *(_translated(task) if split == "train" else ())):
+        others = _translated(task) if split == "train" else ()
+        fields = template_fields(task, split, language, options, task.hub, others)
+        if language not in (*_held(task, split), *others):
             raise UsageError(
                 f"the hub's copy of {task.name} has no {language!r}, which XTREME-R adds. Pass --data DIR with "
                 f"the release files, or choose among: {', '.join(_held(task, split))}."

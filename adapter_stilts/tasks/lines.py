@@ -1,7 +1,8 @@
 """Bytes and lines of a release file, as DataError where they cannot be had.
 
 Lines end in LF or CRLF and nothing else: sentences hold U+2028, U+0085 and lone CR as text. A byte order mark
-is dropped at the file's start only; inside, U+FEFF is text that answer offsets count.
+is dropped at the file's start only; inside, U+FEFF is text that answer offsets count. Zero bytes are no text: a
+copy that broke off leaves holes of them, in which rows are gone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ def read_text(path: Path) -> str:
         raw = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise cannot_be_read(path, error) from None
+    if (hole := raw.find(b"\0")) >= 0:
+        raise _zero_bytes(path, raw.count(b"\n", 0, hole) + 1)
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -41,10 +44,16 @@ def cannot_be_read(path: Path, error: OSError) -> DataError:
 
 
 def _line(path: Path, number: int, raw: bytes) -> str:
+    if b"\0" in raw:
+        raise _zero_bytes(path, number)
     try:
         return raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
     except UnicodeDecodeError as error:
         raise _not_utf8(path, number, raw, error) from None
+
+
+def _zero_bytes(path: Path, line: int) -> DataError:
+    return DataError(path, line, "holds zero bytes: a damaged copy, or not UTF-8; fetch the file again")
 
 
 def _not_utf8(path: Path, line: int, raw: bytes, error: UnicodeDecodeError) -> DataError:

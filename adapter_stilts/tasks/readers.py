@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from adapter_stilts.errors import DataError
+from adapter_stilts.tasks.base import LEFT_OUT
 from adapter_stilts.tasks.conllu import read_conllu
 from adapter_stilts.tasks.json_layouts import read_jsonl, read_labelled_jsonl, read_squad_json
 from adapter_stilts.tasks.lines import read_lines
@@ -27,7 +28,7 @@ def read_tsv(
         path: the file.
         columns: their names; taken from the first line where empty.
         optional: names of columns at a row's end that the release leaves out here and there.
-        broken: whether the release has rows that a line end broke in two; such rows, too short, are left out.
+        broken: whether the release has rows that a line end broke in two; such rows, too short, are `LEFT_OUT`.
     """
     lines = read_lines(path)
     if not columns:
@@ -38,6 +39,7 @@ def read_tsv(
     for number, line in lines:
         fields = line.split("\t")
         if broken and len(fields) < fewest:
+            yield number, {LEFT_OUT: "a line end broke it in two"}
             continue
         if not fewest <= len(fields) <= len(columns):
             expected = f"{len(columns)}" if fewest == len(columns) else f"{fewest} to {len(columns)}"

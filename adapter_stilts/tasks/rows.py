@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
-from adapter_stilts.formats.examples import Example
-from adapter_stilts.tasks.base import INDEX, LOCATION, Files, Hub, Parsed, Row, Split, Task
+from adapter_stilts.formats.examples import Example, is_labelled
+from adapter_stilts.tasks.base import INDEX, LEFT_OUT, LOCATION, Files, Hub, Parsed, Row, Split, Task
+from adapter_stilts.tasks.columns import UnusableAnswer
+
+_log = logging.getLogger(__name__)
 
 SpecT = TypeVar("SpecT", Files, Hub)
 
@@ -45,12 +51,12 @@ def template_fields(
     language: str,
     options: Mapping[str, str],
     splits: Collection[Split],
-    translated: Collection[str] = (),
+    others: Collection[str] = (),
 ) -> dict[str, str]:
     """The values of a template's fields but ``code``: the language, and every option, chosen or default.
 
     Args:
-        translated: further languages that a train split may be read in.
+        others: further languages that the source holds the split in.
 
     Raises:
         UnknownNameError: an option, its value or the language is not one of the task's.
@@ -59,7 +65,7 @@ def template_fields(
     if split not in splits:
         held = ", ".join(splits) or "none"
         raise UsageError(f"task {task.name!r} has no {split} split here; splits: {held}.")
-    valid = dict.fromkeys([*wanted_languages(task, split), *(translated if split == "train" else ())])
+    valid = dict.fromkeys([*wanted_languages(task, split), *others])
     if language not in valid:
         raise UnknownNameError(f"language of {task.name} {split}", language, valid)
     check_options(task, options)
@@ -87,6 +93,18 @@ class Located:
     row: dict[str, Any]
 
 
+def label_check(task: Task, split: Split) -> Callable[[Example], None]:
+    """Refuses (ValueError) an example whose label a split needs: train learns it, dev chooses the checkpoint by it."""
+    needed = split != "test" and task.train_task is not None
+
+    def check(example: Example) -> None:
+        if needed and not is_labelled(example, task.unanswerable):
+            use = "is trained on" if split == "train" else "chooses the checkpoint"
+            raise ValueError(f"has no label, but {task.name} {split} {use}: give the split with its labels")
+
+    return check
+
+
 def gather(
     rows: Iterable[Located],
     example: Callable[[Row], Parsed],
@@ -95,6 +113,8 @@ def gather(
     *,
     skip_others: bool,
     known: Collection[str] = (),
+    check: Callable[[Example], None] = lambda example: None,
+    translated: bool = False,
 ) -> dict[str, list[Example]]:
     """The examples of each of ``languages``; all under the first one where rows do not name theirs.
 
@@ -103,6 +123,9 @@ def gather(
         example, language_of: the task's functions.
         languages: rows of others are skipped, or an error where ``skip_others`` is false.
         known: where given, a row in none of these is an error even where others are skipped.
+        check: raises ValueError(why) for an example that the split cannot hold.
+        translated: whether the rows were translated, so that answers may have been lost; such questions are left
+            out, and counted in a notice.
 
     Raises:
         DataError: a row is malformed, or an id stands twice in a language.
@@ -111,7 +134,13 @@ def gather(
     counts = dict.fromkeys(languages, 0)
     seen: dict[tuple[str, str], tuple[str | Path, int]] = {}
     only = next(iter(languages))
+    read: Counter[str] = Counter()
+    lost: Counter[tuple[str, str]] = Counter()
     for located in rows:
+        read[str(located.path)] += 1
+        if LEFT_OUT in located.row:
+            lost[str(located.path), located.row[LEFT_OUT]] += 1
+            continue
         try:
             language = language_of(located.row) if language_of else only
             if language not in found:
@@ -123,13 +152,26 @@ def gather(
             located.row[INDEX] = counts[language]
             counts[language] += 1
             parsed = example(located.row)
+            items = parsed if isinstance(parsed, tuple) else () if parsed is None else (parsed,)
+            for item in items:
+                check(item)
         except ValueError as error:
+            if translated and isinstance(error, UnusableAnswer):
+                lost[str(located.path), "the translation holds no such answer"] += 1
+                continue
             inside = f" ({located.row[LOCATION]})" if LOCATION in located.row else ""
             raise DataError(located.path, located.line, f"{error}{inside}") from None
-        for item in parsed if isinstance(parsed, tuple) else () if parsed is None else (parsed,):
+        for item in items:
             place = (located.path, located.line)
             path, line = seen.setdefault((language, item.id), place)
             if (path, line) != place:
                 raise DataError(*place, f"id {item.id!r} stands already at {path}:{line}")
             found[language].append(item)
+    for (file, why), count in lost.items():
+        _tell_lost(file, count, read[file], why)
     return found
+
+
+@cache  # once a run, however often the file is read
+def _tell_lost(file: str, count: int, of: int, why: str) -> None:
+    _log.warning("%s: %d of %d rows are left out: %s", file, count, of, why)

@@ -35,6 +35,9 @@ class Source(Protocol):
     def offered(self, task: Task) -> tuple[str, ...]:
         """The languages that may be asked for."""
 
+    def further(self, task: Task, language: str) -> bool:
+        """Whether it holds a test split in a language that no benchmark has the task in."""
+
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
         """Of the languages the split is used in (English for train and dev), those this source holds."""
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from adapter_stilts.formats.examples import SpanQAExample
 from adapter_stilts.tasks.base import Files, Hub, Row, Task
-from adapter_stilts.tasks.columns import answers, text, value
+from adapter_stilts.tasks.columns import answers, text
 
 
 def hub_row(row: Row) -> SpanQAExample:
@@ -27,7 +27,9 @@ def hub_row(row: Row) -> SpanQAExample:
 
 
 def release_row(row: Row) -> SpanQAExample:
-    example, impossible = hub_row(row), value(row, "is_impossible")
+    """Where a file leaves `is_impossible` out, as the hub does, a question without answers is one."""
+    example = hub_row(row)
+    impossible = row.get("is_impossible", not example.answers)
     if impossible is not (not example.answers):
         raise ValueError(
             f"question {example.id!r} has {len(example.answers)} answers, but is_impossible {impossible!r}"

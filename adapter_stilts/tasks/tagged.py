@@ -10,30 +10,37 @@ from typing import Any
 from adapter_stilts.errors import DataError
 from adapter_stilts.tasks.lines import read_lines
 
+_ALONE = "alone"
 _LEAF = re.compile(r"\(<L (\S+) \S+ \S+ (\S+) \S+>\)")
 
 
-def read_tagged(path: Path, *, blanks: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_tagged(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line of the sentence's first word, ``{"words": [...], "tags": [...]}``) a sentence; a blank line ends it.
 
-    A line is a word, a tab and its tag. Words alone, as in test files without labels, give ``tags`` None.
-
-    Args:
-        path: the file.
-        blanks: whether blanks separate the columns, too.
+    A line is a word, a tab and its tag. Some releases have blanks there (MasakhaNER's, CoNLL's): the first line tells,
+    and the others follow it. Words alone, as in test files without labels, give ``tags`` None.
     """
     started, words, tags = 0, list[str](), list[str]()
+    separator = ""
     for number, line in read_lines(path):
         if not line.strip():
             if words:
                 yield started, _sentence(words, tags)
             words, tags = [], []
             continue
-        fields = line.split() if blanks and "\t" not in line else line.split("\t")
+        separator = separator or _separator(line)
+        fields = _fields(line, separator)
         if len(fields) > 2:
             raise DataError(path, number, f"holds {len(fields)} columns, should hold a word and its tag")
         if len(fields) == 2 and not fields[1].strip():
             raise DataError(path, number, f"word {fields[0]!r} has no tag")
+        if separator == _ALONE and len(fields) == 2:
+            raise DataError(
+                path,
+                number,
+                f"holds a word and {fields[1]!r}, where the lines before it are words alone; separate words and tags "
+                "by a tab throughout",
+            )
         if not words:
             started = number
         elif (len(fields) == 2) != bool(tags):
@@ -43,6 +50,18 @@ def read_tagged(path: Path, *, blanks: bool = False) -> Iterator[tuple[int, dict
         tags += fields[1:]
     if words:
         yield started, _sentence(words, tags)
+
+
+def _separator(line: str) -> str:
+    """What stands between a file's words and tags, by its first line; a word alone tells that they have none."""
+    return "\t" if "\t" in line else " " if " " in line.strip(" ") else _ALONE
+
+
+def _fields(line: str, separator: str) -> list[str]:
+    if separator == "\t":
+        return line.split("\t")
+    # No other white space counts: words hold U+00A0 and U+3000. A tab among words alone would be a column.
+    return [field for part in line.split("\t") for field in part.split(" ") if field]
 
 
 def read_tagged_sentences(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -63,8 +63,9 @@ TREEBANKS = {
 ADDED = {"lt": "Lithuanian", "pl": "Polish", "ro": "Romanian", "uk": "Ukrainian", "wo": "Wolof"}
 
 
-def release_row(row: Row) -> TaggingExample:
-    return sentence(row, "words", "tags", UPOS)
+def release_row(row: Row) -> TaggingExample | None:
+    """None where the licence withholds the sentence's text."""
+    return sentence(row, "words", "tags", UPOS) if "words" in row else None
 
 
 def hub_row(row: Row) -> TaggingExample:
@@ -73,7 +74,8 @@ def hub_row(row: Row) -> TaggingExample:
 
 def release(split: Split) -> tuple[Files, Files]:
     """The treebanks, and what XTREME's scripts make of them: fused words, in test without tags."""
-    treebanks = (f"UD_{{code}}-*/*-ud-{split}.conllu",)
+    # By the language's name; of one that the benchmarks lack, by its code in the file's name.
+    treebanks = (f"UD_{{code}}-*/*-ud-{split}.conllu", f"UD_*/{{language}}_*-ud-{split}.conllu")
     options = {"words": "{words}", "language": "{language}"}
     prepared = (f"udpos/{split}-{{language}}.tsv", f"{split}-{{language}}.tsv")
     return (

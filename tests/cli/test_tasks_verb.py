@@ -15,7 +15,7 @@ def test_the_list_names_every_task(cli: Cli) -> None:
     ran = cli("tasks")
     assert (ran.code, ran.err) == (0, "")
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in ran.out.splitlines() if "│" in line]
-    assert [row[0] for row in rows if row[0]] == [task.name for task in all_tasks()]
+    assert [row[0] for row in rows if row[0]] == [*(task.name for task in all_tasks()), "anli_plus"]
     xquad = next(row for row in rows if row[0] == "xquad")
     assert xquad[1:5] == ["target", "span_qa", "11", "squad_v1"]
 
@@ -34,7 +34,10 @@ def test_one_task(cli: Cli) -> None:
 
 def test_json(cli: Cli) -> None:
     rows = cli("tasks", "--json").json
-    assert [row["name"] for row in rows] == [task.name for task in all_tasks()]
+    assert [row["name"] for row in rows] == [*(task.name for task in all_tasks()), "anli_plus"]
+    assert rows[-1]["parts"] == ["anli", "mnli", "snli"]
+    assert rows[-1]["dataset"] == "ANLI; MultiNLI 1.0; SNLI 1.0"
+    assert cli("tasks", "anli_plus", "--json").json == rows[-1:]
     (row,) = cli("tasks", "hellaswag", "--json").json
     assert row["role"] == "intermediate"
     assert row["metric"] == ["accuracy"]

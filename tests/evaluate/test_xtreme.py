@@ -444,8 +444,8 @@ def test_rankings_come_back_as_written(tmp_path: Path) -> None:
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'xquad'"):
         xtreme.write_predictions(tmp_path, "xquadd", "en", {})
-    with pytest.raises(UnknownNameError, match="xnli language 'fi'"):
-        xtreme.write_predictions(tmp_path, "xnli", "fi", ["neutral"])
+    with pytest.raises(UnknownNameError, match=r"xnli language .\.\./fi."):
+        xtreme.write_predictions(tmp_path, "xnli", "../fi", ["neutral"])
     for task, predictions in (
         ("xnli", ["neu\ntral"]),
         ("xnli", [""]),

@@ -48,8 +48,35 @@ def test_a_choice_beyond_the_window_names_the_example(tokenizer) -> None:
         MultipleChoiceExample("fine", "the dog", ("a", "cat"), 0),
         MultipleChoiceExample("too long", "the dog", ("a", "red dog " * 20), 0),
     ]
-    with pytest.raises(ValueError, match=r"'too long'.*choices are never cut.*max_length"):
-        multiple_choice.encode(examples, tokenizer, multiple_choice.Settings(max_length=16), ())
+    settings = multiple_choice.Settings(max_length=16, too_long="error")
+    with pytest.raises(ValueError, match=r"'too long'.*more than fit a window of 16.*max_length.*too_long"):
+        multiple_choice.encode(examples, tokenizer, settings, ())
+
+
+@pytest.mark.parametrize(
+    ("prompt", "choice"), [(2, 30), (30, 30), (6, 13), (7, 13), (0, 30), (40, 12), (5, 12)]
+)
+@pytest.mark.parametrize("max_length", [16, 17])
+def test_a_choice_beyond_the_window_is_cut_as_the_study_cuts(tokenizer, prompt, choice, max_length) -> None:
+    texts = [
+        " ".join(["the dog saw a red cat"[: 3 + row % 3]] * count)
+        for row, count in ((1, prompt), (2, choice))
+    ]
+    example = MultipleChoiceExample("one", texts[0], (texts[1], "cat"), 0)
+    plain = MultipleChoiceExample("two", "the dog", ("a", "cat"), 0)
+    settings = multiple_choice.Settings(max_length=max_length)
+    features = multiple_choice.encode([plain, example], tokenizer, settings, ())
+    one, two = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts)
+    room = max_length - 4  # <s> </s> </s> </s>
+    cut = len(two) > room
+    lengths = [len(one), len(two)]
+    while cut and sum(lengths) > room:  # jiant's rule, token by token; the first of equals
+        lengths[0 if lengths[0] >= lengths[1] else 1] -= 1
+    if not cut:
+        lengths[0] = min(lengths[0], room - lengths[1])
+    kept = [ids[len(ids) - length :] for ids, length in zip((one, two), lengths, strict=True)]
+    assert features.input_ids[2].tolist() == [0, *kept[0], 2, 2, *kept[1], 2]
+    assert features.per_example["cut"].tolist() == [0, int(cut)]
 
 
 def test_scores_are_gathered_across_sub_batches_before_the_softmax(tokenizer) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -89,3 +91,87 @@ def test_real_sentences_at_short_windows(data_dir, base_tokenizer, language, max
     features = tagging.encode(examples, base_tokenizer, settings, task.labels)
     decoded = tagging.decode(examples, features, gold_as_prediction(features), settings, task.labels)
     assert decoded == [example.tags for example in examples]
+
+
+@pytest.fixture(scope="module")
+def families() -> dict[str, Any]:
+    """Tokenizers that treat the blank before a word in every way there is, trained on a handful of sentences."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+    def trained(model: Any, trainer: Any, normalizer: Any, pre_tokenizer: Any, cuts: Any = None) -> Any:
+        """With pieces learnt on what `cuts` leaves, where that is not what the tokenizer itself does."""
+        from transformers import PreTrainedTokenizerFast
+
+        built = Tokenizer(model)
+        if normalizer is not None:
+            built.normalizer = normalizer
+        built.pre_tokenizer = cuts or pre_tokenizer
+        built.train_from_iterator(SENTENCES * 30, trainer)
+        built.pre_tokenizer = pre_tokenizer
+        built.decoder = decoders.Fuse()
+        return PreTrainedTokenizerFast(tokenizer_object=built, unk_token="<unk>")
+
+    special = ["<unk>", "<mask>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    bpe = {"vocab_size": 400, "special_tokens": special, "show_progress": False}
+
+    def byte_level(prefix: bool) -> Any:
+        trainer = trainers.BpeTrainer(initial_alphabet=alphabet, **bpe)
+        return trained(models.BPE(), trainer, None, pre_tokenizers.ByteLevel(add_prefix_space=prefix))
+
+    def marked(normalizer: Any, pre_tokenizer: Any) -> Any:
+        # SentencePiece learns no piece that reaches over a blank.
+        cuts = pre_tokenizers.Metaspace(prepend_scheme="never")
+        model = models.BPE(unk_token="<unk>")
+        return trained(model, trainers.BpeTrainer(**bpe), normalizer, pre_tokenizer, cuts)
+
+    def sentencepiece(scheme: str) -> Any:
+        trainer = trainers.UnigramTrainer(unk_token="<unk>", **{**bpe, "vocab_size": 150})
+        return trained(models.Unigram(), trainer, None, pre_tokenizers.Metaspace(prepend_scheme=scheme))
+
+    split = pre_tokenizers.Split(" ", "merged_with_previous")
+    replace = normalizers.Replace(" ", "\u2581")
+    return {
+        "byte_level": byte_level(False),
+        "byte_level_prefixed": byte_level(True),
+        "gemma": marked(replace, split),
+        "llama": marked(normalizers.Sequence([normalizers.Prepend("\u2581"), replace]), None),
+        "sentencepiece": sentencepiece("always"),
+        "sentencepiece_first": sentencepiece("first"),
+        "wordpiece": trained(
+            models.WordPiece(unk_token="<unk>"),
+            trainers.WordPieceTrainer(**bpe),
+            normalizers.BertNormalizer(lowercase=False),
+            pre_tokenizers.BertPreTokenizer(),
+        ),
+    }
+
+
+NAMES = (
+    "byte_level",
+    "byte_level_prefixed",
+    "gemma",
+    "llama",
+    "sentencepiece",
+    "sentencepiece_first",
+    "wordpiece",
+)
+SENTENCES = [
+    "the mayor of Riga was seen in Rome .",
+    "a mayor 's cat , and it 's John Smith 's !",
+    "猫 は 犬 を 見 た 。 แมว เห็น",
+    "Việt Nam wins 3 : 0 in İzmir ; e\u0301tait là",
+    "one of ½ ﬁsh \u00b4 \u0301x",
+]
+
+
+@pytest.mark.parametrize("family", NAMES)
+def test_pieces_of_a_sentence_are_those_of_its_words_joined_by_blanks(families, family) -> None:
+    tokenizer = families[family]
+    examples = [sentence(text, str(row)) for row, text in enumerate(SENTENCES)]
+    features = tagging.encode(examples, tokenizer, tagging.Settings(), LABELS)
+    for row, text in enumerate(SENTENCES):
+        whole = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert features.input_ids[row].tolist() == whole, text
+        starts = np.flatnonzero(features.per_sequence["word_start"][row])
+        assert len(starts) == len(text.split(" "))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from adapter_stilts.errors import DataError, UnknownNameError, UsageError
 from adapter_stilts.model.backbone import resolve_base
 from adapter_stilts.recipe import Base, load_recipe
 from adapter_stilts.stages.plan import Plan, plan
+from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.groups import STUDY, UNIONS
+from adapter_stilts.tasks.hub import HubSource
 from adapter_stilts.tasks.sources import open_source
 
 Cells = Callable[..., Plan]
@@ -169,6 +171,19 @@ def test_all_is_what_the_data_hold_of_the_study(cells: Cells) -> None:
     told = "\n".join(plan.notices)
     for name in set(STUDY) - set(tasks):
         assert f"{name} of all: left out {name} (" in told
+
+
+def test_all_from_the_hub_leaves_out_what_the_hub_lacks(tiny_base: Path) -> None:
+    class Answering(HubSource):
+        def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
+            return f"{task.name} {split} {language}"
+
+    recipe = load_recipe(None, [("intermediate.tasks", ["all"]), ("target.tasks", ["xquad"])])
+    made = plan(recipe, lambda: resolve_base(Base(id=str(tiny_base))), Answering())
+    tasks = [task["name"] for task in first(made).part["mixture"]["tasks"]]
+    assert tasks == sorted(set(STUDY) - {"ccg"})
+    (told,) = [notice for notice in made.notices if "ccg" in notice]
+    assert told.startswith("ccg of all: left out ccg (the hub cannot serve 'ccg': the LDC licenses CCGbank")
 
 
 def test_a_long_name_is_counted(cells: Cells, text: Path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from adapter_stilts.errors import DataError
+from adapter_stilts.tasks import udpos
+from adapter_stilts.tasks.base import INDEX
 from adapter_stilts.tasks.conllu import read_conllu
 
 
@@ -81,7 +83,8 @@ def test_sentences_whose_text_is_withheld_are_skipped(tmp_path: Path) -> None:
     path.write_text(
         rows("1:_:NOUN:0", "2:_:VERB:1", "3:.:PUNCT:1") + rows("1:a:NOUN:0", "2:_:SYM:1", "3:b:X:1")
     )
-    assert [row["words"] for _, row in read_conllu(path)] == [["a", "_", "b"]]
+    assert [row.get("words") for _, row in read_conllu(path)] == [None, ["a", "_", "b"]]
+    assert udpos.release_row({INDEX: 0}) is None
 
 
 def test_a_missing_last_blank_line_and_crlf(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ HELLASWAG = {"ctx_a": "a", "ctx_b": "b", "endings": ["1", "2", "3", "4"], "label
 ONE_NLI = '{"gold_label": "%s", "sentence1": "a", "sentence2": "b"}\n'
 
 BROKEN = {
-    "empty": ("snli", "snli_1.0_train.jsonl", "", None, "no 'en' examples of snli train"),
+    "empty": ("snli", "snli_1.0_train.jsonl", "", None, "holds no row"),
     "only rows to skip": (
         "snli",
         "snli_1.0_train.jsonl",
@@ -84,10 +84,10 @@ BROKEN = {
         None,
         "no 'en' examples of snli train",
     ),
-    "empty tsv": ("snli", "snli_1.0_train.txt", "", None, "no 'en' examples"),
+    "empty tsv": ("snli", "snli_1.0_train.txt", "", None, "holds no row"),
     "empty json": ("squad_v1", "train-v1.1.json", "", 1, "is not JSON"),
     "truncated json": ("squad_v1", "train-v1.1.json", (SQUAD_ROW % "")[:-9], 1, "may be truncated"),
-    "no questions": ("squad_v1", "train-v1.1.json", SQUAD_ROW % "", None, "no 'en' examples"),
+    "no questions": ("squad_v1", "train-v1.1.json", SQUAD_ROW % "", None, "holds no row"),
     "label": ("snli", "snli_1.0_train.jsonl", ONE_NLI % "neutral" + ONE_NLI % "maybe", 2, "label 'maybe'"),
     "null label": (
         "snli",
