@@ -7,7 +7,8 @@ one gold answer of its question, and decoded as if a model had found it. What co
 begins or ends inside a piece of the tokenizer: then the pieces that cover it are the best any span can say. `inexact`
 lists those one by one, with how many characters the pieces hold before and after the answer; `equal_normalised` counts
 how many of them the official scorer (SQuAD's, or MLQA's own) still takes for exact. `unexplained` is everything else,
-and should be empty.
+and should be empty. `exact_within_limit` counts the exact ones of at most `max_answer_length` pieces (30): what a
+perfect model could return.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from adapter_stilts.tasks import all_tasks
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.files import FileSource
 
+MEASURED = ("answers", "fit", "exact", "exact_within_limit", "equal_normalised")
+
 ORIGINAL = "tydiqa/original_lines"
 """Beside the data folder's own slices; `tydiqa`'s test set is of other languages there."""
 
@@ -41,6 +44,7 @@ class Trip:
         found: what came back; None where no window holds the answer.
         before, after: characters that the first piece has before the answer, and the last one after it, but for the
             white space that decoding takes away.
+        allowed: whether it has no more pieces than a span may, so that a perfect model could return it.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Trip:
     found: str | None
     before: int
     after: int
+    allowed: bool
 
     @property
     def text(self) -> str:
@@ -81,12 +86,13 @@ def trips(examples: list[SpanQAExample], name: str, tokenizer: Any) -> Iterator[
     for row, (example, found) in enumerate(zip(single, decoded, strict=True)):
         windows = slice(features.sequences[row], features.sequences[row + 1])
         fits = bool(np.isfinite(score[windows]).any())
-        before, after = _surplus(example, tokenizer)
-        yield Trip(f"{name} {example.id}", example, found if fits else None, before, after)
+        before, after, count = _surplus(example, tokenizer)
+        allowed = count <= settings.max_answer_length
+        yield Trip(f"{name} {example.id}", example, found if fits else None, before, after, allowed)
 
 
-def _surplus(example: SpanQAExample, tokenizer: Any) -> tuple[int, int]:
-    """Characters around the answer in the pieces that cover it, by the tokenizer's own word on where pieces are."""
+def _surplus(example: SpanQAExample, tokenizer: Any) -> tuple[int, int, int]:
+    """Characters before and after the answer in the pieces that cover it, and how many pieces, by the tokenizer."""
     pieces = tokenizer(example.context, add_special_tokens=False, return_offsets_mapping=True)[
         "offset_mapping"
     ]
@@ -94,7 +100,8 @@ def _surplus(example: SpanQAExample, tokenizer: Any) -> tuple[int, int]:
     end = start + len(example.answers[0].text)
     covering = [(first, last) for first, last in pieces if first < end and last > start]
     outer = covering[0][0], covering[-1][1]
-    return len(example.context[outer[0] : start].lstrip()), len(example.context[end : outer[1]].rstrip())
+    before, after = example.context[outer[0] : start].lstrip(), example.context[end : outer[1]].rstrip()
+    return len(before), len(after), len(covering)
 
 
 def official_match(task: Task, language: str, trip: Trip) -> bool:
@@ -119,10 +126,11 @@ def main() -> None:
         if not found:
             continue
         others = [trip for trip in found if not trip.exact]
-        known = counts.setdefault(name, dict.fromkeys(("answers", "fit", "exact", "equal_normalised"), 0))
+        known = counts.setdefault(name, dict.fromkeys(MEASURED, 0))
         known["answers"] += len(found)
         known["fit"] += sum(trip.found is not None for trip in found)
         known["exact"] += len(found) - len(others)
+        known["exact_within_limit"] += sum(trip.exact and trip.allowed for trip in found)
         known["equal_normalised"] += sum(official_match(task, language, trip) for trip in others)
         for trip in others:
             told = f"{trip.name}: {trip.before} characters before, {trip.after} after"
@@ -134,6 +142,8 @@ def main() -> None:
         **environment,
         "answers": total,
         "share_exact": round(total["exact"] / total["fit"], 4),
+        # What a perfect model could return: a span has at most `max_answer_length` pieces.
+        "share_exact_within_limit": round(total["exact_within_limit"] / total["fit"], 4),
         "share_exact_by_scorer": round((total["exact"] + total["equal_normalised"]) / total["fit"], 4),
         "slices": counts,
         "unexplained": unexplained,
