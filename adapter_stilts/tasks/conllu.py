@@ -42,6 +42,7 @@ PRECEDENCE_OF = {
     "it": _tags("VERB AUX ADV PRON ADP DET INTJ"),
 }
 
+COLUMNS = 10
 _WORD = re.compile(r"[1-9][0-9]{0,5}")
 _RANGE = re.compile(r"([1-9][0-9]{0,5})-([1-9][0-9]{0,5})")
 _EMPTY_NODE = re.compile(r"[0-9]{1,6}\.[1-9][0-9]{0,5}")
@@ -118,6 +119,12 @@ def _sentences(path: Path) -> Iterator[_Sentence]:
     sentence: _Sentence | None = None
     for number, line in read_lines(path):
         if line.startswith("#"):
+            if line.count("\t") >= COLUMNS - 1:
+                raise DataError(
+                    path,
+                    number,
+                    "a comment holds a row: a line end is lost, or is a lone CR; lines end in LF",
+                )
             continue
         if line.strip():
             sentence = sentence or _Sentence(number)
@@ -131,9 +138,9 @@ def _sentences(path: Path) -> Iterator[_Sentence]:
 
 def _add_row(sentence: _Sentence, line: str, path: Path, number: int) -> None:
     fields = line.split("\t")
-    if len(fields) != 10:
+    if len(fields) != COLUMNS:
         raise DataError(
-            path, number, f"holds {len(fields)} columns, CoNLL-U has 10; the file may be truncated"
+            path, number, f"holds {len(fields)} columns, CoNLL-U has {COLUMNS}; the file may be truncated"
         )
     identifier, form, tag, head, enhanced = fields[0], fields[1], fields[3], fields[6], fields[8]
     if not form:

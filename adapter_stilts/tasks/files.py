@@ -13,7 +13,7 @@ from types import MappingProxyType
 from adapter_stilts.errors import DataError
 from adapter_stilts.formats.examples import Example
 from adapter_stilts.tasks.base import LANGUAGE, Files, Split, Task
-from adapter_stilts.tasks.lines import cannot_be_read
+from adapter_stilts.tasks.lines import cannot_be_read, is_blank
 from adapter_stilts.tasks.readers import READERS
 from adapter_stilts.tasks.rows import (
     Located,
@@ -25,6 +25,8 @@ from adapter_stilts.tasks.rows import (
     train_languages,
     wanted_languages,
 )
+
+_NOTHING = "holds no row; fetch the file again, or put it aside"
 
 TRANSLATED = "translated"
 """Folder of translated train sets, one folder a language."""
@@ -286,11 +288,14 @@ def _rows(match: _Match) -> Iterator[Located]:
         for name, value in match.spec.options.items()
     }
     for paths in match.paths:
+        for path in paths:
+            if is_blank(path):
+                raise DataError(path, None, _NOTHING)
         line = 0
         for line, row in READERS[match.spec.reader](*paths, **options):
             yield Located(paths[0], line, row)
         if not line:
-            raise DataError(paths[0], None, "holds no row; fetch the file again, or put it aside")
+            raise DataError(paths[0], None, _NOTHING)
 
 
 def _state(path: Path) -> tuple[str, int, int]:

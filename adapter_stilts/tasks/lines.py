@@ -39,6 +39,15 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise cannot_be_read(path, error) from None
 
 
+def is_blank(path: Path) -> bool:
+    """Whether the file holds nothing but white space."""
+    try:
+        with path.open("rb") as file:
+            return not any(block.strip() for block in iter(lambda: file.read(1 << 16), b""))
+    except OSError as error:
+        raise cannot_be_read(path, error) from None
+
+
 def cannot_be_read(path: Path, error: OSError) -> DataError:
     return DataError(path, None, f"cannot be read: {error.strerror or error}")
 

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from adapter_stilts.formats.examples import PairClassificationExample
 from adapter_stilts.tasks.base import Files, Hub, Row, Task
 from adapter_stilts.tasks.nli import (
+    ANNOTATORS,
     LABELS,
     hub_row,
     hub_unlabelled,
@@ -33,9 +34,6 @@ from adapter_stilts.tasks.nli import (
     unlabelled,
     xtreme_files,
 )
-
-ANNOTATORS = ("label1", "label2", "label3", "label4", "label5")
-
 
 GENRES = ("matched", "mismatched")
 

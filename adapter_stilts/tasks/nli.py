@@ -11,6 +11,9 @@ from adapter_stilts.tasks.columns import label, text, value
 LABELS = ("entailment", "neutral", "contradiction")
 """In the order of the hub's class labels, so that published heads can be read."""
 
+ANNOTATORS = ("label1", "label2", "label3", "label4", "label5")
+"""Columns with what each annotator said."""
+
 
 def pairs(
     premise: str, hypothesis: str, relation: str, *, undecided: str | None
@@ -67,9 +70,10 @@ def xtreme_files(*patterns: str, labelled: bool = True) -> Files:
 
 def release_row(row: Row) -> PairClassificationExample | None:
     """A row of the authors' tables, of GLUE's or of XNLI's."""
-    if "label1" in row and "label5" not in row and row["label1"] not in ("", "-"):
-        # Rows may end after the first annotator's label, so that their length does not tell a tab too many.
-        label(row, "label1", LABELS)
+    # Rows may end after any annotator's label, so that their length tells neither a tab too many nor a lost line end.
+    for column in ANNOTATORS:
+        if row.get(column) not in (None, "", "-"):
+            label(row, column, LABELS)
     return _release_pair(row)
 
 

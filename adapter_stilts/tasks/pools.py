@@ -111,6 +111,9 @@ def _bounds(paragraph: dict[str, Any], at: str, path: Path) -> list[tuple[int, i
                 path, None, f"{at}: {each!r} is not the [start, end] of a sentence of its context"
             )
         found.append((each[0], each[1]))
+    sentences = paragraph.get("sentences", found)
+    if not isinstance(sentences, list) or len(sentences) != len(found):
+        raise DataError(path, None, f"{at} has other 'sentences' than its {len(found)} 'sentence_breaks'")
     return found
 
 

@@ -14,10 +14,9 @@ One row of snli_1.0_train.jsonl (the .txt has the same columns; rows with gold l
 from __future__ import annotations
 
 from adapter_stilts.tasks.base import Files, Hub, Task
-from adapter_stilts.tasks.nli import LABELS, hub_row, release_row
+from adapter_stilts.tasks.nli import ANNOTATORS, LABELS, hub_row, release_row
 
 # Rows of the train file carry one annotator's label and may end there.
-ANNOTATORS = ("label2", "label3", "label4", "label5")
 
 
 def release(split: str) -> tuple[Files, Files]:
@@ -25,7 +24,9 @@ def release(split: str) -> tuple[Files, Files]:
     names = (f"snli_1.0/snli_1.0_{split}", f"snli_1.0_{split}")
     return (
         Files(tuple(f"{name}.jsonl" for name in names), "jsonl", release_row),
-        Files(tuple(f"{name}.txt" for name in names), "tsv", release_row, options={"optional": ANNOTATORS}),
+        Files(
+            tuple(f"{name}.txt" for name in names), "tsv", release_row, options={"optional": ANNOTATORS[1:]}
+        ),
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -183,3 +185,35 @@ def test_v2_noflag(tmp_path: Path) -> None:
     put(tmp_path / "train-v2.0.json", squad(("1822", 17), None))
     examples = FileSource(tmp_path).examples(get_task("squad_v2"), "train", "en", {})
     assert [len(example.answers) for example in examples] == [1, 0]
+
+
+def test_rows_that_another_row_would_swallow(tmp_path: Path) -> None:
+    columns = ["gold_label", "sentence1", "sentence2", "captionID", "pairID", "label1", "label2"]
+    header = "\t".join([*columns, "label3", "label4", "label5"]) + "\n"
+    put(tmp_path / "snli_1.0_dev.txt", header + "neutral\ta\tb\t2\t2r\tneuentailment\tc\td\n")
+    with pytest.raises(DataError, match=r"label 'neuentailment' in column 'label1'"):
+        FileSource(tmp_path).examples(get_task("snli"), "dev", "en", {})
+    row = "1\tab\t_\tNOUN\t_\t_\t0\t_\t_\t_\n"
+    put(tmp_path / "ud/UD_English-EWT/en_ewt-ud-dev.conllu", f"{row}\n# text = ab\r{row}")
+    with pytest.raises(DataError, match="a comment holds a row") as caught:
+        FileSource(tmp_path).examples(get_task("udpos"), "dev", "en", {})
+    assert caught.value.line == 3
+    paragraph = {
+        "context": "Ab. Cd.", "sentence_breaks": [[4, 7]], "sentences": ["Ab.", "Cd."],
+        "qas": [{"id": "q", "question": "?", "answers": [{"text": "Cd", "answer_start": 4}]}],
+    }  # fmt: skip
+    put(tmp_path / "xquad-r/de.json", json.dumps({"data": [{"paragraphs": [paragraph]}]}))
+    with pytest.raises(DataError, match="other 'sentences' than its 1 'sentence_breaks'"):
+        FileSource(tmp_path).examples(get_task("lareqa"), "test", "de", {})
+
+
+def test_a_sample_of_damaged_releases() -> None:
+    """The whole: scripts/mutate_releases.py --all."""
+    script = Path(__file__).resolve().parents[2] / "scripts" / "mutate_releases.py"
+    ran = subprocess.run(
+        [sys.executable, str(script), "--mutations", "288", "--seed", "7"], capture_output=True, text=True
+    )
+    result = json.loads(ran.stdout)
+    assert (ran.returncode, result["tracebacks"], result["lost"]) == (0, [], []), ran.stderr
+    assert result["outcomes"]["refused"] > 100
+    assert result["outcomes"]["other text"] > 0, "some mutations are none that could be told"

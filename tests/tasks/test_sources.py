@@ -85,7 +85,7 @@ BROKEN = {
         "no 'en' examples of snli train",
     ),
     "empty tsv": ("snli", "snli_1.0_train.txt", "", None, "holds no row"),
-    "empty json": ("squad_v1", "train-v1.1.json", "", 1, "is not JSON"),
+    "empty json": ("squad_v1", "train-v1.1.json", "", None, "holds no row"),
     "truncated json": ("squad_v1", "train-v1.1.json", (SQUAD_ROW % "")[:-9], 1, "may be truncated"),
     "no questions": ("squad_v1", "train-v1.1.json", SQUAD_ROW % "", None, "holds no row"),
     "label": ("snli", "snli_1.0_train.jsonl", ONE_NLI % "neutral" + ONE_NLI % "maybe", 2, "label 'maybe'"),

@@ -213,6 +213,7 @@ CONFIGS: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
         r"config\.inv_adapter = 'nice' is not supported",
     ),
     "no config": ("pfeiffer", lambda c: c.pop("config"), "should hold a name and a config"),
+    "an empty config": ("pfeiffer", lambda c: c.update(config={}), "should hold a name and a config"),
     "half a config": ("pfeiffer", lambda c: c.update(config={"mh_adapter": True}), "config is incomplete"),
     "no name": ("pfeiffer", lambda c: c.update(name=3), "should hold a name and a config"),
 }

@@ -67,7 +67,7 @@ def read_adapter_config(path: Path, encoder: Any) -> tuple[str, dict[str, Any]]:
                 f"{path}: made for an encoder with {field} {values.get(field)!r}, not {getattr(encoder, field)!r}"
             )
     name, config = values.get("name"), values.get("config")
-    if not isinstance(name, str) or not name or not isinstance(config, dict):
+    if not isinstance(name, str) or not name or not isinstance(config, dict) or not config:
         raise BundleError(f"{path}: should hold a name and a config")
     architecture = config.get("architecture")
     if architecture not in (None, "prefix_tuning"):
