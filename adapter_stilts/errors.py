@@ -22,6 +22,14 @@ from pathlib import Path
 _TERMS = "accept the data set's terms on the hub and set HF_TOKEN"
 
 
+class Interrupted(KeyboardInterrupt):
+    """Asked to stop by a signal; `exit_code` is what a shell would give for it: 130 for Ctrl-C, 143 for SIGTERM."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.exit_code = 128 + number
+
+
 class AdapterStiltsError(Exception):
     """Base of everything this package raises on purpose; `exit_code` is what the CLI leaves with."""
 

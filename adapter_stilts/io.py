@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import platform
 import re
 import secrets
 import shutil
@@ -15,10 +16,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from adapter_stilts.errors import StoreError
+from adapter_stilts.errors import StoreError, cause_of
 
-# Names of directories being written end so; a killed run may leave one, the next run removes it.
+# Names of what is being written end so, in its writer's host and process; a killed run may leave some.
 PARTIAL_MARK = ".partial-"
+
+DIGESTS = "SHA256SUMS"
+"""A folder's listing of its files: a digest, two blanks and a path a line, as `sha256sum` writes and checks it."""
+
+ELSEWHERE = "another place"
 
 
 def canonical_json(value: Any) -> str:
@@ -45,15 +51,55 @@ def sha256_directory(directory: Path, names: Iterable[str]) -> str:
     return digest_of({name: sha256_file(directory / name) for name in sorted(names)})
 
 
-def write_json(path: Path, value: Any) -> None:
+def seal(directory: Path, leave_out: Iterable[str] = ()) -> None:
+    """List the digests of all files below a folder in its ``SHA256SUMS``.
+
+    Args:
+        leave_out: names in the folder that are not listed, nor what lies in them.
+    """
+    names = _files_below(directory, {*leave_out, DIGESTS})
+    lines = [f"{sha256_file(directory / name)}  {name}\n" for name in names]
+    write_text(directory / DIGESTS, "".join(lines))
+
+
+def broken_seal(directory: Path, names: Iterable[str]) -> str | None:
+    """What differs from the listing that `seal` wrote, in words; None where nothing does.
+
+    Args:
+        names: files that have to be listed.
+    """
+    try:
+        lines = (directory / DIGESTS).read_text(encoding="utf-8").splitlines()
+        listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+        for name in names:
+            if name not in listed:
+                return f"{DIGESTS} does not list {name}"
+        for name, digest in listed.items():
+            if Path(name).is_absolute() or ".." in Path(name).parts:
+                return f"{DIGESTS} is damaged"
+            if not (directory / name).is_file():
+                return f"{name} is missing"
+            if sha256_file(directory / name) != digest:
+                return f"{name} is damaged"
+    except (OSError, ValueError) as error:
+        return f"{DIGESTS} cannot be read ({cause_of(error)})"
+    return None
+
+
+def _files_below(directory: Path, leave_out: set[str]) -> list[str]:
+    found = (path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
+    return sorted(path.as_posix() for path in found if path.parts[0] not in leave_out)
+
+
+def write_json(path: Path, value: Any, instead: str = ELSEWHERE) -> None:
     """Indented JSON with a final newline, replaced in one step."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", instead)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write aside, flush to disk, rename."""
-    aside = path.with_name(f".{path.name}{PARTIAL_MARK}{secrets.token_hex(4)}")
-    with disk_errors(path):
+def write_text(path: Path, text: str, instead: str = ELSEWHERE) -> None:
+    """Write aside, flush to disk, rename. `instead` as in `disk_errors`."""
+    aside = path.with_name(f".{path.name}{_partial()}")
+    with disk_errors(path, instead):
         try:
             with aside.open("w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
@@ -66,14 +112,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def whole_directory(target: Path) -> Iterator[Path]:
+def whole_directory(target: Path, instead: str = ELSEWHERE) -> Iterator[Path]:
     """A directory that appears at `target` complete, in one rename, or not at all.
 
     Yields the directory to write into. An existing `target` is replaced. On any exception nothing is left.
+
+    Args:
+        instead: as in `disk_errors`.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f"{target.name}{PARTIAL_MARK}{secrets.token_hex(4)}")
-    with disk_errors(target):
+    aside = target.with_name(f"{target.name}{_partial()}")
+    with disk_errors(target, instead):
+        target.parent.mkdir(parents=True, exist_ok=True)
         aside.mkdir()
         try:
             yield aside
@@ -92,26 +141,64 @@ def whole_directory(target: Path) -> Iterator[Path]:
             raise
 
 
-def remove_partials(target: Path, older_than_seconds: float = 3600.0) -> None:
-    """Remove what killed writers of `target` left. The age keeps hands off a writer that is alive."""
-    for path in target.parent.glob(f"{target.name}{PARTIAL_MARK}*"):
-        if time.time() - path.stat().st_mtime > older_than_seconds:
-            shutil.rmtree(path, ignore_errors=True)
+def _partial() -> str:
+    return f"{PARTIAL_MARK}{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def _host() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+
+
+def remove_partials(folder: Path, patterns: Iterable[str], older_than_seconds: float = 3600.0) -> list[str]:
+    """Remove what killed writers left in a folder; returns the names.
+
+    Hands are kept off a writer that is alive: a process of this host is asked for, others are known by age alone.
+
+    Args:
+        patterns: of the places below `folder` where things are written.
+    """
+    removed = []
+    for path in (path for pattern in patterns for path in folder.glob(f"{pattern}{PARTIAL_MARK}*")):
+        host, _, rest = path.name.rpartition(PARTIAL_MARK)[2].partition("-")
+        process = rest.partition("-")[0]
+        with contextlib.suppress(FileNotFoundError):
+            dead = host == _host() and process.isdecimal() and not _is_alive(int(process))
+            if dead or time.time() - path.stat().st_mtime > older_than_seconds:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
+                removed.append(path.name)
+    return removed
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's, or no such number
+        return True
+    return True
 
 
 @contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into a StoreError that says where and what to do."""
+def disk_errors(path: Path, instead: str = ELSEWHERE) -> Iterator[None]:
+    """Turn a full or read-only disk into a StoreError that says where and what to do.
+
+    Args:
+        instead: what may be chosen in its stead, and how: ``another place with --store``.
+    """
     try:
         yield
     except Exception as error:
         reasons = {
-            errno.ENOSPC: "the disk is full: free space, or choose another place with --store",
-            errno.EDQUOT: "the disk quota is used up: free space, or choose another place with --store",
-            errno.EROFS: "the file system is read-only: choose another place with --store",
-            errno.EACCES: "no permission to write here: choose another place with --store",
-            errno.ENOTDIR: "a part of the path is a file: choose another place with --store",
-            errno.EFBIG: "the file would exceed the allowed size: raise the limit, or choose another --store",
+            errno.ENOSPC: f"the disk is full: free space, or choose {instead}",
+            errno.EDQUOT: f"the disk quota is used up: free space, or choose {instead}",
+            errno.EROFS: f"the file system is read-only: choose {instead}",
+            errno.EACCES: f"no permission to write here: choose {instead}",
+            errno.ENOTDIR: f"a part of the path is a file: choose {instead}",
+            errno.EFBIG: f"the file would exceed the allowed size: raise the limit, or choose {instead}",
         }
         number = _system_number(error)
         if number not in reasons:

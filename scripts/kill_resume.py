@@ -25,8 +25,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-# Files that say how a stage was computed (seconds, speed), not what came out.
-RECORDS = ("stage.json", "log.jsonl")
+# Files of a stage that say how it was computed (seconds, speed), not what came out, and their digests.
+RECORDS = ("stage.json", "log.jsonl", "SHA256SUMS")
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def newest_checkpoints(store: Path) -> dict[str, int]:
 def compare(alone: Path, killed: Path) -> dict[str, Any]:
     """Which files differ between the two stores, are missing in the second, or should not be there."""
     first, second = files(alone), files(killed)
-    results = [name for name in first if Path(name).name not in RECORDS]
+    results = [name for name in first if Path(name).parts[1:] not in [(record,) for record in RECORDS]]
     differing = [name for name in results if name in second and first[name] != second[name]]
     weights = {name: first[name] for name in results if name.endswith("model.safetensors")}
     return {

@@ -122,7 +122,7 @@ def test_leftovers_go_once_they_are_old(tmp_path: Path) -> None:
     before = time.time() - 7200
     os.utime(old, (before, before))
     os.utime(other, (before, before))
-    remove_partials(tmp_path / "t")
+    assert remove_partials(tmp_path, ("t",)) == ["t.partial-1"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.partial-2", "u.partial-1"]
 
 
@@ -137,7 +137,10 @@ def test_leftovers_go_once_they_are_old(tmp_path: Path) -> None:
     ],
 )
 def test_a_disk_that_refuses(number: int, words: str) -> None:
-    with pytest.raises(StoreError, match=words) as caught, disk_errors(Path("place")):
+    with (
+        pytest.raises(StoreError, match=words) as caught,
+        disk_errors(Path("place"), "another place with --store"),
+    ):
         raise OSError(number, os.strerror(number))
     assert "cannot write place" in str(caught.value)
     assert "--store" in str(caught.value)

@@ -48,7 +48,7 @@ def compose(expression: str, out: str, base: str | None, no_head: bool, as_json:
     info = read_bundle(bundles[0])
     found = find_base(Base(id=base) if base else Base(id=info.base, revision=info.base_revision or "main"))
     command = shlex.join(["adapter-stilts", "compose", expression, "--out", "DIR", *["--no-head"] * no_head])
-    with whole_directory(Path(out)) as directory:
+    with whole_directory(Path(out), "another --out") as directory:
         made = composing.compose(terms, directory, found, load_tokenizer(found), command, not no_head)
     if as_json:
         say_json({"bundle": out, **made.model_dump(mode="json")})

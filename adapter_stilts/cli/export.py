@@ -62,7 +62,7 @@ def export(
     options = {"--to": form, "--precision": precision, "--head": head, "--out": "DIR"}
     given = [word for pair in options.items() if pair[1] is not None for word in pair]
     command = shlex.join(["adapter-stilts", "export", bundle, *map(str, given)])
-    with whole_directory(Path(out)) as target:
+    with whole_directory(Path(out), "another --out") as target:
         made = exporting.export(directory, form, choice, target, found, command)
     if as_json:
         say_json({"export": out, **made.model_dump(mode="json")})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import logging
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import NoReturn
 
 import click
@@ -64,10 +66,17 @@ def group() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run and leave with 0, 1 (a run failed), 2 (the command was wrong) or 130 (interrupted)."""
+    """Run and leave with 0, 1 (a run failed), 2 (the command was wrong), 130 (Ctrl-C) or 143 (SIGTERM)."""
+    signal.signal(signal.SIGTERM, _terminated)  # an exception, so that nothing half-written stays
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     sys.exit(run([argument for argument in given if argument != "--debug"], debug))
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    from adapter_stilts.errors import Interrupted
+
+    raise Interrupted(number)
 
 
 def run(arguments: list[str], debug: bool = False) -> int:
@@ -90,11 +99,12 @@ def run(arguments: list[str], debug: bool = False) -> int:
             raise
         say(f"error: {error}", err=True)
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as interrupted:
         if debug:
             raise
         click.echo("interrupted; the same command resumes from the last checkpoint", err=True)
-        return 130
+        # click raises its Abort from what interrupted.
+        return int(getattr(interrupted.__cause__, "exit_code", 130))
     except OSError as error:
         if debug:
             raise

@@ -10,8 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import click
-
 from adapter_stilts.cli import show
 from adapter_stilts.cli.terminal import say, say_json
 from adapter_stilts.errors import StoreError, UsageError
@@ -142,7 +140,7 @@ class Session:
         if all(store.find(stage) for stage in self.plan.stages):
             # Nothing to run: the answer is in the store, and torch need not be loaded to read it.
             for stage in self.plan.stages:
-                store.tidy(stage, lambda message: click.echo(message, err=True))
+                store.tidy(stage)
             return [_Cached(stage) for stage in self.plan.stages] if _prints() else None
         from adapter_stilts.cli.execute import execute_plan
 

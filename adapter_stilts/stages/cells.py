@@ -79,9 +79,9 @@ def write_cells(store: Path, cells: tuple[Cell, ...]) -> None:
     value = {"schema": SCHEMA, "cells": rows}
     path = store / PLANS / f"{digest_of(value)[:KEY_DIGITS]}.json"
     if not path.is_file():
-        with disk_errors(path):
+        with disk_errors(path, "another place with --store"):
             path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, value)
+        write_json(path, value, "another place with --store")
 
 
 def names_of(store: Path) -> Mapping[str, tuple[str, ...]]:

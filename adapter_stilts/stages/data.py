@@ -21,7 +21,7 @@ from adapter_stilts.formats.base import CUT, FormatSettings
 from adapter_stilts.formats.examples import Example, first_examples
 from adapter_stilts.formats.features import MANIFEST, Features
 from adapter_stilts.formats.tokens import template_of
-from adapter_stilts.io import digest_of, remove_partials, whole_directory
+from adapter_stilts.io import digest_of, whole_directory
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import Source
 from adapter_stilts.tasks.text import TextSource
@@ -156,10 +156,9 @@ def _cached(cache: Path, key: str, encode: Callable[[], Features]) -> Features:
             _log.warning("%s: damaged (%s): encoded again", directory, cause_of(error))
             shutil.rmtree(directory, ignore_errors=True)
     features = encode()
-    remove_partials(directory)
     try:
         if not (directory / MANIFEST).is_file():  # else another process of the launch was quicker
-            with whole_directory(directory) as aside:
+            with whole_directory(directory, "another place with $ADAPTER_STILTS_CACHE") as aside:
                 features.save(aside)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # it was so while we wrote

@@ -64,7 +64,7 @@ def take(path: Path) -> Lock | None:
 
 
 def _opened(path: Path) -> int:
-    with disk_errors(path):
+    with disk_errors(path, "another place with --store"):
         while True:
             # The folder comes and goes with other processes' locks: mkdir itself may find it there, and then gone.
             try:

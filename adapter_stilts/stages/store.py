@@ -1,7 +1,7 @@
 """Where finished stages live, by key. A stage's directory appears whole, or not at all.
 
 <store>/store.json                     the store's schema
-<store>/<kind>-<task>-<key12>/         a finished stage; stage.json in it is the commit marker
+<store>/<kind>-<task>-<key12>/         a finished stage; stage.json in it is the commit marker, SHA256SUMS has digests
 <store>/work/<kind>-<task>-<key12>/    checkpoints of a stage under way, gone when it is finished
 <store>/work/<kind>-<task>-<key12>.lock
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +18,22 @@ from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import StoreError
-from adapter_stilts.io import disk_errors, whole_directory, write_json
+from adapter_stilts.io import (
+    DIGESTS,
+    broken_seal,
+    disk_errors,
+    remove_partials,
+    seal,
+    whole_directory,
+    write_json,
+)
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.locking import Lock, take
 
 SCHEMA = 1
+INSTEAD = "another place with --store"
+# Digests of their own, and a log that nothing reads again.
+NOT_LISTED = ("bundle", "log.jsonl")
 # Between looks at a lock that another process holds: at first short, then this.
 FIRST_POLL_SECONDS, POLL_SECONDS = 0.002, 0.1
 
@@ -35,11 +47,12 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._looked_at: dict[tuple[str, int, int], str | None] = {}
         marker = root / "store.json"
         if marker.is_file():
             try:
                 schema = int(json.loads(marker.read_text(encoding="utf-8"))["schema"])
-            except (ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
                 raise StoreError(
                     f"{marker}: not a store's marker ({error}); choose another --store"
                 ) from error
@@ -53,23 +66,58 @@ class Store:
 
     def open(self) -> None:
         """Make the folder and its marker. Reading needs neither."""
-        with disk_errors(self.root):
+        with disk_errors(self.root, INSTEAD):
             self.root.mkdir(parents=True, exist_ok=True)
         if not (self.root / "store.json").is_file():
-            write_json(self.root / "store.json", {"schema": SCHEMA})
-        for leftover in self.root.glob(".store.json.partial-*"):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - leftover.stat().st_mtime > 10:  # not one being written at this moment
-                    leftover.unlink()
+            write_json(self.root / "store.json", {"schema": SCHEMA}, INSTEAD)
+        remove_partials(self.root, ("*", ".*", "plans/.*", "work/*/*", "work/*/.*"))
 
     def find(self, stage: Stage) -> Path | None:
-        """The directory of a finished stage, or None."""
+        """The directory of a finished stage, or None; that of a damaged evaluation counts as not there.
+
+        Raises:
+            StoreError: another kind of stage is damaged, or the directory holds another stage.
+        """
+        directory = self._found(stage)
+        damage = self._damage(stage) if directory else None
+        if damage is None:
+            return directory
+        if stage.kind == "evaluate":
+            return None
+        raise StoreError(
+            f"{directory}: {damage}: remove the directory, and the same command makes the stage again"
+        )
+
+    def damage(self, stage: Stage) -> str | None:
+        """What is wrong with a finished evaluation, which is made again; None where nothing is, or none is there."""
+        try:
+            return self._damage(stage) if self._found(stage) else None
+        except StoreError as error:
+            return str(error)
+
+    def _damage(self, stage: Stage) -> str | None:
+        """What differs from the digests that the stage was finished with; looked for once."""
+        directory = self.root / stage.name
+        try:
+            state = os.stat(directory / DIGESTS)
+            key = (stage.name, state.st_ino, state.st_mtime_ns)
+        except OSError:
+            # What was finished before there were listings has none; its evaluations are made again.
+            return f"{DIGESTS} is missing" if stage.kind == "evaluate" else None
+        if key not in self._looked_at:
+            names = ("stage.json", "metrics.json") if stage.kind == "evaluate" else ("stage.json",)
+            self._looked_at[key] = broken_seal(directory, names)
+        return self._looked_at[key]
+
+    def _found(self, stage: Stage) -> Path | None:
         directory = self.root / stage.name
         try:
             key = json.loads((directory / "stage.json").read_text(encoding="utf-8"))["key"]
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            if stage.kind == "evaluate":
+                return directory  # its digest tells
             raise StoreError(
                 f"{directory}/stage.json cannot be read ({error!r}): remove the directory"
             ) from error
@@ -95,25 +143,33 @@ class Store:
         return take(self._lock_path(stage))
 
     @contextlib.contextmanager
-    def lock(self, stage: Stage, say: Callable[[str], None]) -> Iterator[None]:
-        """One process works on a stage, others wait here. Leaves no lock file behind."""
+    def lock(self, stage: Stage, say: Callable[[str], None], wait: bool = True) -> Iterator[bool]:
+        """One process works on a stage, others wait here. Leaves no lock file behind.
+
+        Args:
+            wait: whether to wait for another process; without, False is yielded while one holds the lock.
+        """
         held, pause = self.take(stage), FIRST_POLL_SECONDS
         if held is None:
-            say(f"another process works on {stage.name}; waiting for it")
-        while held is None:
+            told = "waiting for it" if wait else "going on with what is free"
+            say(f"another process works on {stage.name}; {told}")
+        while held is None and wait:
             time.sleep(pause)
             pause = min(2 * pause, POLL_SECONDS)
             held = self.take(stage)
         try:
-            yield
+            yield held is not None
         finally:
-            held.release()
+            if held is not None:
+                held.release()
 
-    def tidy(self, stage: Stage, say: Callable[[str], None]) -> None:
+    def tidy(self, stage: Stage) -> None:
         """Remove what a run killed just after its commit left of a finished stage."""
         if self.work(stage).exists() or self._lock_path(stage).exists():
-            with self.lock(stage, say):
+            held = self.take(stage)
+            if held is not None:  # else another process is about to do it
                 shutil.rmtree(self.work(stage), ignore_errors=True)
+                held.release()
 
     def _lock_path(self, stage: Stage) -> Path:
         return self.root / "work" / f"{stage.name}.lock"
@@ -123,7 +179,8 @@ class Store:
         """Yields a directory to fill; it becomes the finished stage, its work folder goes."""
         for leftover in self.root.glob(f"{stage.name}.partial-*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        with whole_directory(self.root / stage.name) as directory:
+        with whole_directory(self.root / stage.name, INSTEAD) as directory:
             yield directory
-            write_json(directory / "stage.json", record)
+            write_json(directory / "stage.json", record, INSTEAD)
+            seal(directory, NOT_LISTED)
         shutil.rmtree(self.work(stage), ignore_errors=True)

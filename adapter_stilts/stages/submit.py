@@ -19,7 +19,7 @@ from adapter_stilts.evaluate.families import FAMILIES, family_of
 from adapter_stilts.evaluate.membership import BENCHMARKS, Benchmark
 from adapter_stilts.evaluate.sizes import size_of
 from adapter_stilts.evaluate.xtreme import prediction_path
-from adapter_stilts.io import whole_directory
+from adapter_stilts.io import broken_seal, whole_directory
 from adapter_stilts.stages.cells import names_of
 
 
@@ -82,6 +82,11 @@ def find_evaluations(places: Sequence[Path]) -> list[Evaluation]:
         names = names_of(directories[0].absolute().parent) if directories else {}
         for directory in directories:
             record = _record(directory)
+            damage = broken_seal(directory, ("stage.json",))
+            if record["kind"] == "evaluate" and damage is not None:
+                raise StoreError(
+                    f"{directory}: {damage}: run the command that made it again, which evaluates it anew"
+                )
             if record["kind"] == "evaluate" and record["task"] in FAMILIES:
                 inters = names.get(directory.absolute().name, ())
                 found.append(Evaluation(directory, record["task"], inters, record["part"]))
@@ -139,7 +144,7 @@ def write_submission(
     if not files:
         told = "; ".join(f"{task}: {why}" for task, why in left_out.items())
         raise UsageError(f"nothing to submit to {benchmark}. {told}")
-    with whole_directory(out) as aside:
+    with whole_directory(out, "another --out") as aside:
         for task, paths in files.items():
             (aside / task).mkdir()
             for path in paths:

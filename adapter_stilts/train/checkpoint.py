@@ -17,14 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from adapter_stilts.errors import CheckpointError
-from adapter_stilts.io import sha256_file, whole_directory, write_json, write_text
+from adapter_stilts.io import broken_seal, seal, whole_directory, write_json
 
 KEPT = 2
-_DIGESTS = "SHA256SUMS"
+INSTEAD = "another place with --store"
+_WEIGHTS = "model.safetensors"
+_FILES = (_WEIGHTS, "optimizer.safetensors", "state.json")
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,14 @@ def write_checkpoint(
 ) -> None:
     """Write one, then drop all but the last two and the best weights that none of those names."""
     tensors, rest = _pack(optimizer.state_dict())
-    with whole_directory(work / f"checkpoint-{step:08d}") as directory:
+    with whole_directory(work / f"checkpoint-{step:08d}", INSTEAD) as directory:
         save_file(
             {name: tensor.cpu().contiguous() for name, tensor in model.items()},
             directory / "model.safetensors",
         )
         save_file(tensors, directory / "optimizer.safetensors")
-        write_json(directory / "state.json", {"step": step, "optimizer": rest, "loop": dict(loop)})
-        _seal(directory)
+        write_json(directory / "state.json", {"step": step, "optimizer": rest, "loop": dict(loop)}, INSTEAD)
+        seal(directory)
     kept = _checkpoints(work)[-KEPT:]
     for path in _checkpoints(work)[:-KEPT]:
         shutil.rmtree(path)
@@ -68,18 +71,26 @@ def read_checkpoint(work: Path, say: Callable[[str], None]) -> Checkpoint | None
     paths = _checkpoints(work)
     for path in reversed(paths):
         try:
-            _verify(path)
+            _verify(path, _FILES)
             state = json.loads((path / "state.json").read_text(encoding="utf-8"))
             best = state["loop"].get("best_step")
             if best is not None:
-                _verify(best_directory(work, best))
+                _verify(best_directory(work, best), (_WEIGHTS,))
             return Checkpoint(
                 state["step"],
                 load_file(path / "model.safetensors"),
                 _unpack(load_file(path / "optimizer.safetensors"), state["optimizer"]),
                 state["loop"],
             )
-        except (CheckpointError, OSError, ValueError, KeyError) as error:
+        except (
+            CheckpointError,
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            SafetensorError,
+        ) as error:
             before = "falling back to the one before" if path != paths[0] else "starting over"
             say(f"checkpoint {path.name} cannot be used ({error}); {before}")
             shutil.rmtree(path)
@@ -88,18 +99,24 @@ def read_checkpoint(work: Path, say: Callable[[str], None]) -> Checkpoint | None
 
 def write_best(work: Path, step: int, model: Mapping[str, Tensor]) -> None:
     """Keep the weights of the best evaluation so far."""
-    with whole_directory(best_directory(work, step)) as directory:
+    with whole_directory(best_directory(work, step), INSTEAD) as directory:
         save_file(
             {name: tensor.cpu().contiguous() for name, tensor in model.items()},
-            directory / "model.safetensors",
+            directory / _WEIGHTS,
         )
-        _seal(directory)
+        seal(directory)
 
 
 def read_best(work: Path, step: int) -> dict[str, Tensor]:
     """The weights `write_best` kept. Raises CheckpointError where they are damaged."""
-    _verify(best_directory(work, step))
-    weights: dict[str, Tensor] = load_file(best_directory(work, step) / "model.safetensors")
+    directory = best_directory(work, step)
+    try:
+        _verify(directory, (_WEIGHTS,))
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{directory}: {error}; the same command goes on from the last checkpoint that is whole"
+        ) from None
+    weights: dict[str, Tensor] = load_file(directory / _WEIGHTS)
     return weights
 
 
@@ -112,23 +129,18 @@ def _checkpoints(work: Path) -> list[Path]:
 
 
 def _best_step(path: Path) -> int | None:
-    step: int | None = json.loads((path / "state.json").read_text(encoding="utf-8"))["loop"].get("best_step")
+    try:
+        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        step: int | None = state["loop"].get("best_step")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None  # damaged, as reading it will tell: it names no weights that could be used
     return step
 
 
-def _seal(directory: Path) -> None:
-    lines = [f"{sha256_file(path)}  {path.name}\n" for path in sorted(directory.iterdir())]
-    write_text(directory / _DIGESTS, "".join(lines))
-
-
-def _verify(directory: Path) -> None:
-    listing = directory / _DIGESTS
-    if not listing.is_file():
-        raise CheckpointError(f"{directory.name} has no {_DIGESTS}")
-    for line in listing.read_text(encoding="utf-8").splitlines():
-        digest, _, name = line.partition("  ")
-        if not (directory / name).is_file() or sha256_file(directory / name) != digest:
-            raise CheckpointError(f"{name} is missing or damaged")
+def _verify(directory: Path, names: tuple[str, ...]) -> None:
+    damage = broken_seal(directory, names)
+    if damage is not None:
+        raise CheckpointError(damage)
 
 
 def _pack(state: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:

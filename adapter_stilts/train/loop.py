@@ -26,7 +26,7 @@ from adapter_stilts.model.tuning.base import Tuning
 from adapter_stilts.recipe import Optimizer, TrainingSettings
 from adapter_stilts.runtime import is_out_of_memory
 from adapter_stilts.train.batching import cut_step, sequences_of, share
-from adapter_stilts.train.checkpoint import read_best, read_checkpoint, write_best, write_checkpoint
+from adapter_stilts.train.checkpoint import INSTEAD, read_best, read_checkpoint, write_best, write_checkpoint
 from adapter_stilts.train.mixture import Drawn, Mixture, alone
 from adapter_stilts.train.optim import build_optimizer, build_schedule
 from adapter_stilts.train.sparse_rows import clipped
@@ -123,7 +123,7 @@ def train(
     state = _State(budget=speed.micro_batch_tokens)
     start = _resume(model, tuning, optimizer, schedule, state, work, watch)
     wrapped, prepared = accelerator.prepare(model, optimizer)
-    log = _Log(work / "log.jsonl", start) if accelerator.is_main_process else None
+    log = _Log(work / "log.jsonl", start, watch.say) if accelerator.is_main_process else None
     last_checkpoint = _Clock()
     stopped = state.stopped
     step = start
@@ -327,22 +327,29 @@ def _out_of_memory(budget: int, items: int) -> str:
 class _Log:
     """log.jsonl: one line a step; lines of steps that will run again are dropped on resume."""
 
-    def __init__(self, path: Path, start: int) -> None:
+    def __init__(self, path: Path, start: int, say: Callable[[str], None]) -> None:
         self._path = path
         self._pending: list[str] = []
-        kept = []
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    entry = json.loads(line)
-                except ValueError:  # the line a kill cut short
-                    break
-                if entry["step"] > start:
-                    break
-                kept.append(line + "\n")
-        with disk_errors(path):
+        kept = self._kept(start) if path.exists() else []
+        if len(kept) < start:
+            say(
+                f"{path.name} is damaged: it holds {len(kept)} of {start} steps made, and goes on without the others"
+            )
+        with disk_errors(path, INSTEAD):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(kept), encoding="utf-8")
+            path.write_bytes(b"".join(kept))
+
+    def _kept(self, start: int) -> list[bytes]:
+        """The lines of steps 1, 2 ... up to `start`; a line that a kill cut short, or is damaged, is left out."""
+        kept = []
+        for line in self._path.read_bytes().splitlines():
+            try:
+                step = json.loads(line)["step"]
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue
+            if isinstance(step, int) and 0 < step <= start:
+                kept.append(line + b"\n")
+        return kept
 
     def write(self, step: Step) -> None:
         entry = {
@@ -357,7 +364,7 @@ class _Log:
         self._pending.append(json.dumps(entry) + "\n")
 
     def flush(self) -> None:
-        with disk_errors(self._path), self._path.open("a", encoding="utf-8") as file:
+        with disk_errors(self._path, INSTEAD), self._path.open("a", encoding="utf-8") as file:
             file.writelines(self._pending)
         self._pending.clear()
 

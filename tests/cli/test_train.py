@@ -67,7 +67,7 @@ def test_exactly_these_files(finished: Any, listing: Listing) -> None:
     expected = ["store.json"]
     for stage in finished.printed["stages"]:
         name = Path(stage["dir"]).name
-        files = ["stage.json"]
+        files = ["SHA256SUMS", "stage.json"]
         if stage["kind"] == "train":
             files += ["log.jsonl", *(f"bundle/{file}" for file in BUNDLE)]
         else:
@@ -198,7 +198,7 @@ REFUSED: dict[str, tuple[list[str], int, str]] = {
         "--precision bf16 with --set optimizer=adamw8bit",
     ),
     "device": (["--target", "xquad", "--device", "tpu"], 2, "--device tpu: choices are cpu and cuda"),
-    "tracker": (["--target", "xquad", "--track", "nosuch"], 2, "--track nosuch"),
+    "tracker": (["--target", "xquad", "--track", "nosuch"], 2, "unknown tracker 'nosuch'"),
     "base folder": (["--target", "xquad", "--base", "./nowhere"], 2, "--base ./nowhere: no such folder"),
     "data folder": (["--target", "xquad", "--data", "./nowhere"], 1, "nowhere"),
     "no data of the task": (["--target", "tydiqa"], 1, "holds no test split of 'tydiqa'"),
@@ -306,7 +306,7 @@ DAMAGED: dict[str, tuple[str, Callable[[Path], Any], list[str], str]] = {
         "hellaswag/hellaswag_train.jsonl",
         lambda path: path.write_text(""),
         ["--inter", "hellaswag", "--target", "xquad"],
-        r"hellaswag_train\.jsonl: no 'en' examples of hellaswag train",
+        r"hellaswag_train\.jsonl: holds no row",
     ),
 }
 

@@ -74,6 +74,10 @@ DAMAGE = {
     "flipped": lambda folder: _flip(folder / "optimizer.safetensors"),
     "gone": lambda folder: (folder / "state.json").unlink(),
     "no digests": lambda folder: (folder / "SHA256SUMS").unlink(),
+    "digests of nothing": lambda folder: (folder / "SHA256SUMS").write_text(""),
+    "digests of some": lambda folder: (folder / "SHA256SUMS").write_text(
+        (folder / "SHA256SUMS").read_text().splitlines(keepends=True)[0]
+    ),
     "empty": lambda folder: [shutil.rmtree(folder), folder.mkdir()],
 }
 
@@ -105,7 +109,7 @@ def test_damaged_best_weights_make_a_checkpoint_useless(tmp_path: Path, parts: P
     found = read_checkpoint(tmp_path, lambda message: None)
     assert found is not None
     assert found.step == 1
-    with pytest.raises(CheckpointError, match=r"model\.safetensors is missing or damaged"):
+    with pytest.raises(CheckpointError, match=r"best-00000002: model\.safetensors is damaged; the same"):
         read_best(tmp_path, 2)
 
 
@@ -128,3 +132,12 @@ def test_half_written_ones_are_not_seen(tmp_path: Path, parts: Parts) -> None:
     found = read_checkpoint(tmp_path, pytest.fail)
     assert found is not None
     assert found.step == 1
+
+
+def test_a_damaged_one_before_does_not_stop_the_next(tmp_path: Path, parts: Parts) -> None:
+    fill(tmp_path, parts, 1, best=1)
+    (tmp_path / "checkpoint-00000001" / "state.json").write_text("{")
+    fill(tmp_path, parts, 2, best=2)
+    found = read_checkpoint(tmp_path, pytest.fail)
+    assert found is not None
+    assert found.step == 2

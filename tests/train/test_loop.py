@@ -73,6 +73,29 @@ def test_interruption_leaves_a_checkpoint_of_the_very_step(fit: Fit, tmp_path: P
     assert resumed.digest == whole.digest
 
 
+BAD_LINES = {
+    "a byte": b'{"step": 2, "loss": \xff1.0}',
+    "no step": b'{"loss": 1.0}',
+    "a word": b'{"step": "two"}',
+    "no object": b"[2]",
+    "deep": b"[" * 100_000,
+    "cut": b'{"step": 2, "lo',
+}
+
+
+@pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES)
+def test_a_damaged_log_is_told_and_goes_on(fit: Fit, tmp_path: Path, line: bytes) -> None:
+    whole, work = fit(), tmp_path / "broken"
+    with pytest.raises(KeyboardInterrupt):
+        fit(work=work, stop_after=4)
+    lines = (work / "log.jsonl").read_bytes().splitlines()
+    (work / "log.jsonl").write_bytes(b"\n".join([lines[0], line, *lines[2:]]) + b"\n")
+    resumed = fit(work=work)
+    assert "log.jsonl is damaged: it holds 3 of 4 steps made, and goes on without the others" in resumed.said
+    assert resumed.digest == whole.digest
+    assert [entry["step"] for entry in log_of(work)][:4] == [1, 3, 4, 5]
+
+
 def test_a_corrupt_checkpoint_falls_back(fit: Fit, stopped: type[Exception], tmp_path: Path) -> None:
     whole, work = fit(), tmp_path / "broken"
     with pytest.raises(stopped):
@@ -81,7 +104,7 @@ def test_a_corrupt_checkpoint_falls_back(fit: Fit, stopped: type[Exception], tmp
     (kept / "model.safetensors").write_bytes((kept / "model.safetensors").read_bytes()[:-7])
     resumed = fit(work=work)
     assert resumed.said == [
-        "checkpoint checkpoint-00000004 cannot be used (model.safetensors is missing or damaged); "
+        "checkpoint checkpoint-00000004 cannot be used (model.safetensors is damaged); "
         "falling back to the one before",
         "resuming at step 3",
     ]

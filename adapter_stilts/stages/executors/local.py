@@ -26,32 +26,75 @@ class Outcome:
 
 
 def execute(stages: tuple[Stage, ...], context: Context) -> list[Outcome]:
-    """Run what is not in the store. A stage that fails keeps its descendants from running, nothing else."""
+    """Run what is not in the store. A stage that fails keeps its descendants from running, nothing else.
+
+    Several processes may run one plan: each takes the next stage that is free, and waits where there is none. Outcomes
+    have the order of the stages.
+
+    Raises:
+        KeyboardInterrupt: asked to stop; what is finished stays.
+    """
     context.store.open()
     outcomes: dict[str, Outcome] = {}
-    for number, stage in enumerate(stages, 1):
-        context.watch.started(stage, number, len(stages))
-        began = time.perf_counter()
-        lost = [parent for parent in stage.parents if outcomes[parent.key].status in ("failed", "skipped")]
-        outcome = Outcome(stage, "skipped", None) if lost else _one(stage, context)
-        outcomes[stage.key] = outcome
-        context.watch.finished(stage, outcome.status, time.perf_counter() - began)
-        if outcome.error is not None:
-            context.watch.say(f"{stage.name} failed: {outcome.error}")
-    return list(outcomes.values())
+    busy: set[str] = set()
+    waiting = list(enumerate(stages, 1))
+    while waiting:
+        ready = [each for each in waiting if all(parent.key in outcomes for parent in each[1].parents)]
+        # The processes of a launch take the same way, stage after stage.
+        alone = context.accelerator.num_processes == 1
+        for each in ready if alone else ():
+            told = each[1].key in busy
+            if _work_on(*each, len(stages), outcomes, context, wait=False, told=told):
+                break
+            busy.add(each[1].key)
+        else:
+            each = ready[0]
+            _work_on(*each, len(stages), outcomes, context, wait=True, told=False)
+        waiting.remove(each)
+    return [outcomes[stage.key] for stage in stages]
 
 
-def _one(stage: Stage, context: Context) -> Outcome:
+def _work_on(
+    number: int,
+    stage: Stage,
+    total: int,
+    outcomes: dict[str, Outcome],
+    context: Context,
+    wait: bool,
+    told: bool,
+) -> bool:
+    """Whether a stage has its outcome now; it has none where another process works on it and we do not wait."""
+    if context.watch.interrupted:
+        raise KeyboardInterrupt
+    context.watch.started(stage, number, total)
+    began = time.perf_counter()
+    lost = [parent for parent in stage.parents if outcomes[parent.key].status in ("failed", "skipped")]
+    outcome = Outcome(stage, "skipped", None) if lost else _one(stage, context, wait, told)
+    if outcome is None:
+        return False
+    outcomes[stage.key] = outcome
+    context.watch.finished(stage, outcome.status, time.perf_counter() - began)
+    if outcome.error is not None:
+        context.watch.say(f"{stage.name} failed: {outcome.error}")
+    return True
+
+
+def _one(stage: Stage, context: Context, wait: bool, told: bool) -> Outcome | None:
     store, say, main = context.store, context.watch.say, context.accelerator.is_main_process
+    ask = (lambda message: None) if told else say
     try:
         if (found := _agreed(context, store.find(stage) if main else None)) is not None:
             if main:
-                store.tidy(stage, say)
+                store.tidy(stage)
             return Outcome(stage, "cached", found)
         # The main process of a launch holds the lock and looks again: we may have waited for another run.
-        with store.lock(stage, say) if main else contextlib.nullcontext():
+        with store.lock(stage, ask, wait) if main else contextlib.nullcontext(True) as held:
+            if not held:
+                return None
             if (found := _agreed(context, store.find(stage) if main else None)) is not None:
                 return Outcome(stage, "cached", found)
+            if main and (damage := store.damage(stage)) is not None:
+                say(f"{stage.name}: {damage}: evaluated again")
             return Outcome(stage, "ran", run_stage(stage, context))
     except AdapterStiltsError as error:
         _log.debug("%s failed", stage.name, exc_info=True)
