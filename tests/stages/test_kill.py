@@ -112,3 +112,16 @@ def test_the_script_that_does_it_at_full_size(tiny_base: Path, tiny_data: Path, 
     assert 1 <= len(result["kills"]) <= 3
     assert len(result["weights"]) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sample_of_killed_and_damaged_runs(tiny_base: Path, tiny_data: Path) -> None:
+    """The whole: scripts/damage_runs.py --all."""
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "damage_runs.py"), "--data", str(tiny_data), "--base",
+         str(tiny_base), "--kills", "3", "--flips", "14"],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    result = json.loads(ran.stdout)
+    assert (ran.returncode, result["kills"]["wrong"], result["damage"]["wrong"]) == (0, [], []), ran.stderr
+    assert (result["kills"]["kills"], result["damage"]["damaged"]) == (3, 14)
+    assert result["damage"]["outcomes"]["the undisturbed results"] > 0
