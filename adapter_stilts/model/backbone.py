@@ -134,7 +134,7 @@ def load_tokenizer(base: ResolvedBase) -> Any:
     from transformers import AutoTokenizer
 
     # Here, because this is before anything is read or encoded for it.
-    encoders.check_encoder(base.config, base.id)
+    config = door.build_config(base.config, base.id)
     folder = _tokenizer_folder(base)
     try:
         if folder is not None:
@@ -155,7 +155,7 @@ def load_tokenizer(base: ResolvedBase) -> Any:
             raise UsageError(f"{base.id}: its tokenizer cannot be read: {cause_of(error)}") from error
     if not tokenizer.is_fast:
         raise UsageError(f"{base.id}: has no fast tokenizer, whose character offsets the formats need")
-    _check_tokenizer(tokenizer, base)
+    _check_tokenizer(tokenizer, config, base)
     return tokenizer
 
 
@@ -177,9 +177,8 @@ def _tokenizer_folder(base: ResolvedBase) -> Path | None:
     return None if found is None else Path(found).parent
 
 
-def _check_tokenizer(tokenizer: Any, base: ResolvedBase) -> None:
+def _check_tokenizer(tokenizer: Any, config: Any, base: ResolvedBase) -> None:
     """Hold what a tokenizer gives against what the encoder takes. Raises UsageError."""
-    config = door.build_config(base.config, base.id)
     rows = int(config.vocab_size)
     beyond = {token: number for token, number in tokenizer.get_vocab().items() if number >= rows}
     if beyond:
@@ -320,7 +319,10 @@ def finish(encoder: Any, gradient_checkpointing: bool, name: str) -> Any:
                 f"{name}: {type(encoder).__name__} in Transformers has no gradient checkpointing: leave out "
                 "--set gradient_checkpointing=true"
             )
-        encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        # Transformers 5 gave it another name, and warns of the old one.
+        enable = getattr(encoder, "activation_checkpointing_enable", encoder.gradient_checkpointing_enable)
+        name_of = enable.__name__.removesuffix("_enable")
+        enable(**{f"{name_of}_kwargs": {"use_reentrant": False}})
     return encoder
 
 

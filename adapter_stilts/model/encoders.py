@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import UsageError
@@ -56,10 +57,16 @@ def has_first_token(model_type: str) -> bool:
 def check_encoder(config: Mapping[str, Any], name: str) -> None:
     """Raises UsageError where a model is no encoder of text, by its config.json alone."""
     from transformers.models.auto import modeling_auto
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     model_type = str(config["model_type"])
     if model_type in ENCODER_OF:
         return
+    if model_type not in CONFIG_MAPPING_NAMES:
+        raise UsageError(
+            f"{name}: Transformers {version('transformers')} here knows no model of type {model_type!r}: a newer one "
+            "may (pip install -U 'transformers<6'); a model whose code comes with its weights is never run"
+        )
     masked = model_type in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
     if config.get("is_encoder_decoder"):
         why = f"it is an encoder-decoder, of which only {', '.join(ENCODER_OF)} have an encoder of their own"

@@ -22,7 +22,7 @@ from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.model.bundle import bundle_digest, read_bundle
 from adapter_stilts.model.combinations import WAYS
 from adapter_stilts.model.merge import Merge, equal_weights
-from adapter_stilts.model.tuning import get_tuning, tuning_settings
+from adapter_stilts.model.tuning import check_installed, get_tuning, tuning_settings
 from adapter_stilts.recipe import MINIATURE, Intermediate, Recipe, Target, TrainingSettings, validated
 from adapter_stilts.stages.cells import Cell, Limits
 from adapter_stilts.stages.graph import Stage, in_order
@@ -82,6 +82,7 @@ def plan_evaluation(
         BundleError: the bundle is damaged, or has no head for the target.
     """
     info = read_bundle(bundle)
+    check_installed(info.tuning)
     planner = _Planner(recipe, resolve, source)
     target = planner.target(recipe.target.tasks[0])
     if target.train_task is not None and not info.answers(target.format, target.labels):
@@ -132,6 +133,7 @@ class _Planner:
             choices = ", ".join(task.name for task in all_tasks() if task.role == "target")
             raise UsageError(f"no target task: name one or several with --target, or all. Choices: {choices}")
         own = tuning_settings(recipe.mode, recipe.tuning)
+        check_installed(recipe.mode)
         get_tuning(recipe.mode).backbone_weights(own, recipe.precision)
         names = recipe.intermediate.tasks
         if recipe.intermediate.baseline and NONE not in names:

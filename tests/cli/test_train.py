@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ BUNDLE = [
     "bundle.json",
     "config.json",
     "model.safetensors",
-    "special_tokens_map.json",
+    *(["special_tokens_map.json"] if version("transformers") < "5" else []),  # in tokenizer_config.json since
     "tokenizer.json",
     "tokenizer_config.json",
 ]

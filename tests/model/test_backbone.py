@@ -49,7 +49,7 @@ INCOMPLETE = {
 @pytest.mark.parametrize(("missing", "message"), INCOMPLETE.values(), ids=INCOMPLETE)
 def test_a_folder_that_is_no_base(copied: Path, missing: list[str], message: str) -> None:
     for name in missing:
-        (copied / name).unlink()
+        (copied / name).unlink(missing_ok=name == "special_tokens_map.json")  # Transformers 5 writes none
     with pytest.raises(UsageError, match=message):
         resolve_base(Base(id=str(copied)))
 

@@ -90,7 +90,9 @@ def test_a_type_of_model_that_is_no_encoder(bundled: Bundled, tiny_base: Path) -
     for name in ("gpt2", "no-such-type"):
         say(directory, "config.json", model_type=name)
         reseal(directory)
-        with pytest.raises(UsageError, match=f"a model of type {name!r} is no encoder"):
+        with pytest.raises(
+            UsageError, match=f"a model of type {name!r} is no encoder|knows no model of type {name!r}"
+        ):
             verify(directory)
 
 
@@ -132,7 +134,7 @@ def test_fields_that_no_encoder_reads_have_no_effect(bundled: Bundled, tiny_base
     read_bundle(directory)
     config = load_encoder(str(directory), None, None, False).config
     assert config.use_return_dict
-    assert not config.torchscript
+    assert not getattr(config, "torchscript", False)  # Transformers 5 has no such field
     assert not config.output_attentions
     assert not hasattr(config, "anything")
     assert not hasattr(config, "_x")

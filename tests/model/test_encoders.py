@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,8 @@ TARGETS = {
 }
 
 Bases = Callable[[str], Path]
+
+NEW = version("transformers") >= "5"
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +266,7 @@ def test_what_is_saved_is_read_back(
         encoder_class = encoders.encoder_class(model.encoder.config)
         _, loading = encoder_class.from_pretrained(tmp_path, output_loading_info=True)
         assert [name for name in loading["missing_keys"] if "pooler" not in name] == []
-        assert loading["unexpected_keys"] == []
+        assert not loading["unexpected_keys"]
         (tmp_path / "head.safetensors").unlink()
         with pytest.raises(BundleError, match=rf"head.*{format_name}"):
             full.load(tmp_path, format_name)
@@ -283,7 +286,7 @@ def test_transformers_gives_the_same_logits(
     theirs, loading = getattr(transformers, families.TASK_CLASS[format_name]).from_pretrained(
         tmp_path, output_loading_info=True
     )
-    assert loading["missing_keys"] == loading["unexpected_keys"] == loading["mismatched_keys"] == []
+    assert not any(loading[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     inputs = collate(features, np.arange(4), model.padding_id, "cpu")
     ids, mask = inputs.input_ids, inputs.attention_mask
     with torch.inference_mode():
@@ -327,15 +330,16 @@ def test_positions(base_of: Bases) -> None:
 
 def test_dropout_and_checkpointing_reach_every_family(base_of: Bases) -> None:
     for family in TABLE:
-        can = family != "xlm-roberta-xl"
+        can = NEW or family != "xlm-roberta-xl"
         encoder = load_encoder(str(base_of(family)), None, 0.0, can)
         rates = {module.p for module in encoder.modules() if isinstance(module, torch.nn.Dropout)}
         assert rates == {0.0}, family
         assert encoder.is_gradient_checkpointing == can, family
         assert encoders.dropout_of(encoder.config, 0.3) == 0.3
         assert encoders.dropout_of(encoder.config, None) == 0.0
-    with pytest.raises(UsageError, match=r"XLMRobertaXLModel .* no gradient checkpointing: leave out --set"):
-        load_encoder(str(base_of("xlm-roberta-xl")), None, None, True)
+    if not NEW:
+        with pytest.raises(UsageError, match=r"XLMRobertaXLModel .* no gradient checkpointing: leave out"):
+            load_encoder(str(base_of("xlm-roberta-xl")), None, None, True)
 
 
 NO_ENCODERS: dict[str, tuple[dict[str, Any], str]] = {
@@ -344,7 +348,7 @@ NO_ENCODERS: dict[str, tuple[dict[str, Any], str]] = {
     "bert": ({"is_decoder": True}, "it is a decoder"),
     "bart": ({"is_encoder_decoder": True}, "it is an encoder-decoder, of which only t5, mt5, umt5"),
     "vit": ({}, "Transformers knows no masked language model of that type"),
-    "unheard-of": ({}, "Transformers knows no masked language model of that type"),
+    "unheard-of": ({}, "knows no model of type 'unheard-of': a newer one may"),
 }
 
 
@@ -372,7 +376,7 @@ def test_the_probe_says_what_an_encoder_lacks(tmp_path: Path) -> None:
 
     config = FNetConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1, intermediate_size=16)
     FNetModel(config).save_pretrained(tmp_path)
-    with pytest.raises(UsageError, match=r"encoder type 'fnet' cannot be used: .*attention_mask"):
+    with pytest.raises(UsageError, match=r"encoder type 'fnet' cannot be used: .*(attention_mask|padding)"):
         load_encoder(str(tmp_path), None, None, False)
 
 
@@ -392,7 +396,10 @@ class Altered(torch.nn.Module):
         if self.change == "causal":
             words = ids.get("inputs_embeds", ids.get("input_ids"))
             length = words.shape[1]
-            attention_mask = attention_mask[:, None, :] * torch.ones(length, length).tril()[None]
+            seen = attention_mask[:, None, :].bool() & torch.ones(length, length).tril().bool()
+            # Transformers 5 takes what is added to the scores, 4 which tokens each one sees.
+            lowest = torch.finfo(torch.float32).min
+            attention_mask = torch.where(seen, 0.0, lowest)[:, None] if NEW else seen.long()
         output = self.encoder(attention_mask=attention_mask, **ids)
         if self.change == "embeddings" and "inputs_embeds" in ids:
             output.last_hidden_state = output.last_hidden_state + 1

@@ -35,7 +35,8 @@ def test_the_encoder_is_transformers_own_and_the_heads_come_back(several: TaskMo
     assert isinstance(several.head, Heads)
     multitask.save(several.encoder, several.head, tmp_path)
     encoder, loading = AutoModel.from_pretrained(tmp_path, add_pooling_layer=False, output_loading_info=True)
-    assert loading["missing_keys"] == loading["unexpected_keys"] == []
+    assert not loading["missing_keys"]
+    assert not loading["unexpected_keys"]
     assert type(encoder) is type(several.encoder)
     ours = several.encoder.state_dict()
     assert all(torch.equal(tensor, ours[name]) for name, tensor in encoder.state_dict().items())

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from adapter_stilts.errors import UnknownNameError
 from adapter_stilts.model.tuning.base import Tuning, TuningSettings
+from adapter_stilts.model.tuning.libraries.adapterhub_package import LIBRARY, check_adapterhub
 from adapter_stilts.recipe import validated
 
 
@@ -23,6 +24,12 @@ def get_tuning(name: str) -> Tuning:
         raise UnknownNameError("mode", name, tuning_names())
     module = importlib.import_module(f"{__name__}.{name}")
     return cast(Tuning, getattr(module, "TUNING", module))
+
+
+def check_installed(name: str) -> None:
+    """Raises UsageError where the library that a tuning needs is not there. Imports nothing."""
+    if get_tuning(name).LIBRARY == LIBRARY:
+        check_adapterhub()
 
 
 def tuning_settings(name: str, sections: Mapping[str, Mapping[str, Any]]) -> TuningSettings:

@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from adapter_stilts.errors import UsageError
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
+from adapter_stilts.model.tuning.libraries.adapterhub_package import LIBRARY as LIBRARY
+from adapter_stilts.model.tuning.libraries.adapterhub_package import adapterhub
 from adapter_stilts.model.weights import load_trained_state, trained_state
 
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from adapter_stilts.model.task_model import TaskModel
 
 WHOLE = False
-LIBRARY = "adapter-transformers"
 
 # Our architectures -> AdapterHub's name, and which settings mean something there, with its own defaults.
 _ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -73,11 +74,10 @@ class Settings(TuningSettings):
 
     def config(self) -> dict[str, Any]:
         """The fields of AdapterHub's config."""
-        from adapters import ADAPTER_CONFIG_MAP
 
         name, known = _ARCHITECTURES[self.architecture]
         chosen = {field: getattr(self, field) for field in known}
-        fields: dict[str, Any] = ADAPTER_CONFIG_MAP[name].to_dict()
+        fields: dict[str, Any] = adapterhub().ADAPTER_CONFIG_MAP[name].to_dict()
         return {**fields, **chosen, "dropout": self.dropout}
 
 

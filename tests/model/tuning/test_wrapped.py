@@ -68,7 +68,9 @@ def test_wrapped_all_linear(
     with torch.inference_mode():
         expected = model.base_model.model.roberta(padded, attention_mask=mask).last_hidden_state
         found = ours.eval().encoder(padded, attention_mask=mask).last_hidden_state
-    assert float((found - expected).abs().max()) < 1e-5
+    assert (
+        float((found - expected).abs().max()) < 5e-5
+    )  # attention in other kernels, of states about 3 in size
 
     out = tmp_path / "out"
     out.mkdir()

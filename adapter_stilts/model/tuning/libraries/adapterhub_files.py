@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.model import families
+from adapter_stilts.model.tuning.libraries.adapterhub_package import adapterhub
 from adapter_stilts.model.tuning.libraries.frozen import read_config
 from adapter_stilts.model.weights import read_tensors
 
@@ -58,7 +59,7 @@ def read_adapter_config(path: Path, encoder: Any) -> tuple[str, dict[str, Any]]:
         BundleError: another encoder, another method than those trained here, an unknown field, or a value that
             cannot be what it should.
     """
-    from adapters import ADAPTER_CONFIG_MAP, AdapterConfig
+    library = adapterhub()
 
     values = read_config(path)
     for field in ("model_type", "hidden_size"):
@@ -74,7 +75,7 @@ def read_adapter_config(path: Path, encoder: Any) -> tuple[str, dict[str, Any]]:
         raise BundleError(
             f"{path}: architecture {architecture!r}; bottlenecks and prefix_tuning are read here"
         )
-    kind: Any = type(ADAPTER_CONFIG_MAP["prefix_tuning" if architecture else "seq_bn"])
+    kind: Any = type(library.ADAPTER_CONFIG_MAP["prefix_tuning" if architecture else "seq_bn"])
     usual = kind().to_dict() | {"architecture": architecture}
     for field, value in config.items():
         if field not in usual:
@@ -82,7 +83,7 @@ def read_adapter_config(path: Path, encoder: Any) -> tuple[str, dict[str, Any]]:
         if not _usable(field, value, usual[field]):
             raise BundleError(f"{path}: config.{field} = {value!r} is not supported")
     try:
-        loaded: Any = AdapterConfig.load(config)
+        loaded: Any = library.AdapterConfig.load(config)
     except (TypeError, ValueError, KeyError) as error:
         raise BundleError(f"{path}: config is incomplete ({error})") from error
     return name, loaded.to_dict()

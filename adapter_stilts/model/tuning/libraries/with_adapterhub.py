@@ -31,6 +31,7 @@ from adapter_stilts.model.tuning.libraries.adapterhub_files import (
     WEIGHTS,
     read_adapter_config,
 )
+from adapter_stilts.model.tuning.libraries.adapterhub_package import adapterhub
 from adapter_stilts.model.tuning.libraries.frozen import read_config, refused, seeded, train_only
 from adapter_stilts.model.weights import fill, read_tensors, write_tensors
 
@@ -53,7 +54,7 @@ def add(model: TaskModel, config: Mapping[str, Any], seed: int, name: str) -> No
     Raises:
         UsageError: its sizes do not fit the encoder.
     """
-    from adapters import AdapterConfig
+    AdapterConfig = adapterhub().AdapterConfig
 
     encoder: Any = model.encoder
     check_config(config, int(encoder.config.hidden_size))
@@ -79,8 +80,9 @@ def activate(encoder: Any, setup: Any) -> None:
 
 def prepare(encoder: Any) -> None:
     """Let an encoder take adapters. Its linear layers stay: AdapterHub's stand-ins for its own LoRA are undone."""
-    import adapters
     from torch import nn
+
+    adapters = adapterhub()
 
     if hasattr(encoder, "adapters_config"):
         return
@@ -104,7 +106,7 @@ def _recompute_in_context(encoder: Any) -> None:
 
     As AdapterHub's own `gradient_checkpointing_enable`, without its gradient for the embeddings, which nothing needs.
     """
-    from adapters.context import ForwardContext
+    ForwardContext = adapterhub("adapters.context").ForwardContext
     from torch.utils.checkpoint import checkpoint
 
     def recomputed(function: Any, *arguments: Any, **more: Any) -> Any:
@@ -169,8 +171,7 @@ def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str,
     A composition is in the layout of AdapterHub's `save_adapter_setup`, which ``load_adapter_setup(DIR,
     set_active=True, use_safetensors=True)`` reads.
     """
-    from adapters import __version__
-    from adapters.composition import Fuse
+    Fuse = adapterhub("adapters.composition").Fuse
 
     encoder: Any = model.encoder
     setup = encoder.active_adapters
@@ -189,7 +190,7 @@ def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str,
         about = {
             "adapter_setup": setup.to_dict(),
             "head_setup": setup.last() if known else None,
-            "version": f"adapters.{__version__}",
+            "version": f"adapters.{adapterhub().__version__}",
         }
         write_json(directory / SETUP, about)
         directory = directory / setup.last() if known else directory
@@ -204,7 +205,7 @@ def _about(encoder: Any, format_name: str) -> dict[str, str]:
 
 
 def _save_adapter(encoder: Any, name: str, directory: Path, format_name: str) -> None:
-    from adapters.configuration import build_full_config
+    build_full_config = adapterhub("adapters.configuration").build_full_config
 
     prefix = families.encoder_prefix(encoder.config.model_type)
     config = encoder.adapters_config.get(name)
@@ -216,7 +217,7 @@ def _save_adapter(encoder: Any, name: str, directory: Path, format_name: str) ->
 
 
 def _save_fusion(encoder: Any, name: str, directory: Path, format_name: str) -> None:
-    from adapters.configuration import build_full_config
+    build_full_config = adapterhub("adapters.configuration").build_full_config
 
     prefix = families.encoder_prefix(encoder.config.model_type)
     config, names = encoder.adapters_config.get_fusion(name)
@@ -229,7 +230,7 @@ def _save_fusion(encoder: Any, name: str, directory: Path, format_name: str) -> 
 
 
 def _save_head(encoder: Any, head: Any, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
-    from adapters.configuration import build_full_config
+    build_full_config = adapterhub("adapters.configuration").build_full_config
 
     if not families.has_task_class(encoder.config.model_type, format_name):
         write_tensors(head.state_dict(), directory / HEAD)
@@ -261,7 +262,7 @@ def combine(
     The fusion is Pfeiffer et al.'s (2021, https://arxiv.org/abs/2005.00247), without the pull of its value matrices
     towards the identity, where they begin.
     """
-    from adapters.composition import Stack
+    Stack = adapterhub("adapters.composition").Stack
 
     encoder: Any = model.encoder
     used = {*bundles, name}
@@ -301,8 +302,8 @@ def _load_parts(model: TaskModel, directory: Path, own: str, how: str, used: set
 
 
 def _add_fusion(model: TaskModel, names: list[str], seed: int) -> None:
-    from adapters import ADAPTERFUSION_CONFIG_MAP
-    from adapters.composition import Fuse
+    ADAPTERFUSION_CONFIG_MAP = adapterhub().ADAPTERFUSION_CONFIG_MAP
+    Fuse = adapterhub("adapters.composition").Fuse
 
     encoder: Any = model.encoder
     setup = Fuse(*names)
@@ -315,7 +316,7 @@ def _add_fusion(model: TaskModel, names: list[str], seed: int) -> None:
 
 def _load_setup(model: TaskModel, directory: Path) -> None:
     """A composition as `save` writes it. Raises BundleError."""
-    from adapters.composition import Stack
+    Stack = adapterhub("adapters.composition").Stack
 
     encoder: Any = model.encoder
     path = directory / SETUP
