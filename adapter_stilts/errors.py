@@ -16,6 +16,7 @@ Every message carries the value that was met, the valid choices or the reason, a
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -95,6 +96,17 @@ class CheckpointError(AdapterStiltsError):
 
 class TrainingError(AdapterStiltsError):
     """Training cannot go on: the loss is not a number, or memory does not suffice."""
+
+
+def hub_refusals() -> tuple[type[Exception], ...]:
+    """What asking the hub raises where it refuses or cannot be reached, whichever library carries the request.
+
+    huggingface-hub asks through requests before 1.0 (whose errors are OSErrors), then httpx, from 2.0 on httpx2.
+    """
+    from huggingface_hub.errors import HfHubHTTPError
+
+    carriers = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
+    return (HfHubHTTPError, OSError, ValueError, *(carrier.HTTPError for carrier in carriers))
 
 
 def nearest_name(name: str, choices: Iterable[str]) -> str | None:

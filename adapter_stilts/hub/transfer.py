@@ -12,7 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapter_stilts.errors import BundleError, SourceUnavailableError, UnknownNameError, UsageError, cause_of
+from adapter_stilts.errors import (
+    BundleError,
+    SourceUnavailableError,
+    UnknownNameError,
+    UsageError,
+    cause_of,
+    hub_refusals,
+)
 from adapter_stilts.hub.address import MAIN, Address, HubAddress, existing_folder, parse
 from adapter_stilts.hub.verify import verify
 from adapter_stilts.io import whole_directory
@@ -133,7 +140,6 @@ def push(source: Path, text: str, private: bool = False, message: str | None = N
 
 def _upload(source: Path, address: HubAddress, info: BundleInfo, private: bool, message: str | None) -> str:
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
     api = HfApi()
     try:
@@ -149,7 +155,7 @@ def _upload(source: Path, address: HubAddress, info: BundleInfo, private: bool, 
             # The repository is the bundle: a file that an older one left would be in no list of digests.
             delete_patterns="*",
         )
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except hub_refusals() as error:
         raise SourceUnavailableError(
             f"cannot write to {address}: {cause_of(error)}. Log in with `hf auth login`, or set HF_TOKEN to a token "
             "that may write there"
@@ -196,11 +202,10 @@ def _beginning(card: Path) -> str:
 def hub_bundles(organisation: str) -> list[HubAddress]:
     """The repositories of an organisation or user on the hub that are tagged as bundles. Raises as `fetch`."""
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         models = list(HfApi().list_models(author=organisation, filter=TAG))
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except hub_refusals() as error:
         raise SourceUnavailableError(f"cannot list hf://{organisation}: {cause_of(error)}") from error
     return [HubAddress(model.id) for model in models]
 
@@ -226,7 +231,7 @@ def _snapshot(address: HubAddress, only: tuple[str, ...] | None = None) -> _Snap
         only: fetch these alone.
     """
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError, RevisionNotFoundError
 
     repository, revision = address.repository, address.revision
     try:
@@ -240,7 +245,7 @@ def _snapshot(address: HubAddress, only: tuple[str, ...] | None = None) -> _Snap
     except RevisionNotFoundError as error:
         kind = f"revision of {HubAddress(repository)}"
         raise UnknownNameError(kind, revision, _revisions(repository)) from error
-    except (HfHubHTTPError, OSError, ValueError) as error:  # requests' errors are OSErrors
+    except hub_refusals() as error:
         refusal = error
     try:
         cached = snapshot_download(repository, revision=revision, local_files_only=True)
@@ -253,11 +258,10 @@ def _snapshot(address: HubAddress, only: tuple[str, ...] | None = None) -> _Snap
 def _revisions(repository: str) -> list[str]:
     """Branches and tags; none where the hub does not tell."""
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         refs = HfApi().list_repo_refs(repository)
-    except (HfHubHTTPError, OSError, ValueError):
+    except hub_refusals():
         return []
     return [ref.name for ref in (*refs.branches, *refs.tags)]
 

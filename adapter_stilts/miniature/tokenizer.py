@@ -13,14 +13,14 @@ SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, longest: int) -> Any:
-    """A fast tokenizer of XLM-R's class, specials numbered as XLM-R's, the mask last.
+    """A fast tokenizer, specials numbered as XLM-R's, the mask last.
 
     Args:
         vocabulary: number of pieces, specials included, the mask not.
         longest: tokens of the longest sequence the encoder has positions for.
     """
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
-    from transformers import XLMRobertaTokenizerFast
+    from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -33,4 +33,16 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, longest: int) -> Any:
         pair="<s> $A </s> </s> $B </s>",
         special_tokens=[("<s>", SPECIALS.index("<s>")), ("</s>", SPECIALS.index("</s>"))],
     )
-    return XLMRobertaTokenizerFast(tokenizer_object=tokenizer, model_max_length=longest)
+    # By no family's class: Transformers 5 builds those anew, each with the pieces of its own kind.
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=longest,
+        model_input_names=["input_ids", "attention_mask"],
+        bos_token="<s>",
+        eos_token="</s>",
+        cls_token="<s>",
+        sep_token="</s>",
+        unk_token="<unk>",
+        pad_token="<pad>",
+        mask_token=AddedToken("<mask>", lstrip=True),
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapter_stilts.errors import BundleError, SourceUnavailableError, UsageError, cause_of
+from adapter_stilts.errors import BundleError, SourceUnavailableError, UsageError, cause_of, hub_refusals
 from adapter_stilts.io import sha256_directory
 from adapter_stilts.model import door, encoders, families
 from adapter_stilts.model.stored import check_stored, stored_tensors
@@ -82,13 +82,13 @@ def _resolve_hub(base: Base) -> tuple[str, Path]:
     One request without retries comes first: the library's own download retries a refused connection for 23 s.
     """
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         commit = HfApi().model_info(base.id, revision=base.revision, timeout=HUB_SECONDS).sha
         assert commit is not None
         return commit, Path(hf_hub_download(base.id, "config.json", revision=commit))
-    except (HfHubHTTPError, OSError, ValueError) as error:  # requests' errors are OSErrors
+    except hub_refusals() as error:
         try:
             cached = hf_hub_download(base.id, "config.json", revision=base.revision, local_files_only=True)
         except (LocalEntryNotFoundError, OSError, ValueError):
