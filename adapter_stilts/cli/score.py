@@ -54,14 +54,18 @@ def score(predictions: Path, labels: Path, benchmark: Literal["xtreme", "xtreme-
 def _print_task(console: Console, task: str, result: dict[str, Any]) -> None:
     from rich.table import Table
 
-    table = Table(title=task, title_justify="left")
+    from adapter_stilts.cli.show import NEWER, reading
+
+    table = Table(title=task, title_justify="left", caption_justify="left")
     table.add_column("language")
-    for metric in result["average"]:
-        table.add_column(metric, justify="right")
+    names = [name for name in result["average"] if not name.endswith(NEWER)]
+    for name in names:
+        table.add_column(name, justify="right")
     for language, values in result["languages"].items():
-        table.add_row(language, *(f"{value:.2f}" for value in values.values()))
+        table.add_row(language, *(f"{values[name]:.2f}" for name in names))
     table.add_section()
-    table.add_row("average", *(f"{value:.2f}" for value in result["average"].values()))
+    table.add_row("average", *(f"{result['average'][name]:.2f}" for name in names))
+    table.caption = reading([result["average"]])
     console.print(table)
 
 

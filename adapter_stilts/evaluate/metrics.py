@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from adapter_stilts.errors import UnknownNameError
+from adapter_stilts.evaluate.spans import spans
 
 # What MLQA drops as articles; Hindi and Chinese have none. In the Arabic pattern the first branch asks for
 # the start of the text after a character, so it never matches, and the second takes every "al-" out of any
@@ -146,12 +147,12 @@ def accuracy(predictions: Sequence[object], labels: Sequence[object]) -> float:
 def tagging_scores(
     gold_tags: Sequence[Sequence[str]], predicted_tags: Sequence[Sequence[str]]
 ) -> dict[str, float]:
-    """`f1`, `precision`, `recall` of entity spans in percent, micro-averaged, over raw tags.
+    """`f1`, `precision`, `recall` of spans in percent, micro-averaged, over raw tags; and as seqeval 1.x reads them.
 
-    Source: `f1` of XTREME's `evaluate.py`, which hands the tags of PAN-X (IOB2) and of UDPOS (bare UPOS)
-    alike to seqeval. For UPOS that means: the first letter counts as the chunk mark and the rest as the type.
-    So adjacent equal tags are one span, tags in S (SCONJ, SYM) stay single, SCONJ and CCONJ have one type,
-    and an X that ends a sentence is no span.
+    Source: `f1` of XTREME's `evaluate.py`, which hands the tags of PAN-X (IOB2) and of UDPOS (bare UPOS) alike to
+    seqeval, by the reading that published rows were made with: that before seqeval 1.0 (`spans.py`). Of UPOS every run
+    of one tag is a span of it, and tags in S (SCONJ, SYM) stay single. ``f1_seqeval1`` and so on are what seqeval 1.x
+    makes of the same tags; on IOB2 the two agree.
 
     Raises:
         ValueError: numbers of sentences or of words differ, or there is no sentence.
@@ -160,13 +161,31 @@ def tagging_scores(
         raise ValueError("gold and predicted tags must be equally many sentences of equally many words")
     from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 
+    # Sentences in one row with an O behind each, as seqeval has them.
+    gold, predicted = (
+        spans([tag for tags in of for tag in (*tags, "O")]) for of in (gold_tags, predicted_tags)
+    )
+    correct = len(gold & predicted)
+    precision, recall = _share(correct, len(predicted)), _share(correct, len(gold))
+    f1 = _share(2 * precision * recall, precision + recall)
     with warnings.catch_warnings():
         # seqeval warns at every tag without B- or I-, and where no span is found.
         warnings.simplefilter("ignore")
-        precision, recall, f1, _ = precision_recall_fscore_support(
+        newer = precision_recall_fscore_support(
             [list(tags) for tags in gold_tags], [list(tags) for tags in predicted_tags], average="micro"
         )
-    return {"f1": float(f1) * 100, "precision": float(precision) * 100, "recall": float(recall) * 100}
+    return {
+        "f1": 100 * f1,
+        "precision": 100 * precision,
+        "recall": 100 * recall,
+        "f1_seqeval1": 100 * float(newer[2]),
+        "precision_seqeval1": 100 * float(newer[0]),
+        "recall_seqeval1": 100 * float(newer[1]),
+    }
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
 
 
 def bucc_scores(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from adapter_stilts.evaluate.metrics import (
     squad_f1,
     tagging_scores,
 )
+from adapter_stilts.evaluate.spans import spans
 from adapter_stilts.tasks.base import Task
 
 Row = dict[str, float | str]
@@ -131,19 +131,17 @@ def _answers_or_none(examples: Sequence[Any], predictions: Sequence[str], margin
 
 
 def _tags(examples: Sequence[Any], predictions: Sequence[Sequence[str]]) -> Scored:
-    from seqeval.metrics.sequence_labeling import get_entities
-
     pairs = [(e, p) for e, p in zip(examples, predictions, strict=True) if e.tags is not None]
     rows: list[Row] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # seqeval warns at every tag without B- or I-
-        for example, predicted in pairs:
-            gold, found = set(get_entities(list(example.tags))), set(get_entities(list(predicted)))
-            rows.append(
-                {"id": example.id, "gold": len(gold), "predicted": len(found), "correct": len(gold & found)}
-            )
-    metrics = tagging_scores([e.tags for e, _ in pairs], [p for _, p in pairs]) if pairs else {}
-    return Scored({"f1": metrics["f1"]} if metrics else {}, rows, list(predictions))
+    for example, predicted in pairs:
+        gold, found = spans(example.tags), spans(predicted)
+        rows.append(
+            {"id": example.id, "gold": len(gold), "predicted": len(found), "correct": len(gold & found)}
+        )
+    if not pairs:
+        return Scored({}, rows, list(predictions))
+    beside = tagging_scores([e.tags for e, _ in pairs], [p for _, p in pairs])
+    return Scored({"f1": beside.pop("f1")}, rows, list(predictions), beside)
 
 
 def _words(examples: Sequence[Any], predictions: Sequence[Sequence[str]]) -> Scored:

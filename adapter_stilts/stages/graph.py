@@ -12,7 +12,7 @@ from adapter_stilts.io import digest_of
 Kind: TypeAlias = Literal["fetch", "train", "compose", "evaluate"]
 
 # Raised when a kind of stage computes something else from the same part.
-SCHEMA: Mapping[Kind, int] = {"fetch": 1, "train": 1, "compose": 2, "evaluate": 2}
+SCHEMA: Mapping[Kind, int] = {"fetch": 1, "train": 1, "compose": 2, "evaluate": 3}
 KEY_DIGITS = 12
 LONGEST_NAME = 40
 """Of a stage over several tasks: above it they are counted."""

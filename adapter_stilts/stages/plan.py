@@ -375,7 +375,13 @@ class _Planner:
     def read(self, task: Task, options: Mapping[str, str]) -> dict[str, Any]:
         """How a task's rows become features."""
         defaults = {name: values[0] for name, values in task.options.items()}
-        return {"format": self.fitting(task.format), "options": {**defaults, **options}}
+        encoded = get_format(task.format).SCHEMA
+        return {
+            "format": self.fitting(task.format),
+            # Rows that are encoded otherwise train and score otherwise.
+            **({"encoding": encoded} if encoded > 1 else {}),
+            "options": {**defaults, **options},
+        }
 
     def fitting(self, format_name: str) -> dict[str, Any]:
         """A format's settings. Raises UsageError where the encoder has no positions for them."""

@@ -116,8 +116,9 @@ def qa(predicted: Mapping[str, str], gold: Any, tokens: Any) -> dict[str, Fracti
     return {"exact_match": 100 * exact / len(asked), "f1": 100 * overlap / len(asked)}
 
 
-def spans(sentences: Sequence[Sequence[str]]) -> set[tuple[int, int, str]]:
-    """Spans of raw tags: the first letter marks, the rest (after the first hyphen) is the type.
+def spans(sentences: Sequence[Sequence[str]], newer: bool) -> set[tuple[int, int, str]]:
+    """Spans of raw tags: the first letter marks. The type stands behind the last hyphen, or is the tag where there is
+    none; as seqeval reads since 1.0, it is the rest behind the first letter (after the first hyphen in it).
 
     The sentences stand in one row, each followed by an outside tag. A span that nothing began (an X after an outside
     tag, neither of which has a type) reaches back to where the last one began: odd, but what is published.
@@ -127,7 +128,8 @@ def spans(sentences: Sequence[Sequence[str]]) -> set[tuple[int, int, str]]:
     start, last, last_kind = 0, "O", ""
     for index, tag in enumerate([*row, "O"]):
         mark, rest = tag[0], tag[1:]
-        kind = (rest.partition("-")[2] if "-" in rest else rest) or "_"
+        behind = (rest.partition("-")[2] if "-" in rest else rest) or "_"
+        kind = behind if newer else tag.split("-")[-1]
         other = last_kind != kind
         if last in "ES" or (last in "BI" and mark in "BSO") or (last not in "O." and other):
             found.add((start, index - 1, last_kind))
@@ -148,8 +150,12 @@ def counted(correct: int, predicted: int, gold: int) -> dict[str, Fraction]:
 
 
 def tagging(predicted: list[list[str]], gold: list[list[str]]) -> dict[str, Fraction]:
-    ours, theirs = spans(predicted), spans(gold)
-    return counted(len(ours & theirs), len(ours), len(theirs))
+    found: dict[str, Fraction] = {}
+    for newer, ending in ((False, ""), (True, "_seqeval1")):
+        ours, theirs = spans(predicted, newer), spans(gold, newer)
+        scores = counted(len(ours & theirs), len(ours), len(theirs))
+        found |= {f"{name}{ending}": value for name, value in scores.items()}
+    return found
 
 
 def share(predicted: Sequence[Any], gold: Sequence[Any]) -> dict[str, Fraction]:

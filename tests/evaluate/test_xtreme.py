@@ -27,6 +27,11 @@ def _squad(*questions: tuple[str, str]) -> str:
     return json.dumps({"version": "1.1", "data": [{"paragraphs": [{"context": "", "qas": qas}]}]})
 
 
+def by_both(scores: dict[str, float]) -> dict[str, float]:
+    """Tagging scores on which both readings of seqeval agree."""
+    return {**scores, **{f"{name}_seqeval1": value for name, value in scores.items()}}
+
+
 # task: predictions, labels, scores worked out by hand, the task's score in the averages
 SAMPLES: dict[str, tuple[str, str, dict[str, float], float]] = {
     "xnli": ("e\nn\nc\ne\n", "e\nn\nc\nc\n", {"accuracy": 75.0}, 75.0),
@@ -42,13 +47,13 @@ SAMPLES: dict[str, tuple[str, str, dict[str, float], float]] = {
     "udpos": (
         "NOUN\nVERB\nVERB\n\nSCONJ\n",
         "NOUN\nNOUN\nVERB\n\nSCONJ\n\n",
-        {"f1": THIRD, "precision": THIRD, "recall": THIRD},
+        by_both({"f1": THIRD, "precision": THIRD, "recall": THIRD}),
         THIRD,
     ),
     "panx": (
         "B-PER\nI-PER\nO\n\nO\n",
         "B-PER\nI-PER\nO\n\nB-LOC\n",
-        {"f1": 2 * THIRD, "precision": 100.0, "recall": 50.0},
+        by_both({"f1": 2 * THIRD, "precision": 100.0, "recall": 50.0}),
         2 * THIRD,
     ),
     "bucc2018": (

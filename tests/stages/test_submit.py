@@ -13,6 +13,7 @@ from adapter_stilts.errors import DataError, StoreError, UsageError
 from adapter_stilts.evaluate.membership import BENCHMARKS, XTREME, XTREME_R
 from adapter_stilts.evaluate.sizes import SIZES, size_of
 from adapter_stilts.evaluate.xtreme import prediction_path, score_folders, write_predictions
+from adapter_stilts.io import seal
 from adapter_stilts.stages.cells import Cell, Limits, write_cells
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.submit import find_evaluations, write_submission
@@ -70,6 +71,7 @@ def stage(store: Path) -> MakeStage:
             path.write_text(path.read_text().replace(planned.name, directory.name))
         for language in languages or XTREME_R.languages.get(task) or XTREME.languages[task]:
             write_predictions(directory / "predictions", task, language, PREDICTIONS[task])
+        seal(directory)
         return directory
 
     def record(kind: str, task: str, parents: list[str], number: int, part: Any = None) -> Path:
@@ -211,6 +213,7 @@ def test_damaged_predictions_stop_it_before_anything_is_written(
     stage("pawsx")
     path = prediction_path(stage(task) / "predictions", task, "de")
     path.write_text(text)
+    seal(path.parents[2])
     with pytest.raises(DataError, match=why) as caught:
         write_submission(find_evaluations([store]), tmp_path / "out", "xtreme")
     assert caught.value.path == str(path)
@@ -230,6 +233,7 @@ def test_places_that_hold_no_evaluation(stage: MakeStage, store: Path, tmp_path:
     (store / "evaluate-other-0").mkdir()
     other = {"kind": "evaluate", "task": "other", "parents": [], "part": {}}
     (store / "evaluate-other-0" / "stage.json").write_text(json.dumps(other))
+    seal(store / "evaluate-other-0")
     assert [evaluation.directory for evaluation in find_evaluations([store])] == [directory]
     with pytest.raises(UsageError, match=r"nothing to submit to xtreme\. xnli: not evaluated"):
         write_submission([], tmp_path / "out", "xtreme")
