@@ -139,6 +139,7 @@ class Session:
     def _execute(self, store: Store) -> Any:
         if all(store.find(stage) for stage in self.plan.stages):
             # Nothing to run: the answer is in the store, and torch need not be loaded to read it.
+            store.sweep()
             for stage in self.plan.stages:
                 store.tidy(stage)
             return [_Cached(stage) for stage in self.plan.stages] if _prints() else None

@@ -70,6 +70,10 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
         if not (self.root / "store.json").is_file():
             write_json(self.root / "store.json", {"schema": SCHEMA}, INSTEAD)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what killed writers left half-written."""
         remove_partials(self.root, ("*", ".*", "plans/.*", "work/*/*", "work/*/.*"))
 
     def find(self, stage: Stage) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ def test_without_adapterhubs_package_the_mode_says_what_to_install(
 ) -> None:
     from adapter_stilts.model.tuning.libraries import adapterhub_package
 
+    monkeypatch.delitem(sys.modules, "adapters", raising=False)
     monkeypatch.setattr(adapterhub_package.importlib.util, "find_spec", lambda name: None)
     bundle = HUB / "squad_v1-adapter"
     for command in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -16,7 +17,8 @@ LIBRARY = "adapter-transformers"
 
 def check_adapterhub() -> None:
     """Raises UsageError where the package is not installed, without importing it; says what to install."""
-    if importlib.util.find_spec(PACKAGE) is None:
+    # Once imported it has no spec of its own any more.
+    if PACKAGE not in sys.modules and importlib.util.find_spec(PACKAGE) is None:
         raise _missing("it is not installed")
     if int(version("transformers").partition(".")[0]) > 4:
         raise _missing("it cannot work with this one")
