@@ -161,8 +161,10 @@ def test_a_stage_that_another_process_works_on_is_passed_over(
     ran = cli(*arguments)
     releasing.join()
     assert ran.code == 0, ran.err
-    assert f"another process works on {Path(held['dir']).name}; going on with what is free" in ran.err
-    assert ran.err.count("another process works on") == 1, "told once, however often it is passed over"
+    busy = f"another process works on {Path(held['dir']).name}; "
+    # Told once, however often it is passed over; it may be waited for where it is held to the last moment.
+    assert ran.err.count(f"{busy}going on with what is free") == 1
+    assert ran.err.count(busy) <= 2
     assert [stage["key"] for stage in ran.json["stages"]] == wanted
     assert set(ran.statuses()) == {"ran"}
     assert ran.json["results"] == finished.printed["results"]
