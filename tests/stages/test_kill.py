@@ -102,7 +102,7 @@ def test_kills_at_any_moment(
 def test_the_script_that_does_it_at_full_size(tiny_base: Path, tiny_data: Path, tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "kill_resume.py"), "--data", str(tiny_data), "--base",
-         str(tiny_base), "--inter", "none", "--target", "xquad", "--kills", "3", "--work", str(tmp_path), *LONGER],
+         str(tiny_base), "--inter", "none", "--target", "xquad", "--kills", "2", "--work", str(tmp_path), *LONGER],
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr + ran.stdout
@@ -118,10 +118,10 @@ def test_a_sample_of_killed_and_damaged_runs(tiny_base: Path, tiny_data: Path) -
     """The whole: scripts/damage_runs.py --all."""
     ran = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "damage_runs.py"), "--data", str(tiny_data), "--base",
-         str(tiny_base), "--kills", "3", "--flips", "14"],
+         str(tiny_base), "--kills", "2", "--flips", "8"],
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     result = json.loads(ran.stdout)
     assert (ran.returncode, result["kills"]["wrong"], result["damage"]["wrong"]) == (0, [], []), ran.stderr
-    assert (result["kills"]["kills"], result["damage"]["damaged"]) == (3, 14)
+    assert (result["kills"]["kills"], result["damage"]["damaged"]) == (2, 8)
     assert result["damage"]["outcomes"]["the undisturbed results"] > 0
