@@ -115,9 +115,15 @@ def _resolve_folder(name: str, folder: Path) -> ResolvedBase:
             f"--base {name}: needs config.json and model.safetensors (as save_pretrained writes them); "
             f"found {', '.join(sorted(names)) or 'nothing'}"
         )
-    tokenizer = [n for n in names if n.startswith(("tokenizer", "sentencepiece", "vocab", "special_tokens"))]
+    parts = ("tokenizer", "sentencepiece", "vocab", "special_tokens")
+    # Where there is no tokenizer.json, a fast tokenizer is made of what the slow one reads.
+    parts += () if "tokenizer.json" in names else ("spm.", "spiece.", "merges.")
+    tokenizer = [n for n in names if n.startswith(parts)]
     if not tokenizer:
-        raise UsageError(f"--base {name}: holds no tokenizer (tokenizer.json)")
+        raise UsageError(
+            f"--base {name}: holds no tokenizer (tokenizer.json, or SentencePiece's own file: sentencepiece.bpe.model, "
+            "spiece.model, spm.model)"
+        )
     config = _config_of(name, folder / "config.json")
     fingerprint = sha256_directory(folder, ["config.json", *weights, *tokenizer])
     return ResolvedBase(name, str(folder), None, fingerprint, config)

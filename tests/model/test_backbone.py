@@ -41,7 +41,7 @@ INCOMPLETE = {
     ),
     "no tokenizer": (
         ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"],
-        r"holds no tokenizer \(tokenizer\.json\)",
+        r"holds no tokenizer \(tokenizer\.json, or SentencePiece",
     ),
 }
 
