@@ -115,7 +115,7 @@ def _resolve_folder(name: str, folder: Path) -> ResolvedBase:
             f"--base {name}: needs config.json and model.safetensors (as save_pretrained writes them); "
             f"found {', '.join(sorted(names)) or 'nothing'}"
         )
-    parts = ("tokenizer", "sentencepiece", "vocab", "special_tokens")
+    parts: tuple[str, ...] = ("tokenizer", "sentencepiece", "vocab", "special_tokens")
     # Where there is no tokenizer.json, a fast tokenizer is made of what the slow one reads.
     parts += () if "tokenizer.json" in names else ("spm.", "spiece.", "merges.")
     tokenizer = [n for n in names if n.startswith(parts)]

@@ -17,8 +17,17 @@ _NAMES = {
 }
 
 
+def embedding_width(config: Any) -> int:
+    """Columns of an encoder's embedding table; its hidden size where the config names no other."""
+    names = ("embedding_size", "input_embedding_size")
+    found = next((value for name in names if (value := getattr(config, name, None))), config.hidden_size)
+    return int(found)
+
+
 class LanguageHead(nn.Module):
-    """A square layer, activation and layer norm, then the product with the embedding table and a bias.
+    """A layer, activation and layer norm, then the product with the embedding table and a bias.
+
+    The layer is square, or narrows the states where embeddings are narrower than they (ELECTRA small, ALBERT, RemBERT).
 
     Args:
         config: the encoder's.
@@ -29,10 +38,10 @@ class LanguageHead(nn.Module):
         from transformers.activations import ACT2FN
 
         super().__init__()
-        hidden = int(config.hidden_size)
-        self.dense = nn.Linear(hidden, hidden)
+        hidden, width = int(config.hidden_size), embedding_width(config)
+        self.dense = nn.Linear(hidden, width)
         self.activation = ACT2FN[getattr(config, "hidden_act", "gelu")]
-        self.norm = nn.LayerNorm(hidden, eps=float(getattr(config, "layer_norm_eps", 1e-5)))
+        self.norm = nn.LayerNorm(width, eps=float(getattr(config, "layer_norm_eps", 1e-5)))
         self.bias = nn.Parameter(torch.zeros(int(config.vocab_size)))
         generator = torch.Generator().manual_seed(seed)
         nn.init.normal_(
@@ -41,7 +50,7 @@ class LanguageHead(nn.Module):
         nn.init.zeros_(self.dense.bias)
 
     def forward(self, states: Tensor, embeddings: Tensor) -> Tensor:
-        """(tokens, hidden) and the table (vocabulary, hidden) to (tokens, vocabulary)."""
+        """(tokens, hidden) and the table (vocabulary, embedding width) to (tokens, vocabulary)."""
         hidden = self.norm(self.activation(self.dense(states)))
         return nn.functional.linear(hidden, embeddings, self.bias)
 
