@@ -38,6 +38,9 @@ class Settings(FormatSettings):
     """Tokens of the longest answer considered."""
     n_best: int = Field(default=20, ge=1)
     """Start and end positions considered in each window."""
+    max_context: bool = False
+    """Whether an answer's start counts only in the window where its token has most context, as BERT's run_squad and the
+    study's code (jiant) have it."""
 
 
 def head_shape(labels: Sequence[str]) -> HeadShape:
@@ -71,6 +74,11 @@ def encode(
     inside = (begin[owner] >= first) & (end[owner] < first + length) & (begin[owner] >= 0)
     place = context_start - first
     of_context = layout.second >= 0
+    widest = {}
+    if settings.max_context:
+        widest["max_context"] = Ragged(
+            _most_context(layout.second, owner, first, length), layout.input_ids.offsets
+        )
     return Features(
         layout.input_ids,
         np.searchsorted(owner, np.arange(len(examples) + 1)).astype(np.int64),
@@ -83,6 +91,7 @@ def encode(
             "context_length": length,
             "char_start": _beside(layout.input_ids, of_context, contexts.starts, layout.second),
             "char_end": _beside(layout.input_ids, of_context, contexts.ends, layout.second),
+            **widest,
         },
     )
 
@@ -94,6 +103,29 @@ def _windows(lengths: Indices, room: Indices, stride: int) -> tuple[Indices, Ind
     owner = np.repeat(np.arange(len(lengths)), counts)
     first = slice_indices(np.zeros_like(counts), counts) * step[owner]
     return owner, first, np.minimum(room[owner], lengths[owner] - first)
+
+
+def _most_context(piece: Array, owner: Indices, first: Indices, length: Indices) -> Array:
+    """Whether a token stands in the window that gives its context piece most context; False for other tokens.
+
+    Context is the smaller number of pieces on either side, and a hundredth of the window's length; of equal windows the
+    first counts. Source: `_check_is_max_context` of BERT's run_squad.py.
+
+    Args:
+        piece: of each token, in the flat context pieces; -1 for other tokens. (tokens,)
+        owner, first, length: of the windows, as `_windows` gives them.
+    """
+    tokens = np.flatnonzero(piece >= 0)
+    window = np.repeat(np.arange(len(owner)), length)  # a window's context tokens stand in a row
+    left = slice_indices(np.zeros_like(length), length)
+    context = np.minimum(left, length[window] - 1 - left) + 0.01 * length[window]
+    order = np.lexsort((window, -context, piece[tokens]))
+    chosen = (
+        np.concatenate([[True], np.diff(piece[tokens][order]) != 0]) if len(order) else order.astype(bool)
+    )
+    found = np.zeros(len(piece), dtype=bool)
+    found[tokens[order[chosen]]] = True
+    return found
 
 
 def _gold_pieces(examples: Sequence[SpanQAExample], contexts: Pieces) -> tuple[Indices, Indices]:
@@ -167,6 +199,11 @@ def reduce(outputs: Tensor, features: Features, rows: Indices, settings: Setting
         floor = inside.topk(min(settings.n_best, inside.shape[1]), dim=1).values[:, -1:]
         kept.append(inside.masked_fill(inside < floor, -torch.inf))
     starts, ends = kept
+    if settings.max_context:
+        widest = features.per_sequence["max_context"]
+        assert isinstance(widest, Ragged)
+        most = torch.as_tensor(widest.padded(rows, 0).astype(bool), device=device)
+        starts = starts.masked_fill(~most, -torch.inf)
     best = torch.full_like(starts, -torch.inf)  # score of the best span that begins here
     span = torch.zeros_like(starts, dtype=torch.long)
     for extra in range(min(settings.max_answer_length, starts.shape[1])):

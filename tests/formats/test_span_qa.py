@@ -179,3 +179,43 @@ def test_nfd_answers_keep_their_last_combining_mark(answer) -> None:
         examples = [example(context, answer, "who")]
         features = span_qa.encode(examples, composing, settings, ())
         assert span_qa.decode(examples, features, gold_as_prediction(features), settings, ()) == [answer]
+
+
+def test_a_start_counts_where_its_token_has_most_context(tokenizer) -> None:
+    """Against BERT's own rule, token by token."""
+    import torch
+
+    words = [f"the red dog saw a cat and catfish {number}" for number in ("one", "two", "three", "four")]
+    examples = [
+        SpanQAExample("long", "who ?", " ".join(words), ()),
+        SpanQAExample("short", "who ?", "the dog", ()),
+        SpanQAExample("again", "who ? who ?", " ".join(words), ()),
+    ]
+    settings = span_qa.Settings(max_length=24, stride=5, max_context=True)
+    features = span_qa.encode(examples, tokenizer, settings, ())
+    starts, lengths = (features.per_sequence[name] for name in ("context_start", "context_length"))
+    for row in range(len(examples)):
+        windows = range(features.sequences[row], features.sequences[row + 1])
+        step = min(settings.stride, int(lengths[windows[0]])) if len(windows) > 1 else 0
+        spans = [(number * step, int(lengths[window])) for number, window in enumerate(windows)]
+        for number, window in enumerate(windows):
+            first, length = spans[number]
+            for place in range(first, first + length):
+                scores = [
+                    min(place - start, start + count - 1 - place) + 0.01 * count
+                    if start <= place < start + count
+                    else -1.0
+                    for start, count in spans
+                ]
+                token = int(starts[window]) + place - first
+                found = features.per_sequence["max_context"][window][token]
+                assert bool(found) == (scores.index(max(scores)) == number), (row, number, place)
+    # The best start by score lies at a window's edge; it counts in the window that sees more around it.
+    outputs = torch.full((features.num_sequences, int(features.input_ids.lengths.max()), 2), -5.0)
+    edge = int(starts[0] + lengths[0] - 1)
+    outputs[0, edge] = 9.0
+    rows = np.arange(features.num_sequences)
+    plain = span_qa.reduce(outputs, features, rows, span_qa.Settings(max_length=24, stride=5))
+    strict = span_qa.reduce(outputs, features, rows, settings)
+    assert (plain["start"][0], plain["score"][0]) == (edge, 18.0)
+    assert strict["start"][0] != edge
