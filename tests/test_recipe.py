@@ -145,6 +145,7 @@ def test_the_study(stage: str) -> None:
         "max_question_length": 64,
         "max_answer_length": 30,
         "n_best": 20,
+        "max_context": False,
     }
     lengths = {name: format_settings(recipe, name).model_dump()["max_length"] for name in format_names()}
     assert lengths == {
