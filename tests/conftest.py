@@ -263,6 +263,22 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def pooled_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny encoder with a pooler in its checkpoint, as XLM-R's holds one. Do not write here."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path_factory.mktemp("pooled_base")
+    shutil.copytree(tiny_base, folder, dirs_exist_ok=True)
+    weights = load_file(folder / "model.safetensors")
+    generator = torch.Generator().manual_seed(5)
+    for kind, shape in (("weight", (32, 32)), ("bias", (32,))):
+        weights[f"pooler.dense.{kind}"] = torch.randn(shape, generator=generator)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
 def _words(fact: Fact) -> list[str]:
     return [question for row in (_ending(fact),) for question in (row["ctx_a"], *row["endings"])]
 

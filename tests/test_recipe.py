@@ -158,6 +158,19 @@ def test_the_study(stage: str) -> None:
     }
 
 
+def test_the_studys_own_heads_and_decoding() -> None:
+    """`study-exact` is the study, with three switches on."""
+    study, exact = load_recipe("study"), load_recipe("study-exact")
+    switches = {
+        "pair_classification": {"pooler": True},
+        "multiple_choice": {"pooler": True},
+        "span_qa": {"max_context": True},
+    }
+    formats = {name: {**values, **switches.get(name, {})} for name, values in study.formats.items()}
+    assert exact.model_dump(exclude={"formats"}) == study.model_dump(exclude={"formats"})
+    assert exact.formats == formats
+
+
 @pytest.mark.parametrize(
     ("text", "key", "value"),
     [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -29,6 +29,19 @@ class FormatSettings(BaseModel):
     """Base of every format's settings; resolved values are part of a stage's key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    LATER: ClassVar[frozenset[str]] = frozenset()
+    """Switches that came after the others: part of a key where they are on, so that stages from before keep theirs."""
+    OF_HEAD: ClassVar[frozenset[str]] = frozenset()
+    """Switches of a new head: how rows are encoded and answers decoded does not depend on them."""
+
+    def part(self) -> dict[str, Any]:
+        """What goes into the key of a stage that trains."""
+        return {name: v for name, v in self.model_dump(mode="json").items() if v or name not in self.LATER}
+
+    def reading(self) -> dict[str, Any]:
+        """What goes into the key of encoded features, and of a stage whose head is there already."""
+        return {name: value for name, value in self.part().items() if name not in self.OF_HEAD}
 
 
 @dataclass(frozen=True)

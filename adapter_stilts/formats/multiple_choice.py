@@ -23,11 +23,15 @@ ITEMS: Literal["examples", "sequences"] = "examples"
 
 
 class Settings(FormatSettings):
+    LATER = OF_HEAD = frozenset({"pooler"})
+
     max_length: int = Field(default=256, ge=8)
     """Tokens of prompt and choice, special ones included. The prompt is cut at its start."""
     too_long: Literal["cut", "error"] = "cut"
     """A choice that fills the window alone: cut as the study's code (jiant) does, at the start of prompt and choice,
     whichever is longer at the time; or an error."""
+    pooler: bool = False
+    """Whether the head reads the encoder's pooler, as the study's code (jiant) has it, or the first token's state."""
 
 
 def head_shape(labels: Sequence[str]) -> HeadShape:

@@ -22,8 +22,12 @@ ITEMS: Literal["examples", "sequences"] = "examples"
 
 
 class Settings(FormatSettings):
+    LATER = OF_HEAD = frozenset({"pooler"})
+
     max_length: int = Field(default=256, ge=8)
     """Tokens of a sequence, special ones included; the longer sentence is cut first, at its end."""
+    pooler: bool = False
+    """Whether the head reads the encoder's pooler, as the study's code (jiant) has it, or the first token's state."""
 
 
 def head_shape(labels: Sequence[str]) -> HeadShape:

@@ -28,6 +28,8 @@ ITEMS: Literal["examples", "sequences"] = "sequences"
 
 
 class Settings(FormatSettings):
+    LATER = frozenset({"max_context"})
+
     max_length: int = Field(default=384, ge=16)
     """Tokens of a window: question, context and special tokens."""
     stride: int = Field(default=128, ge=1)

@@ -43,6 +43,8 @@ class HeadInfo(BaseModel):
     labels: tuple[str, ...]
     tasks: tuple[str, ...]
     """What it was trained on."""
+    pooler: bool = False
+    """Whether it reads the encoder's pooler, which it then holds."""
 
 
 class BundleInfo(BaseModel):
@@ -67,6 +69,8 @@ class BundleInfo(BaseModel):
     versions: dict[str, str]
     heads: dict[str, HeadInfo] = Field(default_factory=dict)
     """Of a stage over several tasks: its heads by name. Empty where there is one, of `format` and `labels`."""
+    pooler: bool = False
+    """Whether the one head reads the encoder's pooler, which it then holds."""
     command: str | None = None
     """What makes it; None where that is not known."""
 
@@ -94,7 +98,11 @@ def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any, loading: str
     if get_tuning(info.tuning).WHOLE:
         # tokenizer.json alone: what else older classes read (SentencePiece's file) says the same again.
         tokenizer.save_pretrained(directory, legacy_format=False)
-    unused = {name for name in ("heads", "command") if not getattr(info, name)}
+    unused: dict[str, Any] = {
+        name: True for name in ("heads", "command", "pooler") if not getattr(info, name)
+    }
+    if info.heads:
+        unused["heads"] = {name: {"pooler": True} for name, head in info.heads.items() if not head.pooler}
     write_json(directory / "bundle.json", info.model_dump(exclude=unused))
     write_text(directory / "README.md", model_card(info, loading))
     names = sorted(name for name in files_of(directory) if name != DIGESTS)

@@ -231,7 +231,7 @@ def merge_bundles(
                 f"{bundle} was trained on {info.base!r} (fingerprint {info.base_fingerprint[:12]}), the base is "
                 f"{base.id!r} ({base.fingerprint[:12]}): only bundles of one base merge"
             )
-    same_head = all((info.format, info.labels) == (first.format, first.labels) for info in infos)
+    same_head = len({(info.format, info.labels, info.pooler) for info in infos}) == 1
     # Several heads of one bundle have no counterparts in another.
     with_head = keep_head and same_head and first.format != NO_HEAD and not first.heads
     tuning = get_tuning(first.tuning)
@@ -251,6 +251,7 @@ def merge_bundles(
         task="+".join(dict.fromkeys(info.task for info in infos)),
         format=first.format if with_head else NO_HEAD,
         labels=first.labels if with_head else (),
+        pooler=first.pooler and with_head,
         settings={"merge": how.settings(), **_precision(infos)},
         parents=parents or tuple(bundle_digest(bundle) for bundle in bundles),
         metrics={},

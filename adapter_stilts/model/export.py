@@ -159,7 +159,7 @@ def _merged(bundle: Path, info: BundleInfo, choice: Choice, out: Path, base: Res
     import torch
 
     from adapter_stilts.model import multitask
-    from adapter_stilts.model.heads import Head
+    from adapter_stilts.model.heads import build_head
     from adapter_stilts.model.task_model import TaskModel
     from adapter_stilts.model.tuning import full
     from adapter_stilts.model.weights import fill
@@ -167,11 +167,11 @@ def _merged(bundle: Path, info: BundleInfo, choice: Choice, out: Path, base: Res
     tuning = get_tuning(info.tuning)
     encoder = load_encoder(base.location, base.commit, None, False)
     format_name, labels, name = _heads(info, choice.head)
+    pooler = format_name != NO_HEAD and (info.pooler if name is None else info.heads[name].pooler)
     head = None
     if format_name != NO_HEAD:
-        shape = get_format(format_name).head_shape(labels)
-        assert shape is not None
-        head = Head(shape, int(encoder.config.hidden_size), 0.0, 0.02, seed=0)
+        head = build_head(format_name, labels, encoder.config, pooler)
+        assert head is not None
         weights = tuning.load(bundle, format_name) if name is None else multitask.load_head(bundle, name)
         fill(head.state_dict(), weights, bundle)
     model = TaskModel(encoder, head, None).eval()
@@ -189,6 +189,7 @@ def _merged(bundle: Path, info: BundleInfo, choice: Choice, out: Path, base: Res
             "format": info.format if several else format_name,
             "labels": labels,
             "heads": several,
+            "pooler": pooler,
             "settings": {**info.settings, "export": {"tuning": info.tuning, "precision": precision}},
             "parents": (bundle_digest(bundle),),
         }
@@ -197,7 +198,7 @@ def _merged(bundle: Path, info: BundleInfo, choice: Choice, out: Path, base: Res
 
 def _auto_class(info: BundleInfo, model_type: str) -> str:
     """The class of Transformers that a bundle's head belongs to, or that of the bare encoder."""
-    if families.has_task_class(model_type, info.format):
+    if families.has_task_class(model_type, info.format, info.pooler):
         return families.TASK_CLASS[info.format]
     return ENCODER_OF.get(model_type, "AutoModel")
 

@@ -87,9 +87,13 @@ def is_known(model_type: str) -> bool:
     return model_type in _FAMILIES
 
 
-def has_task_class(model_type: str, format_name: str) -> bool:
-    """Whether Transformers has a task class whose parts are the bare encoder and our head."""
-    return is_known(model_type) and format_name in _FAMILIES[model_type][1]
+def has_task_class(model_type: str, format_name: str, pooler: bool = False) -> bool:
+    """Whether Transformers has a task class whose parts are the bare encoder and our head.
+
+    Args:
+        pooler: whether the head reads the encoder's pooler, which no task class has before a dense head.
+    """
+    return not pooler and is_known(model_type) and format_name in _FAMILIES[model_type][1]
 
 
 def activation(config: Any) -> str:

@@ -12,7 +12,7 @@ from adapter_stilts.errors import BundleError
 from adapter_stilts.formats import get_format
 from adapter_stilts.model import door, families
 from adapter_stilts.model.bundle_files import DIGESTS, Headers
-from adapter_stilts.model.heads import Head
+from adapter_stilts.model.heads import build_head
 from adapter_stilts.model.language_head import LanguageHead
 from adapter_stilts.model.multitask import HEADS
 from adapter_stilts.model.stored import WEIGHTS
@@ -55,8 +55,8 @@ def check_whole(directory: Path, info: BundleInfo, headers: Headers) -> None:
         for name in same - {min(same & found.keys() or same)}:
             del expected[name]
     if info.format != NO_HEAD and not info.heads:
-        head = _head_shapes(info.format, info.labels, config)
-        if head and families.has_task_class(config.model_type, info.format):
+        head = _head_shapes(info.format, info.labels, config, info.pooler)
+        if head and families.has_task_class(config.model_type, info.format, info.pooler):
             expected |= families.head_to_task_class(config.model_type, info.format, head)
         elif head:
             check_shapes(head, _shapes_in(headers, directory, HEAD), directory / HEAD)
@@ -65,12 +65,14 @@ def check_whole(directory: Path, info: BundleInfo, headers: Headers) -> None:
         several = {
             f"{name}.{key}": shape
             for name, head in info.heads.items()
-            for key, shape in (_head_shapes(head.format, head.labels, config) or {}).items()
+            for key, shape in (_head_shapes(head.format, head.labels, config, head.pooler) or {}).items()
         }
         check_shapes(several, _shapes_in(headers, directory, HEADS), directory / HEADS)
 
 
-def _head_shapes(format_name: str, labels: tuple[str, ...], config: Any) -> dict[str, tuple[int, ...]] | None:
+def _head_shapes(
+    format_name: str, labels: tuple[str, ...], config: Any, pooler: bool
+) -> dict[str, tuple[int, ...]] | None:
     """A head's tensors by our names; None where the format has none."""
     import torch
 
@@ -79,9 +81,10 @@ def _head_shapes(format_name: str, labels: tuple[str, ...], config: Any) -> dict
         return None
     with torch.device("meta"):
         if shape.states == "masked_tokens":
-            head: torch.nn.Module = LanguageHead(config, 0)
+            head: torch.nn.Module | None = LanguageHead(config, 0)
         else:
-            head = Head(shape, int(config.hidden_size), 0.0, 0.02, 0)
+            head = build_head(format_name, labels, config, pooler)
+    assert head is not None
     return shapes_of(head.state_dict())
 
 

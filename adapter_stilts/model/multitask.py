@@ -31,14 +31,9 @@ class Heads(nn.ModuleDict):
         self.formats = dict(formats)
 
     def others(self, name: str) -> list[nn.Parameter]:
-        """The trainable parameters of all heads but one."""
-        return [
-            parameter
-            for other, head in self.items()
-            if other != name
-            for parameter in head.parameters()
-            if parameter.requires_grad
-        ]
+        """The trainable parameters that one head has no part in; a pooler is of several."""
+        own = {id(parameter) for parameter in self[name].parameters()}
+        return [p for p in self.parameters() if p.requires_grad and id(p) not in own]
 
     def untouched(self, name: str) -> Tensor | float:
         """Zero, in which the other heads take part: DDP expects a gradient of every parameter."""
@@ -63,7 +58,8 @@ def save(encoder: nn.Module, heads: Heads, directory: Path) -> None:
 
 def save_heads(heads: Heads, directory: Path) -> None:
     """Write the heads alone, beside what a tuning wrote of its modules."""
-    _write(heads.state_dict(), directory / HEADS, None)
+    # Heads that share a pooler are each whole in the file, which holds no tensor twice unless it is cloned.
+    _write({name: tensor.clone() for name, tensor in heads.state_dict().items()}, directory / HEADS, None)
 
 
 def load_head(directory: Path, name: str) -> dict[str, Tensor]:

@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.formats import get_format
-from adapter_stilts.model import door, encoders, families
+from adapter_stilts.model import door, encoders
 from adapter_stilts.model.backbone import finish, silence_bitsandbytes
-from adapter_stilts.model.heads import Head
+from adapter_stilts.model.heads import build_head
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.model.tuning.base import Tuning
 from adapter_stilts.model.tuning.libraries.with_peft import around_integers
 
 # Of the classification that stands for every task: heads are small beside any encoder.
-LABELS = ("entailment", "neutral", "contradiction")
+FORMAT, LABELS = "pair_classification", ("entailment", "neutral", "contradiction")
 
 # XLM-R's published sizes (Conneau et al. 2020, https://arxiv.org/abs/1911.02116), for where no config.json is
 # at hand: name -> (layers, hidden size, attention heads).
@@ -106,11 +106,8 @@ def skeleton(
     tuning = get_tuning(mode)
     weights = tuning.backbone_weights(settings, precision)
     encoder = _encoder(config, weights, gradient_checkpointing)
-    format = get_format("pair_classification")
-    shape = format.head_shape(LABELS)
-    assert shape is not None
-    head = Head(shape, int(encoder.config.hidden_size), 0.1, 0.02, 0, families.activation(encoder.config))
-    model = TaskModel(encoder, head, format, bf16=precision != "fp32")
+    head = build_head(FORMAT, LABELS, encoder.config)
+    model = TaskModel(encoder, head, get_format(FORMAT), bf16=precision != "fp32")
     attach(model, tuning, settings, combine, parents)
     if weights in ("8bit", "4bit"):
         _quantise(encoder, weights)

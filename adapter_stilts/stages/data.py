@@ -86,7 +86,7 @@ class SplitData:
             {
                 "data": self.source.fingerprint(self.task, self.split, self.language, self.options),
                 "tokenizer": self.encoder.fingerprint,
-                "format": [self.task.format, format.SCHEMA, self.settings.model_dump(mode="json")],
+                "format": [self.task.format, format.SCHEMA, self.settings.reading()],
                 "labels": self.task.labels,
                 "limit": self.limit,
             }

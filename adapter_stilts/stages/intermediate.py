@@ -235,7 +235,7 @@ def _task_part(planner: _Planner, task: Task) -> dict[str, Any]:
         planner.notice(
             f"{task.name}: no English dev split at hand; it has no say in which checkpoint is kept"
         )
-    return {"task": task.name, **planner.read(task, options), "data": data}
+    return {"task": task.name, **planner.read(task, options, trains=True), "data": data}
 
 
 def _text_part(planner: _Planner, name: str, text: Text) -> dict[str, Any]:
@@ -250,7 +250,7 @@ def _text_part(planner: _Planner, name: str, text: Text) -> dict[str, Any]:
         )
     return {
         "name": name,
-        "format": planner.fitting("masked_lm"),
+        "format": planner.fitting("masked_lm", trains=True),
         # Named after --inter, text weighs as much as the tasks unless the recipe says otherwise.
         "weight": text.weight or 1.0,
         "smoothing": text.smoothing,

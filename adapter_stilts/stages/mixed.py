@@ -17,9 +17,7 @@ from adapter_stilts.formats import get_format, masked_lm
 from adapter_stilts.formats.features import Features, concatenate
 from adapter_stilts.model import multitask
 from adapter_stilts.model.bundle import HeadInfo, read_bundle
-from adapter_stilts.model.encoders import dropout_of
-from adapter_stilts.model.families import activation
-from adapter_stilts.model.heads import Head
+from adapter_stilts.model.heads import build_head, share_pooler
 from adapter_stilts.model.language_head import LanguageHead, pretrained_weights
 from adapter_stilts.model.multitask import Heads
 from adapter_stilts.model.robust import Adversarial, Perturbation, Smoothing
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
 LANGUAGE_HEAD = "masked_lm"
 MULTITASK = "multitask"
 
-Build: TypeAlias = Callable[[Stage, "Context", Task, float | None], TaskModel]
+Build: TypeAlias = Callable[[Stage, "Context", Task, float | None, bool], TaskModel]
 Judge: TypeAlias = Callable[[TaskModel], dict[str, float]]
 
 
@@ -72,27 +70,28 @@ def course(stage: Stage, context: Context, build: Build) -> Course:
     """The course of a stage whose part holds `mixture`.
 
     Args:
-        build: the encoder that the stage starts from, with a new head for a task, made ready to train.
+        build: the encoder that the stage starts from, with a new head for a task, behind a pooler or not, made ready
+            to train.
     """
     part, settings = stage.part, TrainingSettings.model_validate(stage.part["training"])
     members, texts = part["mixture"]["tasks"], part["mixture"]["texts"]
     heads = _heads(members, texts, context)
-    several = len(heads) > 1 or bool(texts)
+    several, first = len(heads) > 1 or bool(texts), next(iter(heads.values()))
     model = (
         _with_heads(stage, context, heads, settings)
         if several
-        else build(stage, context, _task(context, members[0]["parts"][0]), settings.dropout)
+        else build(stage, context, _task(context, members[0]["parts"][0]), settings.dropout, first.pooler)
     )
     perturb = perturbation(part)
     tasks = [_task_portion(m, stage, context, settings, several, perturb) for m in members]
     text = [(_text_portion(t, stage, context, settings), t["weight"]) for t in texts]
     sampling = MixtureSettings.model_validate(part["mixture"].get("sampling", {}))
     mixture = mix(tasks, text, sampling, settings.batch_size, part["seed"])
-    format_name, labels = next(iter(heads.values())).format, next(iter(heads.values())).labels
     described = {
         "task": stage.task,
-        "format": MULTITASK if several else format_name,
-        "labels": () if several else labels,
+        "format": MULTITASK if several else first.format,
+        "labels": () if several else first.labels,
+        "pooler": first.pooler and not several,
         "settings": {
             name: part[name]
             for name in ("training", "mixture", "precision", "seed", "robust", "tuning")
@@ -107,7 +106,7 @@ def course(stage: Stage, context: Context, build: Build) -> Course:
         mixture,
         _judge(members, stage, context, settings),
         described,
-        functools.partial(_save, model, part["mode"], format_name, labels),
+        functools.partial(_save, model, part["mode"], first.format, first.labels),
         {
             "examples": sum(portion.features.num_examples for portion in mixture.portions),
             "sequences": sum(portion.features.num_sequences for portion in mixture.portions),
@@ -176,7 +175,8 @@ def _heads(
         task = _task(context, member["parts"][0])
         before = found.get(member["head"])
         trained = (*(before.tasks if before else ()), member["name"])
-        found[member["head"]] = HeadInfo(format=task.format, labels=task.labels, tasks=trained)
+        pooler = bool(member["parts"][0]["format"].get("pooler"))
+        found[member["head"]] = HeadInfo(format=task.format, labels=task.labels, tasks=trained, pooler=pooler)
     if texts:
         names = tuple(text["name"] for text in texts)
         found[LANGUAGE_HEAD] = HeadInfo(format=LANGUAGE_HEAD, labels=(), tasks=names)
@@ -195,16 +195,9 @@ def _with_heads(
         if name == LANGUAGE_HEAD:
             built[name] = _language_head(config, begun.bundle, stage, context)
             continue
-        shape = get_format(head.format).head_shape(head.labels)
-        assert shape is not None
-        built[name] = Head(
-            shape,
-            int(config.hidden_size),
-            dropout_of(config, settings.dropout),
-            float(getattr(config, "initializer_range", 0.02)),
-            seed=int(stage.part["seed"]),
-            activation=activation(config),
-        )
+        seed = int(stage.part["seed"])
+        built[name] = build_head(head.format, head.labels, config, head.pooler, settings.dropout, seed)
+    begun.fill_pooler(share_pooler(built.values()))
     formats = {name: get_format(head.format) for name, head in heads.items()}
     return begun.model(encoder, Heads(built, formats), None)
 

@@ -22,6 +22,7 @@ from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.model.bundle import bundle_digest, read_bundle
 from adapter_stilts.model.combinations import WAYS
 from adapter_stilts.model.merge import Merge, equal_weights
+from adapter_stilts.model.pooler import check_pooler
 from adapter_stilts.model.tuning import check_installed, get_tuning, tuning_settings
 from adapter_stilts.recipe import MINIATURE, Intermediate, Recipe, Target, TrainingSettings, validated
 from adapter_stilts.stages.cells import Cell, Limits
@@ -112,6 +113,7 @@ class _Planner:
         self.notices: dict[str, None] = {}
         self.texts: dict[str, TextSource] = {}
         self.bundles: dict[str, Path] = {}
+        self._with_pooler: set[str] = set()
 
     @cached_property
     def base(self) -> ResolvedBase:
@@ -301,7 +303,7 @@ class _Planner:
         options = dict(self.recipe.options.get(task.name, {}))
         has_dev = self.has_dev(task)
         part = {
-            **self._common(task, options),
+            **self._common(task, options, trains=True),
             **self.trained(settings),
             **({"combine": combine} if combine else {}),
             # A key of their own: such stages once took one adapter of several.
@@ -355,7 +357,7 @@ class _Planner:
         if absent and any(split == "test" for split, _ in others):
             self.notice(f"{task.name}: the pool that is searched lacks the candidates of {', '.join(absent)}")
         part = {
-            **self._common(task, options),
+            **self._common(task, options, trains=False),
             **extra,
             "limit": self.recipe.evaluation.limit,
             "data": {
@@ -369,22 +371,26 @@ class _Planner:
             }
         return Stage("evaluate", task.name, part, parents)
 
-    def _common(self, task: Task, options: Mapping[str, str]) -> dict[str, Any]:
-        return {"base": self.base.fingerprint, "precision": self.recipe.precision, **self.read(task, options)}
+    def _common(self, task: Task, options: Mapping[str, str], trains: bool) -> dict[str, Any]:
+        read = self.read(task, options, trains)
+        return {"base": self.base.fingerprint, "precision": self.recipe.precision, **read}
 
-    def read(self, task: Task, options: Mapping[str, str]) -> dict[str, Any]:
-        """How a task's rows become features."""
+    def read(self, task: Task, options: Mapping[str, str], trains: bool) -> dict[str, Any]:
+        """How a task's rows become features and, where a stage trains, what its new head is."""
         defaults = {name: values[0] for name, values in task.options.items()}
         encoded = get_format(task.format).SCHEMA
         return {
-            "format": self.fitting(task.format),
+            "format": self.fitting(task.format, trains),
             # Rows that are encoded otherwise train and score otherwise.
             **({"encoding": encoded} if encoded > 1 else {}),
             "options": {**defaults, **options},
         }
 
-    def fitting(self, format_name: str) -> dict[str, Any]:
-        """A format's settings. Raises UsageError where the encoder has no positions for them."""
+    def fitting(self, format_name: str, trains: bool) -> dict[str, Any]:
+        """A format's settings, as they are part of a stage that trains or not.
+
+        Raises UsageError where the encoder has no positions for them, or no pooler.
+        """
         settings = format_settings(self.recipe, format_name)
         room = self.base.max_length
         max_length = settings.model_dump().get("max_length", 0)
@@ -396,7 +402,11 @@ class _Planner:
                 f"formats.{format_name}.max_length = {max_length}: {self.base.id} has positions for {room} tokens; "
                 f"{step}"
             )
-        return settings.model_dump(mode="json")
+        part = settings.part()
+        if trains and part.get("pooler") and format_name not in self._with_pooler:
+            check_pooler(self.base.config, self.base.id, f"formats.{format_name}.pooler")
+            self._with_pooler.add(format_name)
+        return part if trains else settings.reading()
 
     def notice(self, message: str) -> None:
         self.notices[message] = None

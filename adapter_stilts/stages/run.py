@@ -25,14 +25,10 @@ from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.model.bundle import BundleInfo, write_bundle
 from adapter_stilts.model.compose import merge_bundles
 from adapter_stilts.model.cpu_linear import linear_library, quicken
-from adapter_stilts.model.encoders import dropout_of
-from adapter_stilts.model.families import activation
-from adapter_stilts.model.heads import Head
+from adapter_stilts.model.heads import build_head
 from adapter_stilts.model.merge import Merge
-from adapter_stilts.model.multitask import load_head
 from adapter_stilts.model.task_model import TaskModel, states_of_layer
 from adapter_stilts.model.tuning import get_tuning
-from adapter_stilts.model.weights import fill
 from adapter_stilts.recipe import TrainingSettings
 from adapter_stilts.runtime import (
     OVERHEAD_TOKENS,
@@ -225,7 +221,8 @@ def _one_task(stage: Stage, context: Context, settings: TrainingSettings) -> Cou
     task = with_labels(get_task(stage.task), context.source, part["options"])
     format = get_format(task.format)
     features = context.split(stage, task, "train", "en", settings.limit_train).features
-    model = _build(stage, context, task, settings.dropout)
+    pooler = bool(part["format"].get("pooler"))
+    model = _build(stage, context, task, settings.dropout, pooler)
     evaluate = None
     if "dev" in part["data"]:
         evaluate = dev_judge([context.split(stage, task, "dev", "en", None)], context, settings, part["seed"])
@@ -237,6 +234,7 @@ def _one_task(stage: Stage, context: Context, settings: TrainingSettings) -> Cou
             "task": task.name,
             "format": task.format,
             "labels": task.labels,
+            "pooler": pooler,
             "settings": {
                 name: part[name]
                 for name in (
@@ -382,35 +380,18 @@ def _write_results(directory: Path, task: Task, results: Mapping[str, Scored], s
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in scored.rows)
 
 
-def _build(stage: Stage, context: Context, task: Task, dropout: float | None) -> TaskModel:
-    """What a stage starts from, with a new head to train, or the bundle's to evaluate."""
-    format = get_format(task.format)
+def _build(
+    stage: Stage, context: Context, task: Task, dropout: float | None, pooler: bool = False
+) -> TaskModel:
+    """What a stage starts from, with a new head to train, behind a pooler or not, or the bundle's to evaluate."""
     begun = start(stage, context)
     encoder = begun.encoder(dropout)
-    shape = format.head_shape(task.labels)
-    head = None
-    if shape is not None:
-        config = encoder.config
-        head = Head(
-            shape,
-            int(config.hidden_size),
-            dropout_of(config, dropout),
-            float(getattr(config, "initializer_range", 0.02)),
-            seed=int(stage.part.get("seed", 0)),
-            activation=activation(config),
-        )
-        if stage.kind == "evaluate":
-            assert begun.bundle is not None
-            assert begun.info is not None
-            assert begun.tuning is not None
-            name = begun.info.head(task.format, task.labels)
-            weights = (
-                begun.tuning.load(begun.bundle, task.format)
-                if name is None
-                else load_head(begun.bundle, name)
-            )
-            fill(head.state_dict(), weights, begun.bundle)
-    return begun.model(encoder, head, format)
+    if stage.kind == "evaluate":
+        head = begun.head(task, encoder.config)
+    else:
+        head = build_head(task.format, task.labels, encoder.config, pooler, dropout, int(stage.part["seed"]))
+        begun.fill_pooler(head)
+    return begun.model(encoder, head, get_format(task.format))
 
 
 def _quick_linears(stage: Stage, context: Context) -> bool:

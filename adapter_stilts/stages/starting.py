@@ -10,12 +10,19 @@ from adapter_stilts.errors import BundleError
 from adapter_stilts.model.backbone import load_encoder
 from adapter_stilts.model.bundle import BundleInfo, check_base, read_bundle
 from adapter_stilts.model.cpu_linear import keep_few_products
+from adapter_stilts.model.heads import Head, build_head
+from adapter_stilts.model.multitask import load_head
+from adapter_stilts.model.pooler import POOLER, pretrained_pooler
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.model.tuning.base import Tuning, unused_name
+from adapter_stilts.model.weights import fill
 from adapter_stilts.stages.graph import Stage
+from adapter_stilts.tasks.base import Task
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from adapter_stilts.stages.run import Context
 
 
@@ -61,6 +68,54 @@ class Start:
             encoder.config.name_or_path = encoder.name_or_path = base.id
         self.context.quicken(self.stage, encoder)
         return encoder
+
+    def head(self, task: Task, config: Any) -> Head | None:
+        """The bundle's head for a task; None where the task has none.
+
+        Args:
+            config: the encoder's config object.
+        """
+        bundle, info, tuning = self.bundle, self.info, self.tuning
+        name = None if info is None else info.head(task.format, task.labels)
+        pooler = info is not None and (info.pooler if name is None else info.heads[name].pooler)
+        head = build_head(task.format, task.labels, config, pooler)
+        if head is not None:
+            assert bundle is not None
+            assert tuning is not None
+            weights = tuning.load(bundle, task.format) if name is None else load_head(bundle, name)
+            fill(head.state_dict(), weights, bundle)
+        return head
+
+    def fill_pooler(self, head: Head | None) -> None:
+        """Let a new head's pooler, if it has one, begin as the encoder's: as trained before, or as in its checkpoint.
+
+        Of several bundles together none has a say, as each trained its own.
+        """
+        if head is None or head.pooler is None:
+            return
+        weights = self._trained_pooler() if len(self.stage.parents) <= 1 else None
+        if weights is None:
+            weights = pretrained_pooler(self.context.base.location, self.context.base.commit)
+        if weights is None:
+            self.context.watch.say(
+                f"{self.context.base.id} holds no pooler: {self.stage.task} trains a new one with its head"
+            )
+        else:
+            own = {name: tensor for name, tensor in head.state_dict().items() if name in POOLER}
+            fill(own, weights, self.bundle or Path(self.context.base.location))
+
+    def _trained_pooler(self) -> dict[str, Tensor] | None:
+        """The pooler in the heads of the bundle that is gone on with; None where they have none."""
+        if self.bundle is None or self.info is None or self.tuning is None:
+            return None
+        if self.info.pooler:
+            head = self.tuning.load(self.bundle, self.info.format)
+        else:
+            having = [name for name, head in self.info.heads.items() if head.pooler]
+            if not having:
+                return None
+            head = load_head(self.bundle, having[0])
+        return {name: head[name] for name in POOLER}
 
     def model(self, encoder: Any, head: Any, format: Any) -> TaskModel:
         """The model, with the modules that are trained in it or that the bundle holds."""

@@ -221,3 +221,23 @@ def test_refused(planned: Planned, asked: dict[str, Any], kind: type[Exception],
 def test_a_target_trained_on_another_task(planned: Planned) -> None:
     plan = planned(("target.train_task", "snli"), inter="none", target="xnli")
     assert names(plan) == ["train snli", "evaluate xnli"]
+
+
+def test_switches_that_came_later_are_in_a_key_where_they_are_on(planned: Planned) -> None:
+    """So that stages trained before there were switches keep their keys; and heads are no part of an evaluation."""
+    pairs = {"target": "xnli", "inter": "none"}
+    trains = ("target.train_task", "snli")
+    plain, on = (
+        planned(trains, **pairs),
+        planned(trains, ("formats.pair_classification.pooler", True), **pairs),
+    )
+    (first, answers), (pooled, evaluated) = plain.stages, on.stages
+    assert (first.part["format"], pooled.part["format"]) == (
+        {"max_length": 256},
+        {"max_length": 256, "pooler": True},
+    )
+    assert answers.part["format"] == evaluated.part["format"] == {"max_length": 256}
+    assert first.key != pooled.key
+    spans = planned(("formats.span_qa.max_context", True), inter="none").stages[-1]
+    assert spans.part["format"]["max_context"] is True
+    assert "max_context" not in planned(inter="none").stages[-1].part["format"]

@@ -89,14 +89,14 @@ load_state = load_trained_state
 def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
     """Weights under the task class's names, so that ``AutoModelFor….from_pretrained(directory)`` reads them.
 
-    Where Transformers has no task class on the bare encoder (T5's are on the decoder), model.safetensors is the
-    encoder's own checkpoint, which its class loads, and the head stands beside it in head.safetensors under our
-    names: ``dense`` and ``output``, see `Head`.
+    Where Transformers has no task class of the bare encoder and our head (T5's are on the decoder, none has a pooler
+    before a dense head), model.safetensors is the encoder's own checkpoint, which its class loads, and the head stands
+    beside it in head.safetensors under our names: ``pooler``, ``dense`` and ``output``, see `Head`.
     """
     config: Any = copy.deepcopy(model.encoder.config)
     encoder = _untied(model.encoder.state_dict())
     head = {} if model.head is None else dict(model.head.state_dict())
-    if families.has_task_class(config.model_type, format_name):
+    if families.has_task_class(config.model_type, format_name, "pooler.weight" in head):
         prefix = families.encoder_prefix(config.model_type)
         weights = {f"{prefix}.{name}": tensor for name, tensor in encoder.items()}
         if head:

@@ -22,7 +22,7 @@ FUSION_CONFIG = "adapter_fusion_config.json"
 FUSION_WEIGHTS = "model_adapter_fusion.safetensors"
 HEAD_CONFIG = "head_config.json"
 HEAD_WEIGHTS = "model_head.safetensors"
-# Where Transformers has no task class on the bare encoder, the head's tensors stand here under our names.
+# Where Transformers has no task class of the bare encoder and our head, the head's tensors stand here under our names.
 HEAD = "head.safetensors"
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-# Where Transformers has no task class on the bare encoder, the head's tensors stand here under our names.
+# Where Transformers has no task class of the bare encoder and our head, the head's tensors stand here under our names.
 HEAD = "head.safetensors"
 TASK_TYPES = {"pair_classification": "SEQ_CLS", "tagging": "TOKEN_CLS", "span_qa": "QUESTION_ANS"}
 ROOT = "base_model.model."
@@ -153,7 +153,7 @@ def write_weights(
     Returns:
         What PEFT's config has to name: the outermost modules that hold the head, and all the head's layers.
     """
-    if not families.has_task_class(model_type, format_name):
+    if not families.has_task_class(model_type, format_name, "pooler.weight" in head):
         write_tensors({ROOT + key: tensor for key, tensor in modules.items()}, directory / WEIGHTS)
         if head:
             write_tensors(head, directory / HEAD)

@@ -176,66 +176,68 @@ def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str,
     encoder: Any = model.encoder
     setup = encoder.active_adapters
     names = setup.flatten()
+    pooler = getattr(model.head, "pooler", None) is not None
+    in_class = families.has_task_class(encoder.config.model_type, format_name, pooler)
+    task_class = families.task_class(encoder.config, format_name) if in_class else type(encoder).__name__
+    about = {"model_name": encoder.config.name_or_path, "model_class": task_class}
     if len(names) == 1:
-        _save_adapter(encoder, next(iter(names)), directory, format_name)
+        _save_adapter(encoder, next(iter(names)), directory, about)
     else:
         for name in sorted(names):
             (directory / name).mkdir()
-            _save_adapter(encoder, name, directory / name, format_name)
+            _save_adapter(encoder, name, directory / name, about)
         if isinstance(setup, Fuse):
             (directory / setup.name).mkdir()
-            _save_fusion(encoder, setup.name, directory / setup.name, format_name)
+            _save_fusion(encoder, setup.name, directory / setup.name, about)
         # In a folder and under a name, as `AutoAdapterModel` asks for; a task class has one head and takes it too.
-        known = model.head is not None and families.has_task_class(encoder.config.model_type, format_name)
-        about = {
+        known = model.head is not None and in_class
+        composed = {
             "adapter_setup": setup.to_dict(),
             "head_setup": setup.last() if known else None,
             "version": f"adapters.{adapterhub().__version__}",
         }
-        write_json(directory / SETUP, about)
+        write_json(directory / SETUP, composed)
         directory = directory / setup.last() if known else directory
-    if model.head is not None:
-        _save_head(encoder, model.head, directory, format_name, labels)
+    if model.head is not None and in_class:
+        _save_head(encoder, model.head, directory, format_name, labels, about)
+    elif model.head is not None:
+        write_tensors(model.head.state_dict(), directory / HEAD)
 
 
-def _about(encoder: Any, format_name: str) -> dict[str, str]:
-    known = families.has_task_class(encoder.config.model_type, format_name)
-    task_class = families.task_class(encoder.config, format_name) if known else type(encoder).__name__
-    return {"model_name": encoder.config.name_or_path, "model_class": task_class}
-
-
-def _save_adapter(encoder: Any, name: str, directory: Path, format_name: str) -> None:
+def _save_adapter(encoder: Any, name: str, directory: Path, about: Mapping[str, str]) -> None:
     build_full_config = adapterhub("adapters.configuration").build_full_config
 
     prefix = families.encoder_prefix(encoder.config.model_type)
     config = encoder.adapters_config.get(name)
-    write_json(
-        directory / CONFIG,
-        build_full_config(config, encoder.config, name=name, **_about(encoder, format_name)),
-    )
+    write_json(directory / CONFIG, build_full_config(config, encoder.config, name=name, **about))
     write_tensors({f"{prefix}.{k}": t for k, t in tensors(encoder, name).items()}, directory / WEIGHTS)
 
 
-def _save_fusion(encoder: Any, name: str, directory: Path, format_name: str) -> None:
+def _save_fusion(encoder: Any, name: str, directory: Path, about: Mapping[str, str]) -> None:
     build_full_config = adapterhub("adapters.configuration").build_full_config
 
     prefix = families.encoder_prefix(encoder.config.model_type)
     config, names = encoder.adapters_config.get_fusion(name)
-    about = {**_about(encoder, format_name), "adapter_names": names}
-    write_json(directory / FUSION_CONFIG, build_full_config(config, encoder.config, name=name, **about))
+    named = {**about, "adapter_names": names}
+    write_json(directory / FUSION_CONFIG, build_full_config(config, encoder.config, name=name, **named))
     write_tensors(
         {f"{prefix}.{k}": p.detach() for k, p in fusion_parameters(encoder, name).items()},
         directory / FUSION_WEIGHTS,
     )
 
 
-def _save_head(encoder: Any, head: Any, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
+def _save_head(
+    encoder: Any,
+    head: Any,
+    directory: Path,
+    format_name: str,
+    labels: tuple[str, ...],
+    about: Mapping[str, str],
+) -> None:
+    """The head under the names of its task class."""
     build_full_config = adapterhub("adapters.configuration").build_full_config
 
-    if not families.has_task_class(encoder.config.model_type, format_name):
-        write_tensors(head.state_dict(), directory / HEAD)
-        return
-    values = build_full_config(None, encoder.config, name=None, **_about(encoder, format_name))
+    values = build_full_config(None, encoder.config, name=None, **about)
     if labels:
         values |= {"label2id": {label: row for row, label in enumerate(labels)}, "num_labels": len(labels)}
     write_json(directory / HEAD_CONFIG, values)
