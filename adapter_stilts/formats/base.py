@@ -59,6 +59,18 @@ class HeadShape:
     dense: bool
     outputs: int
 
+    def tensors(self, hidden_size: int, pooler: bool = False) -> dict[str, tuple[int, ...]]:
+        """The shapes of a head's tensors by name, but of language modelling's.
+
+        Args:
+            pooler: whether the encoder's pooler stands before it.
+        """
+        rows = {"pooler": hidden_size} if pooler else {}
+        rows |= {"dense": hidden_size} if self.dense else {}
+        rows["output"] = self.outputs
+        weights = {f"{layer}.weight": (count, hidden_size) for layer, count in rows.items()}
+        return {**weights, **{f"{layer}.bias": (count,) for layer, count in rows.items()}}
+
 
 class Format(Protocol):
     """The interface of a module in `formats/`."""

@@ -110,9 +110,10 @@ def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any, loading: str
 
 
 def read_bundle(directory: Path) -> BundleInfo:
-    """Read a bundle, after all of its files were looked at, and the weights of a whole model held against its config.
+    """Read a bundle, after all of its files were looked at and held against what it says it is.
 
-    Modules that are added to a base are held against that when they are loaded.
+    Of a whole model that is every weight's name and shape; modules that are added to a base are held against that when
+    they are loaded. A bundle that was looked at in this process is not again, as long as none of its files changed.
 
     Raises:
         BundleError: not a bundle, a newer schema, a file missing, changed, not listed or not of its kind, or weights
@@ -120,15 +121,25 @@ def read_bundle(directory: Path) -> BundleInfo:
     """
     if not (directory / "bundle.json").is_file():
         raise no_bundle(directory, _names(directory))
-    headers = check_files(directory)
-    info = read_info(directory)
-    if not _TASK.fullmatch(info.task):
-        raise BundleError(f"{directory / 'bundle.json'}: {info.task!r} is no task's name")
-    if get_tuning(info.tuning).WHOLE:
-        from adapter_stilts.model import implied
+    seen = (str(directory.absolute()), _state(directory))
+    if seen not in _looked_at:
+        headers = check_files(directory)
+        info = read_info(directory)
+        if not _TASK.fullmatch(info.task):
+            raise BundleError(f"{directory / 'bundle.json'}: {info.task!r} is no task's name")
+        get_tuning(info.tuning).check_files(directory, info, headers)
+        _looked_at[seen] = info
+    return _looked_at[seen]
 
-        implied.check_whole(directory, info, headers)
-    return info
+
+_looked_at: dict[tuple[str, tuple[tuple[Any, ...], ...]], BundleInfo] = {}
+"""By folder, as its files were when they were looked at."""
+
+
+def _state(directory: Path) -> tuple[tuple[Any, ...], ...]:
+    """What tells that no file of a bundle was changed since. Raises BundleError, as `files_of`."""
+    found = [(name, (directory / name).stat()) for name in files_of(directory)]
+    return tuple((name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in found)
 
 
 def _names(directory: Path) -> list[str]:

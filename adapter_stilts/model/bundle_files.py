@@ -13,10 +13,15 @@ from pathlib import Path
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.io import sha256_file
+from adapter_stilts.model.door import refuse_code
 from adapter_stilts.model.strict_json import read_json
 from adapter_stilts.model.tensor_files import Stored, check_tensors
 
 DIGESTS = "SHA256SUMS"
+HEADS = "heads.safetensors"
+"""Several heads of one bundle (`model/multitask.py`)."""
+VOCABULARIES = ("tokenizer.json", "vocab.json", "added_tokens.json")
+"""Whose keys are pieces of text."""
 HOUSEKEEPING = (".git", ".gitattributes", ".cache")
 """What git, the hub and its tools put beside a bundle's files: neither part of it nor read."""
 SUFFIXES = (".safetensors", ".json", ".md")
@@ -47,7 +52,9 @@ def check_files(directory: Path) -> Headers:
         if name.endswith(".safetensors"):
             headers[name] = check_tensors(directory / name)
         elif name.endswith(".json"):
-            read_json(directory / name)
+            values = read_json(directory / name)
+            if isinstance(values, dict) and name not in VOCABULARIES:
+                refuse_code(values, str(directory / name))
     return headers
 
 

@@ -20,7 +20,7 @@ from adapter_stilts.formats import get_format
 from adapter_stilts.model import families
 from adapter_stilts.model.backbone import ResolvedBase, load_encoder, load_tokenizer
 from adapter_stilts.model.bundle import BundleInfo, bundle_digest, check_base, read_bundle, write_bundle
-from adapter_stilts.model.bundle_files import DIGESTS, HOUSEKEEPING
+from adapter_stilts.model.bundle_files import DIGESTS, HEADS, HOUSEKEEPING
 from adapter_stilts.model.encoders import ENCODER_OF
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.model.tuning.base import NO_HEAD, Tuning
@@ -182,7 +182,7 @@ def _merged(bundle: Path, info: BundleInfo, choice: Choice, out: Path, base: Res
     full.save(model, out, format_name, labels)
     several = info.heads if choice.head is None else {}
     if several:
-        shutil.copyfile(bundle / multitask.HEADS, out / multitask.HEADS)
+        shutil.copyfile(bundle / HEADS, out / HEADS)
     return info.model_copy(
         update={
             "tuning": "full",

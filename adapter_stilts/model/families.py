@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from adapter_stilts.errors import BundleError, UsageError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 ValueT = TypeVar("ValueT")
 
@@ -122,9 +119,9 @@ def head_to_task_class(model_type: str, format_name: str, head: Mapping[str, Val
 
 
 def head_from_task_class(
-    model_type: str, format_name: str, weights: Mapping[str, Tensor], where: Path
-) -> dict[str, Tensor]:
-    """A head's tensors by our names. Raises BundleError where one is missing."""
+    model_type: str, format_name: str, weights: Mapping[str, ValueT], where: Path
+) -> dict[str, ValueT]:
+    """A head's tensors (or what is known of each) by our names. Raises BundleError where one is missing."""
     head = {}
     for ours, theirs in head_names(model_type, format_name).items():
         for kind in ("weight", "bias"):
@@ -134,6 +131,11 @@ def head_from_task_class(
                 )
             head[f"{ours}.{kind}"] = weights[f"{theirs}.{kind}"]
     return head
+
+
+def prefixes() -> list[str]:
+    """What the task classes of all families call their encoders."""
+    return list(dict.fromkeys(prefix for prefix, _ in _FAMILIES.values()))
 
 
 def head_layers() -> set[str]:

@@ -5,16 +5,14 @@ Models are built on torch's meta device, which allocates nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.formats import get_format
 from adapter_stilts.model import door, families
-from adapter_stilts.model.bundle_files import DIGESTS, Headers
-from adapter_stilts.model.heads import build_head
-from adapter_stilts.model.language_head import LanguageHead
-from adapter_stilts.model.multitask import HEADS
+from adapter_stilts.model.bundle_files import DIGESTS, HEADS, Headers
 from adapter_stilts.model.stored import WEIGHTS
 from adapter_stilts.model.tuning.base import NO_HEAD
 from adapter_stilts.model.tuning.full import HEAD, prefix_in
@@ -72,20 +70,19 @@ def check_whole(directory: Path, info: BundleInfo, headers: Headers) -> None:
 
 def _head_shapes(
     format_name: str, labels: tuple[str, ...], config: Any, pooler: bool
-) -> dict[str, tuple[int, ...]] | None:
+) -> Mapping[str, tuple[int, ...]] | None:
     """A head's tensors by our names; None where the format has none."""
     import torch
 
     shape = get_format(format_name).head_shape(labels)
     if shape is None:
         return None
+    if shape.states != "masked_tokens":
+        return shape.tensors(int(config.hidden_size), pooler)
+    from adapter_stilts.model.language_head import LanguageHead
+
     with torch.device("meta"):
-        if shape.states == "masked_tokens":
-            head: torch.nn.Module | None = LanguageHead(config, 0)
-        else:
-            head = build_head(format_name, labels, config, pooler)
-    assert head is not None
-    return shapes_of(head.state_dict())
+        return shapes_of(LanguageHead(config, 0).state_dict())
 
 
 def _shapes_in(headers: Headers, directory: Path, name: str) -> dict[str, tuple[int, ...]]:

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.formats.base import Format
+from adapter_stilts.model.bundle_files import HEADS
 from adapter_stilts.model.weights import read_tensors
-
-HEADS = "heads.safetensors"
 
 
 class Heads(nn.ModuleDict):

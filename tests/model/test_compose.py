@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
+from adapter_stilts.model import multitask
 from adapter_stilts.model.backbone import load_encoder, load_tokenizer, resolve_base
 from adapter_stilts.model.bundle import read_bundle, write_bundle
 from adapter_stilts.model.compose import Term, compose, merge_bundles, parse
@@ -55,6 +56,9 @@ def make(build: Any, base: Any, tmp_path: Path) -> Make:
         task = get_task(TASKS[format_name])
         if several_heads:
             tuning.save(model.without_head(), directory, "multitask", ())
+            multitask.save_heads(
+                multitask.Heads({task.name: model.head}, {task.name: model.format}), directory
+            )
         else:
             tuning.save(model, directory, format_name, task.labels)
         info = {

@@ -296,6 +296,7 @@ def test_every_way_into_transformers_says_what_it_may_not_do() -> None:
         ("model/backbone.py", "load_encoder"),
         ("model/backbone.py", "load_tokenizer"),
         ("model/language_head.py", "pretrained_weights"),
+        ("model/pooler.py", "pretrained_pooler"),
     ]
 
 

@@ -17,6 +17,8 @@ from adapter_stilts.model.weights import load_trained_state, trained_state
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from adapter_stilts.model.bundle import BundleInfo
+    from adapter_stilts.model.bundle_files import Headers
     from adapter_stilts.model.merge import Merge
     from adapter_stilts.model.task_model import TaskModel
 
@@ -105,6 +107,12 @@ def load_modules(model: TaskModel, directory: Path, name: str = TRAINED) -> None
     from adapter_stilts.model.tuning.libraries import with_adapterhub
 
     with_adapterhub.load_modules(model, directory, name)
+
+
+def check_files(directory: Path, info: BundleInfo, headers: Headers) -> None:
+    from adapter_stilts.model.tuning.libraries import adapterhub_checks
+
+    adapterhub_checks.check_files(directory, info, headers)
 
 
 def check_combine(how: str, settings: Any = None) -> None:

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from adapter_stilts.model.bundle import BundleInfo
+    from adapter_stilts.model.bundle_files import Headers
     from adapter_stilts.model.merge import Merge
     from adapter_stilts.model.task_model import TaskModel
 
@@ -79,6 +81,15 @@ class Tuning(Protocol):
         Raises:
             BundleError: the files are for another encoder, damaged, or ask for what is never done; nothing is
                 loaded then.
+        """
+
+    def check_files(self, directory: Path, info: BundleInfo, headers: Headers) -> None:
+        """Raises BundleError where a bundle's files are not those of what it says it is, as far as they alone tell.
+
+        No weights are loaded, and no base is looked for; against that modules are held when they are loaded.
+
+        Args:
+            headers: of its files, as `bundle_files.check_files` read them.
         """
 
     def check_combine(self, how: str, settings: Any = None) -> None:

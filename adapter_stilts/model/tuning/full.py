@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from adapter_stilts.model.bundle import BundleInfo
+    from adapter_stilts.model.bundle_files import Headers
     from adapter_stilts.model.merge import Merge
     from adapter_stilts.model.task_model import TaskModel
 
@@ -125,6 +127,12 @@ def _untied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def load_modules(model: TaskModel, directory: Path, name: str = TRAINED) -> None:
     """Nothing: the encoder itself is loaded from the bundle."""
+
+
+def check_files(directory: Path, info: BundleInfo, headers: Headers) -> None:
+    from adapter_stilts.model import implied
+
+    implied.check_whole(directory, info, headers)
 
 
 def check_combine(how: str, settings: Any = None) -> None:

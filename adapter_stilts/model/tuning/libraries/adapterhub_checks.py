@@ -5,12 +5,34 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import BundleError
+from adapter_stilts.model import families
 from adapter_stilts.model.door import build_config
-from adapter_stilts.model.tuning.libraries.adapterhub_files import CONFIG, SETUP, read_adapter_config
+from adapter_stilts.model.tuning.libraries.adapterhub_files import (
+    CONFIG,
+    FUSION_WEIGHTS,
+    HEAD,
+    HEAD_WEIGHTS,
+    SETUP,
+    WEIGHTS,
+    folder_of_head,
+    read_adapter_config,
+    type_of_head,
+)
+from adapter_stilts.model.tuning.libraries.adapterhub_package import is_installed
 from adapter_stilts.model.tuning.libraries.frozen import read_config
+from adapter_stilts.model.tuning.libraries.head_checks import (
+    check_head,
+    check_heads,
+    has_one_head,
+    shapes_in,
+)
+
+if TYPE_CHECKING:
+    from adapter_stilts.model.bundle import BundleInfo
+    from adapter_stilts.model.bundle_files import Headers
 
 # What of a config says where a module stands and what it reads: AdapterFusion has one place for all that it weighs,
 # and computes their input by the config of the last.
@@ -56,6 +78,56 @@ def check_nesting(bundle: Path, kind: str, names: Sequence[str], how: str) -> No
             f"{_NOUN[how]}: go on from it alone (--combine continue), or name the bundles that it was made of in its "
             "place"
         )
+
+
+def check_files(directory: Path, info: BundleInfo, headers: Headers) -> None:
+    """See `Tuning.check_files`. Where AdapterHub's package is missing, without which no such bundle is used, their
+    configs are not read."""
+    folders, weights = {"": directory}, {}
+    if SETUP in headers:
+        kind, names = read_setup(directory / SETUP)
+        folders = {f"{name}/": directory / name for name in names}
+        if kind == "Fuse":
+            weights[f"{','.join(names)}/{FUSION_WEIGHTS}"] = f"adapter_fusion_layer.{','.join(names)}"
+    read = is_installed()
+    for before, folder in folders.items():
+        if f"{before}{CONFIG}" not in headers:
+            raise BundleError(f"{directory}: {before}{CONFIG} is missing, which says what the modules are")
+        name = (
+            read_adapter_config(folder / CONFIG, None)[0]
+            if read
+            else read_config(folder / CONFIG).get("name")
+        )
+        weights[before + WEIGHTS] = rf"(?:adapters|prefix_tunings|shared_parameters)\.{re.escape(str(name))}"
+    for file, mark in weights.items():
+        _check_names(directory, file, mark, headers)
+    check_heads(directory, info, headers)
+    if has_one_head(info):
+        _check_head(directory, info, headers)
+
+
+def _check_names(directory: Path, file: str, mark: str, headers: Headers) -> None:
+    """Raises BundleError where a file holds other tensors than those of the modules it is of."""
+    if file not in headers:
+        raise BundleError(f"{directory}: {file} is missing, which holds modules")
+    own = re.compile(rf"(?:[\w.]*\.)?{mark}\.[\w.]+", re.ASCII)
+    odd = sorted(key for key in headers[file] if not own.fullmatch(key))
+    if odd or not headers[file]:
+        raise BundleError(f"{directory / file}: {odd[0] if odd else 'nothing'} is no tensor of its modules")
+
+
+def _check_head(directory: Path, info: BundleInfo, headers: Headers) -> None:
+    """Raises BundleError where the one head is not there, or of other sizes than the labels say."""
+    where, before = directory / HEAD, HEAD
+    if HEAD not in headers:
+        where = folder_of_head(directory) / HEAD_WEIGHTS
+        before = where.relative_to(directory).as_posix()
+    if before not in headers:
+        raise BundleError(f"{directory}: {before} is missing, which holds what answers")
+    shapes = shapes_in(headers, before)
+    if HEAD not in headers:
+        shapes = families.head_from_task_class(type_of_head(where.parent), info.format, shapes, where)
+    check_head(shapes, info.format, info.labels, info.pooler, where)
 
 
 def check_bundles(

@@ -30,16 +30,19 @@ def load_head(directory: Path, format_name: str) -> dict[str, Tensor]:
     """The head's tensors by our names. Raises BundleError."""
     if (directory / HEAD).is_file():
         return read_tensors(directory / HEAD)
-    directory = _folder_of_head(directory)
-    path = directory / HEAD_WEIGHTS
-    values = read_config(directory / HEAD_CONFIG)
-    model_type = values.get("model_type")
-    if not isinstance(model_type, str):
-        raise BundleError(f"{directory / HEAD_CONFIG}: names no model_type")
-    return families.head_from_task_class(model_type, format_name, read_tensors(path), path)
+    path = folder_of_head(directory) / HEAD_WEIGHTS
+    return families.head_from_task_class(type_of_head(path.parent), format_name, read_tensors(path), path)
 
 
-def _folder_of_head(directory: Path) -> Path:
+def type_of_head(directory: Path) -> str:
+    """The type of encoder whose task class names a head's tensors. Raises BundleError."""
+    model_type = read_config(directory / HEAD_CONFIG).get("model_type")
+    if not isinstance(model_type, str) or not families.is_known(model_type):
+        raise BundleError(f"{directory / HEAD_CONFIG}: model_type = {model_type!r}: of no encoder known here")
+    return model_type
+
+
+def folder_of_head(directory: Path) -> Path:
     """Where a head's files are: of a composition in the folder of one of its parts, of one adapter beside it."""
     name = read_config(directory / SETUP).get("head_setup") if (directory / SETUP).is_file() else None
     # ``true`` is the head at the root, as compositions had it before.
@@ -55,6 +58,9 @@ def _folder_of_head(directory: Path) -> Path:
 def read_adapter_config(path: Path, encoder: Any) -> tuple[str, dict[str, Any]]:
     """Name and config of an adapter in a file: known fields with values of their kind, for this encoder.
 
+    Args:
+        encoder: its config object; None where it is not at hand.
+
     Raises:
         BundleError: another encoder, another method than those trained here, an unknown field, or a value that
             cannot be what it should.
@@ -62,10 +68,13 @@ def read_adapter_config(path: Path, encoder: Any) -> tuple[str, dict[str, Any]]:
     library = adapterhub()
 
     values = read_config(path)
-    for field in ("model_type", "hidden_size"):
-        if values.get(field) != getattr(encoder, field):
+    for field, kind in (("model_type", str), ("hidden_size", int)):
+        value = values.get(field)
+        if type(value) is not kind or not value:
+            raise BundleError(f"{path}: {field} = {value!r}: of no encoder")
+        if encoder is not None and value != getattr(encoder, field):
             raise BundleError(
-                f"{path}: made for an encoder with {field} {values.get(field)!r}, not {getattr(encoder, field)!r}"
+                f"{path}: made for an encoder with {field} {value!r}, not {getattr(encoder, field)!r}"
             )
     name, config = values.get("name"), values.get("config")
     if not isinstance(name, str) or not name or not isinstance(config, dict) or not config:
@@ -75,8 +84,8 @@ def read_adapter_config(path: Path, encoder: Any) -> tuple[str, dict[str, Any]]:
         raise BundleError(
             f"{path}: architecture {architecture!r}; bottlenecks and prefix_tuning are read here"
         )
-    kind: Any = type(library.ADAPTER_CONFIG_MAP["prefix_tuning" if architecture else "seq_bn"])
-    usual = kind().to_dict() | {"architecture": architecture}
+    known: Any = type(library.ADAPTER_CONFIG_MAP["prefix_tuning" if architecture else "seq_bn"])
+    usual = known().to_dict() | {"architecture": architecture}
     for field, value in config.items():
         if field not in usual:
             raise BundleError(f"{path}: unknown field config.{field}")

@@ -24,6 +24,15 @@ def check_adapterhub() -> None:
         raise _missing("it cannot work with this one")
 
 
+def is_installed() -> bool:
+    """Whether the package can be used here. Imports nothing."""
+    try:
+        check_adapterhub()
+    except UsageError:
+        return False
+    return True
+
+
 def adapterhub(module: str = PACKAGE) -> Any:
     """The package, or a module in it. Raises UsageError as `check_adapterhub`."""
     check_adapterhub()

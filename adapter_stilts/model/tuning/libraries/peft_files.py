@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.model import families
 from adapter_stilts.model.merge import Merge, merged
 from adapter_stilts.model.tuning.libraries.frozen import read_config
+from adapter_stilts.model.tuning.libraries.head_checks import (
+    Shapes,
+    check_head,
+    check_heads,
+    has_one_head,
+    shapes_in,
+)
 from adapter_stilts.model.weights import read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from adapter_stilts.model.bundle import BundleInfo
+    from adapter_stilts.model.bundle_files import Headers
+
+ValueT = TypeVar("ValueT")
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -77,7 +89,7 @@ def read_arguments(
 
 
 def of_encoder(
-    directory: Path, arguments: Mapping[str, Any], modules: Iterable[str], model_type: str
+    directory: Path, arguments: Mapping[str, Any], modules: Iterable[str], prefix: str
 ) -> dict[str, Any]:
     """The same arguments as the bare encoder names its layers, without endings that name layers of a head alone.
 
@@ -86,12 +98,12 @@ def of_encoder(
 
     Args:
         modules: names of the bundle's modules in the bare encoder.
+        prefix: what stands before them in a task class.
 
     Raises:
         BundleError: an ending names no layer that the bundle has modules for.
     """
     layers = {layer_of(name) for name in modules}
-    prefix = f"{families.encoder_prefix(model_type)}." if families.is_known(model_type) else ""
     kept: dict[str, Any] = dict(arguments)
     for field in ("target_modules", "feedforward_modules"):
         if arguments.get(field):
@@ -171,9 +183,18 @@ def read_modules(directory: Path, model_type: str) -> dict[str, Tensor]:
     """The modules' tensors by their names in the bare encoder; the head's are left out. Raises BundleError."""
     path = directory / WEIGHTS
     prefix = f"{families.encoder_prefix(model_type)}." if families.is_known(model_type) else ""
+    return _modules_of(read_tensors(path), prefix, path)
+
+
+def _modules_of(held: Mapping[str, ValueT], prefix: str, path: Path) -> dict[str, ValueT]:
+    """Of what a file holds, the modules by their names in the bare encoder. Raises BundleError.
+
+    Args:
+        prefix: what a task class calls the encoder.
+    """
     known = (*families.head_layers(), "classifier", "score")
     found = {}
-    for key, tensor in read_tensors(path).items():
+    for key, value in held.items():
         if not key.startswith(ROOT):
             raise BundleError(f"{path}: {key} is not a name of PEFT's")
         bare = key.removeprefix(ROOT).removeprefix(prefix)
@@ -183,10 +204,58 @@ def read_modules(directory: Path, model_type: str) -> dict[str, Tensor]:
                 f"{layer_of(bare).rpartition('.')[2]!r} in target_modules"
             )
         if is_module(bare):
-            found[bare] = tensor
+            found[bare] = value
         elif not bare.startswith(tuple(f"{layer}." for layer in known)):
             raise BundleError(f"{path}: {key} is neither a module of {CONFIG} nor a head")
     return found
+
+
+def check_weights(directory: Path, info: BundleInfo, headers: Headers, arguments: Mapping[str, Any]) -> None:
+    """Raises BundleError where a bundle's tensors are not the modules that its config tells of and the head it has.
+
+    Args:
+        arguments: as `read_arguments` gives them.
+    """
+    path = directory / WEIGHTS
+    if WEIGHTS not in headers:
+        raise BundleError(f"{directory}: {WEIGHTS} is missing, which holds the modules")
+    shapes = shapes_in(headers, WEIGHTS)
+    prefix = next((p for p in families.prefixes() if any(k.startswith(f"{ROOT}{p}.") for k in shapes)), "")
+    modules = _modules_of(shapes, f"{prefix}." if prefix else "", path)
+    if not modules:
+        raise BundleError(f"{path}: holds no modules of PEFT's")
+    of_encoder(directory, arguments, modules, f"{prefix}." if prefix else "")
+    _check_module_shapes(modules, arguments, path)
+    check_heads(directory, info, headers)
+    if has_one_head(info):
+        where = directory / HEAD if HEAD in headers else path
+        if HEAD in headers:
+            head = shapes_in(headers, HEAD)
+        else:
+            bare = {key.removeprefix(ROOT): shape for key, shape in shapes.items()}
+            model_type = families.model_type_of(prefix, info.format, path)
+            head = families.head_from_task_class(model_type, info.format, bare, path)
+        check_head(head, info.format, info.labels, info.pooler, where)
+
+
+def _check_module_shapes(modules: Shapes, arguments: Mapping[str, Any], path: Path) -> None:
+    """Raises BundleError where a layer's tensors are not all there, or do not go together."""
+    layers: dict[str, dict[str, tuple[int, ...]]] = {}
+    for name, shape in modules.items():
+        layer = layer_of(name)
+        layers.setdefault(layer, {})[name.removeprefix(f"{layer}.")] = shape
+    for layer, own in layers.items():
+        if "ia3_l" in own:
+            fitting = own.keys() == {"ia3_l"} and len(own["ia3_l"]) == 2 and 1 in own["ia3_l"]
+        else:
+            first, second = own.get("lora_A.weight", ()), own.get("lora_B.weight", ())
+            names = {"lora_A.weight", "lora_B.weight"}
+            names |= {"lora_magnitude_vector"} if arguments.get("use_dora") else set()
+            fitting = own.keys() == names and len(first) == len(second) == 2 and first[0] == second[1]
+            fitting = fitting and first[0] == arguments.get("r", 8)
+        if not fitting:
+            told = ", ".join(f"{name} {list(shape)}" for name, shape in sorted(own.items()))
+            raise BundleError(f"{path}: {layer} holds {told}, which are no module of {CONFIG}'s sizes")
 
 
 def spoken_of(directory: Path, model_type: str) -> str:

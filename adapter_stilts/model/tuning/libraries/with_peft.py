@@ -34,6 +34,8 @@ from adapter_stilts.runtime import return_freed_memory
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from adapter_stilts.model.bundle import BundleInfo
+    from adapter_stilts.model.bundle_files import Headers
     from adapter_stilts.model.task_model import TaskModel
 
 
@@ -132,6 +134,12 @@ class PeftTuning:
         else:
             self._check_same(encoder.peft_config[name], arguments, directory)
         fill(_tensors(encoder, name), found, directory / WEIGHTS)
+
+    def check_files(self, directory: Path, info: BundleInfo, headers: Headers) -> None:
+        if CONFIG not in headers:
+            raise BundleError(f"{directory}: {CONFIG} is missing, which says what the modules are")
+        arguments = peft_files.read_arguments(directory, self._config_class(), self.understood, self.own)
+        peft_files.check_weights(directory, info, headers, arguments)
 
     def check_combine(self, how: str, settings: Any = None) -> None:
         if self.peft_type == "IA3" or self.own.get("use_dora"):
@@ -235,7 +243,8 @@ class PeftTuning:
         """A bundle's arguments and modules, which name the same layers. Raises BundleError."""
         arguments = peft_files.read_arguments(directory, self._config_class(), self.understood, self.own)
         found = peft_files.read_modules(directory, model_type)
-        return peft_files.of_encoder(directory, arguments, found, model_type), found
+        prefix = f"{families.encoder_prefix(model_type)}." if families.is_known(model_type) else ""
+        return peft_files.of_encoder(directory, arguments, found, prefix), found
 
     def _config_class(self) -> Any:
         import peft
