@@ -82,7 +82,7 @@ def test_wrapped_all_linear(
     tuning.load_modules(again, out)
     with torch.inference_mode():
         merged = again.eval().encoder(padded, attention_mask=mask).last_hidden_state
-    assert float((merged - expected).abs().max()) < 1e-5
+    assert float((merged - expected).abs().max()) < 5e-5
 
 
 def test_compose_embedding_lora(wrapped: Wrapped, build: Any, tiny_base: Path, tmp_path: Path) -> None:
