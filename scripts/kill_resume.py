@@ -58,7 +58,9 @@ def main() -> int:
             kill = kill_after([*command, "--store", str(killed)], after, killed)
             if kill is None and kills:
                 break
-            if kill is None:  # through before the first one, as other work slowed what was measured: earlier, then
+            if (
+                kill is None
+            ):  # through before the first one, as other work slowed what was measured: earlier, then
                 shutil.rmtree(killed)
                 hurry /= 2
                 continue

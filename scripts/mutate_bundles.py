@@ -5,7 +5,8 @@ A bundle of each kind is trained first. Each mutation changes one file of a copy
 half of them write the digests anew, as whoever makes a bundle can. Then `hub verify`, `hub list`, `hub show`,
 `evaluate`, `train --inter`, `compose` and `export` are given the copy, in a fork of this process, with a stand-in for
 the package ``kernels`` on the path, whose calls are noted. Wrong are: such a call, a question asked (input read), an
-exception that is none of ours, a control character or bidi override in what is printed, a verb that takes more than
+exception that is none of ours, a control character or bidi override in what is printed, whatever a library prints past
+us, a verb that takes more than
 5 s, and a file made, changed or lost outside of the store, the cache and the named output. What is accepted although it
 was changed is counted by kind of mutation and file, with why that is harmless. A control run takes the bundles as they
 are.
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 import builtins
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -47,6 +49,10 @@ HANGS_AFTER = 120
 RAW = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 TOLD = re.compile(r"^error: |^\S+ failed: ", re.MULTILINE)
 """What every refusal says, before a stage runs or of one."""
+LOADED = (
+    "adapters", "peft", "transformers.models.xlm_roberta.modeling_xlm_roberta", "adapter_stilts.cli.execute",
+    "adapter_stilts.cli.hub", "adapter_stilts.cli.compose", "adapter_stilts.cli.evaluate", "adapter_stilts.cli.export",
+)  # fmt: skip
 VERBS = ("verify", "list", "show", "evaluate", "train", "compose", "export")
 
 
@@ -452,11 +458,8 @@ def main() -> int:
         root = Path(folder)
         _stand_in(root)
         world = World(root, options.data.resolve(), options.base.resolve(), root / "bundles")
-        # Before the first fork, so that no child pays for it.
-
-        import adapter_stilts.cli.execute
-        import adapter_stilts.cli.hub  # noqa: F401
-
+        for module in LOADED:  # before the first fork, so that no child pays for it
+            importlib.import_module(module)
         began = time.perf_counter()
         for name in names:
             _make(world, name)
@@ -466,6 +469,7 @@ def main() -> int:
     if options.out:
         options.out.write_text(told, encoding="utf-8")
     sys.stdout.write(told)
+    sys.stdout.flush()
     return 1 if any(result["wrong"].values()) or result["control"]["wrong"] else 0
 
 
@@ -532,12 +536,15 @@ def _forked(work: Callable[[], Any], where: Path, limit: float = HANGS_AFTER) ->
         code = 0
         try:
             os.chdir(where)
-            os.dup2(os.open(where.parent / f"{where.name}.noise", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+            noise = os.open(where.parent / f"{where.name}.noise", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(noise, 1)
+            os.dup2(noise, 2)
             answer.write_text(json.dumps(work()), encoding="utf-8")
         except BaseException:
             traceback.print_exc()
             code = 70
         finally:
+            sys.stderr.flush()
             os._exit(code)
     ends = time.monotonic() + limit
     while time.monotonic() < ends:
@@ -610,10 +617,12 @@ def try_one(world: World, name: str, change: Callable[[Path], str | None]) -> di
         return found
 
     found = _forked(work, place / "cwd")
+    # What libraries write past Python's own streams.
+    noise = (place / "cwd.noise").read_bytes().decode(errors="replace")
     after = _listing(place)
     shutil.rmtree(place)
     outside = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    return {"file": file, "verbs": found, "outside": outside}
+    return {"file": file, "verbs": found, "outside": outside, "noise": noise}
 
 
 def _listing(place: Path) -> dict[str, Any]:
@@ -628,7 +637,7 @@ def _listing(place: Path) -> dict[str, Any]:
     return found
 
 
-WRONG = ("kernels", "asked", "tracebacks", "raw", "slow", "outside", "died")
+WRONG = ("kernels", "asked", "tracebacks", "raw", "noise", "slow", "outside", "died")
 
 
 def faults(tried: Mapping[str, Any], what: str) -> dict[str, list[str]]:
@@ -651,6 +660,10 @@ def faults(tried: Mapping[str, Any], what: str) -> dict[str, list[str]]:
         for key in ("kernels", "asked"):
             if ran[key]:
                 wrong[key].append(where)
+    if RAW.search(tried["noise"]) or "Traceback (most recent" in tried["noise"]:
+        wrong["raw"].append(f"{what}: past the streams: {tried['noise'][-600:]!r}")
+    if tried["noise"]:
+        wrong["noise"].append(f"{what}: {tried['noise'][:200]!r}")
     wrong["outside"] += [f"{what}: {path}" for path in tried["outside"]]
     return wrong
 
@@ -677,7 +690,10 @@ def tell(world: World, names: tuple[str, ...], count: int, seed: int, jobs: int)
             try:
                 share.write_text(json.dumps([_numbered(world, names, number, seed) for number in part]))
                 code = 0
+            except BaseException:
+                traceback.print_exc()
             finally:
+                sys.stderr.flush()
                 os._exit(code)
         children.append(child)
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
@@ -717,8 +733,8 @@ def _summary(found: list[dict[str, Any]], count: int, control: Mapping[str, Any]
     unsealed: Counter[str] = Counter()
     for one in found:
         verbs_of.update(one["accepted"])
-        # `hub list` goes on with the others of a folder, and `hub show` of a card alone is no use of it.
-        used = [verb for verb in one["accepted"] if verb != "list"]
+        # `hub list` and `hub show` tell what a bundle says it is, and use nothing of it.
+        used = [verb for verb in one["accepted"] if verb not in ("list", "show")]
         if used and one["anew"]:
             accepted[one["mutation"]][one["file"]] += 1
         elif used:

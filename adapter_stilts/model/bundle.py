@@ -21,14 +21,18 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapter_stilts.errors import BundleError
+from adapter_stilts.formats import format_names
 from adapter_stilts.io import sha256_file, write_json, write_text
 from adapter_stilts.model.bundle_files import DIGESTS, check_files, files_of, no_bundle
 from adapter_stilts.model.card import model_card
 from adapter_stilts.model.strict_json import read_object
-from adapter_stilts.model.tuning import get_tuning
+from adapter_stilts.model.tuning import get_tuning, tuning_names
+from adapter_stilts.model.tuning.base import NO_HEAD
 from adapter_stilts.recipe import Base
 
 SCHEMA = 1
+MULTITASK = "multitask"
+"""The format of a bundle with several heads, each of its own."""
 LARGEST_INFO = 4_000_000
 # A task's name becomes part of a folder's.
 _TASK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,199}", re.ASCII)
@@ -125,11 +129,21 @@ def read_bundle(directory: Path) -> BundleInfo:
     if seen not in _looked_at:
         headers = check_files(directory)
         info = read_info(directory)
-        if not _TASK.fullmatch(info.task):
-            raise BundleError(f"{directory / 'bundle.json'}: {info.task!r} is no task's name")
+        _check_names(info, directory / "bundle.json")
         get_tuning(info.tuning).check_files(directory, info, headers)
         _looked_at[seen] = info
     return _looked_at[seen]
+
+
+def _check_names(info: BundleInfo, path: Path) -> None:
+    """Raises BundleError where a bundle says a task, a tuning or a format by a name that none has."""
+    if not _TASK.fullmatch(info.task):
+        raise BundleError(f"{path}: {info.task!r} is no task's name")
+    if info.tuning not in tuning_names():
+        raise BundleError(f"{path}: tuning = {info.tuning!r}; known here are {', '.join(tuning_names())}")
+    for name in (info.format, *(head.format for head in info.heads.values())):
+        if name not in (*format_names(), NO_HEAD, MULTITASK):
+            raise BundleError(f"{path}: format = {name!r}; known here are {', '.join(format_names())}")
 
 
 _looked_at: dict[tuple[str, tuple[tuple[Any, ...], ...]], BundleInfo] = {}

@@ -20,7 +20,9 @@ from adapter_stilts.model import encoders
 from adapter_stilts.model.strict_json import read_object
 
 CONFIG = "config.json"
-TOKENIZER_CONFIG = "tokenizer_config.json"
+TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
+SPECIAL_TOKENS = "special_tokens_map.json"
+PIECE_FIELDS = {"__type", "content", "lstrip", "normalized", "rstrip", "single_word", "special"}
 LARGEST_CONFIG = 4_000_000
 
 NAMING_CODE = (
@@ -247,8 +249,10 @@ def encoder_shapes(config: Any, where: str) -> tuple[dict[str, tuple[int, ...]],
 def check_tokenizer(directory: Path) -> None:
     """Raises BundleError where a folder's tokenizer names code, files elsewhere, or a class that is not Transformers'.
 
-    A folder without a ``tokenizer_config.json`` has nothing to check.
+    Fields of a special piece that the library behind has not are refused, too: it prints their names as they are. A
+    folder without a ``tokenizer_config.json`` has no class to check.
     """
+    _check_pieces(directory)
     path = directory / TOKENIZER_CONFIG
     if not path.exists():
         return
@@ -264,6 +268,33 @@ def check_tokenizer(directory: Path) -> None:
             raise BundleError(
                 f"{path}: {key} = {_shown(value)}: names a file elsewhere; its files stand beside it. Remove it"
             )
+
+
+def _check_pieces(directory: Path) -> None:
+    """Raises BundleError where a special piece is described by a field that no piece has."""
+    for name in (TOKENIZER_CONFIG, SPECIAL_TOKENS, TOKENIZER):
+        path = directory / name
+        for piece in _pieces(read_object(path), name) if path.exists() else ():
+            if odd := sorted(piece.keys() - PIECE_FIELDS):
+                raise BundleError(f"{path}: a special piece has a field {_shown(odd[0])}, which no piece has")
+
+
+def _pieces(values: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """Descriptions of special pieces, wherever Transformers takes an object for one."""
+    if name == TOKENIZER:
+        listed = values.get("added_tokens")
+        for piece in listed if isinstance(listed, list) else ():
+            if isinstance(piece, dict):
+                yield {key: value for key, value in piece.items() if key != "id"}
+        return
+    listed = values.get("added_tokens_decoder")
+    for piece in listed.values() if isinstance(listed, dict) else ():
+        if isinstance(piece, dict):
+            yield piece
+    for value in values.values():
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, dict) and (name == SPECIAL_TOKENS or "__type" in inner):
+                yield inner
 
 
 def tokenizer_classes() -> frozenset[str]:

@@ -105,8 +105,10 @@ def encoder_prefix(model_type: str) -> str:
 
 
 def head_names(model_type: str, format_name: str) -> dict[str, str]:
-    """Our layer of the head -> its name in the task class."""
+    """Our layer of the head -> its name in the task class. Raises UsageError where there is no such class."""
     prefix, names = _family(model_type)
+    if format_name not in names:
+        raise UsageError(f"no task class for {format_name} of encoders of type {model_type!r} is known here")
     return {ours: theirs.format(encoder=prefix) for ours, theirs in names[format_name].items()}
 
 
@@ -123,6 +125,10 @@ def head_from_task_class(
 ) -> dict[str, ValueT]:
     """A head's tensors (or what is known of each) by our names. Raises BundleError where one is missing."""
     head = {}
+    if not has_task_class(model_type, format_name):
+        raise BundleError(
+            f"{where}: no task class for {format_name} of encoders of type {model_type!r} is known here"
+        )
     for ours, theirs in head_names(model_type, format_name).items():
         for kind in ("weight", "bias"):
             if f"{theirs}.{kind}" not in weights:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from adapter_stilts.errors import BundleError
 LARGEST_BYTES = 64_000_000
 """Tokenizers of the largest vocabularies in use take half of it."""
 DEEPEST = 64
+_HALF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def read_json(path: Path, largest: int = LARGEST_BYTES) -> Any:
@@ -51,6 +53,8 @@ def parse_json(content: bytes, path: Path) -> Any:
         value = json.loads(
             content.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite
         )
+        if _HALF_A_PAIR.search(content):  # of surrogates: text that cannot be written again
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: not JSON ({error})") from error
     if _deeper(value):

@@ -16,7 +16,7 @@ from adapter_stilts.evaluate.predict import predict
 from adapter_stilts.formats import get_format, masked_lm
 from adapter_stilts.formats.features import Features, concatenate
 from adapter_stilts.model import multitask
-from adapter_stilts.model.bundle import HeadInfo, read_bundle
+from adapter_stilts.model.bundle import MULTITASK, HeadInfo, read_bundle
 from adapter_stilts.model.heads import build_head, share_pooler
 from adapter_stilts.model.language_head import LanguageHead, pretrained_weights
 from adapter_stilts.model.multitask import Heads
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from adapter_stilts.stages.run import Context
 
 LANGUAGE_HEAD = "masked_lm"
-MULTITASK = "multitask"
 
 Build: TypeAlias = Callable[[Stage, "Context", Task, float | None, bool], TaskModel]
 Judge: TypeAlias = Callable[[TaskModel], dict[str, float]]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import BundleError
-from adapter_stilts.model import families
 from adapter_stilts.model.door import build_config
 from adapter_stilts.model.tuning.libraries.adapterhub_files import (
     CONFIG,
@@ -27,6 +26,7 @@ from adapter_stilts.model.tuning.libraries.head_checks import (
     check_head,
     check_heads,
     has_one_head,
+    only_head,
     shapes_in,
 )
 
@@ -126,7 +126,7 @@ def _check_head(directory: Path, info: BundleInfo, headers: Headers) -> None:
         raise BundleError(f"{directory}: {before} is missing, which holds what answers")
     shapes = shapes_in(headers, before)
     if HEAD not in headers:
-        shapes = families.head_from_task_class(type_of_head(where.parent), info.format, shapes, where)
+        shapes = only_head(type_of_head(where.parent), info.format, shapes, where)
     check_head(shapes, info.format, info.labels, info.pooler, where)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.formats import get_format
+from adapter_stilts.model import families
 from adapter_stilts.model.bundle_files import HEADS
 from adapter_stilts.model.tuning.base import NO_HEAD
 from adapter_stilts.model.weights import check_shapes
@@ -43,6 +44,18 @@ def check_head(shapes: Shapes, format_name: str, labels: tuple[str, ...], pooler
     if len(output) != 2:
         raise BundleError(f"{where}: holds no output.weight of two dimensions, the head of {format_name}")
     check_shapes(shape.tensors(output[1], pooler), shapes, where)
+
+
+def only_head(model_type: str, format_name: str, shapes: Shapes, where: Path) -> dict[str, tuple[int, ...]]:
+    """A head's tensors by our names, of a file's that are no modules.
+
+    Raises BundleError where one of the task class's is missing, or there is another.
+    """
+    head = families.head_from_task_class(model_type, format_name, shapes, where)
+    known = families.head_to_task_class(model_type, format_name, head)
+    if odd := sorted(shapes.keys() - known.keys()):
+        raise BundleError(f"{where}: {odd[0]} is no tensor of the head of {format_name}")
+    return head
 
 
 def check_heads(directory: Path, info: BundleInfo, headers: Headers) -> None:

@@ -15,6 +15,7 @@ from adapter_stilts.model.tuning.libraries.head_checks import (
     check_head,
     check_heads,
     has_one_head,
+    only_head,
     shapes_in,
 )
 from adapter_stilts.model.weights import read_tensors, write_tensors
@@ -232,9 +233,8 @@ def check_weights(directory: Path, info: BundleInfo, headers: Headers, arguments
         if HEAD in headers:
             head = shapes_in(headers, HEAD)
         else:
-            bare = {key.removeprefix(ROOT): shape for key, shape in shapes.items()}
-            model_type = families.model_type_of(prefix, info.format, path)
-            head = families.head_from_task_class(model_type, info.format, bare, path)
+            bare = {key.removeprefix(ROOT): s for key, s in shapes.items() if not is_module(key)}
+            head = only_head(families.model_type_of(prefix, info.format, path), info.format, bare, path)
         check_head(head, info.format, info.labels, info.pooler, where)
 
 
