@@ -151,11 +151,23 @@ def dev_judge(splits: Sequence[SplitData], context: Context, settings: TrainingS
             chosen = [examples[row] for row in rows], features.select(rows)
         examples, features = chosen
         reduced = predict(
-            model, format, features, format_settings, context.evaluation_tokens, context.accelerator
+            model,
+            format,
+            features,
+            format_settings,
+            context.evaluation_tokens,
+            context.accelerator,
+            progress=lambda done, total: _stop_if_asked(context),
         )
         return scored(task, Predicted(examples, features, reduced), format_settings).metrics
 
     return judge
+
+
+def _stop_if_asked(context: Context) -> None:
+    """Leave an evaluation in the middle. Several processes go to its end, where they wait for one another."""
+    if context.watch.interrupted and context.accelerator.num_processes == 1:
+        raise KeyboardInterrupt
 
 
 def _together(parts: Sequence[Features]) -> Features:

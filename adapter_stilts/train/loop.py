@@ -106,7 +106,7 @@ def train(
     Args:
         data: the train split, or several to draw from.
         evaluate: dev metrics in percent of the current weights; their mean chooses the checkpoint. None keeps
-            the last weights.
+            the last weights. Where it raises KeyboardInterrupt, it is called again when the run goes on.
         work: folder of checkpoints and the log; a run that finds some there goes on from them.
         accelerator: accelerate's, with its own mixed precision off (the model does its own).
 
@@ -127,6 +127,13 @@ def train(
     last_checkpoint = _Clock()
     stopped = state.stopped
     step = start
+
+    def judge() -> bool:
+        assert evaluate is not None
+        return _evaluate(model, tuning, evaluate, settings, state, step, work, accelerator, watch)
+
+    if state.unjudged and evaluate is not None:
+        state.unjudged, stopped = False, judge()
     while step < total and not stopped:
         began = time.perf_counter()
         rate = float(schedule.get_last_lr()[0])
@@ -151,15 +158,19 @@ def train(
         watch.step(report)
         due = step % settings.eval_every_steps == 0 or step == total
         if due and evaluate is not None:
-            stopped = _evaluate(model, tuning, evaluate, settings, state, step, work, accelerator, watch)
+            try:
+                stopped = judge()
+            except KeyboardInterrupt:  # its weights are kept, and judged when it goes on
+                state.unjudged = True
         wanted = due or watch.interrupted or last_checkpoint.due(speed.checkpoint_seconds)
-        if accelerator.is_main_process and wanted and step < total:
+        goes_on = step < total or state.unjudged
+        if accelerator.is_main_process and wanted and goes_on:
             with last_checkpoint.writing():
                 assert log is not None
                 log.flush()
                 loop = {"schedule": schedule.state_dict(), **state.to_json(), "stopped": stopped}
                 write_checkpoint(work, step, tuning.state(model), optimizer, loop)
-        if watch.interrupted and step < total:
+        if state.unjudged or (watch.interrupted and step < total):
             raise KeyboardInterrupt
     if log is not None:
         log.flush()
@@ -183,6 +194,8 @@ class _State:
     best_metrics: dict[str, float] = None  # type: ignore[assignment]
     without_gain: int = 0
     stopped: bool = False
+    unjudged: bool = False
+    """Whether it was interrupted before the step's dev evaluation was through."""
 
     def __post_init__(self) -> None:
         self.best_metrics = self.best_metrics or {}
@@ -193,6 +206,7 @@ class _State:
             "best_step": self.best_step,
             "best_metrics": self.best_metrics,
             "without_gain": self.without_gain,
+            "unjudged": self.unjudged,
         }
 
 
@@ -215,6 +229,7 @@ def _resume(
     state.budget = found.loop["budget"]
     state.best_step, state.best_metrics = found.loop["best_step"], found.loop["best_metrics"]
     state.without_gain, state.stopped = found.loop["without_gain"], found.loop["stopped"]
+    state.unjudged = found.loop.get("unjudged", False)  # which checkpoints of before do not say
     watch.say(f"resuming at step {found.step}")
     return found.step
 

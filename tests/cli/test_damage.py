@@ -125,6 +125,32 @@ def test_a_signal_in_an_evaluation_stops_at_once_and_leaves_nothing(
     assert not list((tmp_path / "store").glob("evaluate-*"))
 
 
+def test_a_signal_in_a_dev_evaluation_stops_in_its_middle(
+    cli: Cli, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The step's checkpoint is kept, and the same command judges its weights and goes on."""
+    from adapter_stilts.evaluate import predict as predicting
+
+    arguments = tiny("--target", "xquad", "--set", "target.eval_every_steps=2")
+    alone = cli(*arguments, "--store", tmp_path / "alone")
+    whole, batches = predicting._run, 0
+
+    def interrupted(*values: Any) -> Any:
+        nonlocal batches
+        batches += 1
+        assert batches == 1, "it went on to the next batch"
+        os.kill(os.getpid(), signal.SIGINT)
+        return whole(*values)
+
+    monkeypatch.setattr(predicting, "_run", interrupted)
+    ran = cli(*arguments)
+    assert (ran.code, ran.out) == (130, ""), ran.err
+    monkeypatch.undo()
+    again = cli(*arguments)
+    assert "resuming at step 2" in again.err
+    assert again.scores() == alone.scores()
+
+
 def test_sigterm_before_anything_runs(process: Cli, tiny: Tiny, tmp_path: Path) -> None:
     """A handler of the command's own: the exit code and the message of an interruption, not a silent death."""
     (tmp_path / "sitecustomize.py").write_text(

@@ -159,6 +159,30 @@ def test_the_best_of_before_an_interruption_counts(
     assert resumed.digest == whole.digest
 
 
+@pytest.mark.parametrize("at", [4, 6], ids=["in the middle", "at the end"])
+def test_an_evaluation_that_was_interrupted_is_made_when_it_goes_on(
+    fit: Fit, tmp_path: Path, at: int
+) -> None:
+    values = {2: 1.0, 4: 5.0, 6: 2.0} if at == 4 else {2: 1.0, 4: 2.0, 6: 5.0}
+    whole = fit(eval_every_steps=2, evaluate=scores(*values.values()))
+    asked = 0
+
+    def interrupted(model: Any) -> dict[str, float]:
+        nonlocal asked
+        asked += 2
+        if asked == at:
+            raise KeyboardInterrupt
+        return {"f1": values[asked]}
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(work=tmp_path / "broken", eval_every_steps=2, evaluate=interrupted)
+    left = scores(*(value for step, value in values.items() if step >= at))
+    resumed = fit(work=tmp_path / "broken", eval_every_steps=2, evaluate=left)
+    assert resumed.said == [f"resuming at step {at}"]
+    assert resumed.outcome.best_step == whole.outcome.best_step == at
+    assert (resumed.outcome.metrics, resumed.digest) == (whole.outcome.metrics, whole.digest)
+
+
 def test_patience(fit: Fit, tmp_path: Path) -> None:
     run = fit(max_steps=50, eval_every_steps=1, patience=2, evaluate=scores(1, 3, 2, 3, 9, 9))
     assert (run.outcome.steps, run.outcome.best_step, run.outcome.metrics) == (4, 2, {"f1": 3})
