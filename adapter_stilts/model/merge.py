@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from adapter_stilts.errors import UnknownNameError, UsageError
+from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,9 +85,14 @@ def merged(changes: Sequence[Tensor], how: Merge, name: str) -> Tensor:
 
     Args:
         name: of the tensor; with the seed it decides what DARE drops.
+
+    Raises BundleError where they are of several shapes.
     """
     import torch
 
+    shapes = {tuple(change.shape) for change in changes}
+    if len(shapes) > 1:
+        raise BundleError(f"{name} has the shapes {', '.join(map(str, sorted(shapes)))}: they do not merge")
     weights = how.weights
     if how.method in ("ties", "magnitude_prune"):
         changes = [_largest(change, how.density) for change in changes]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
 from adapter_stilts.model import multitask
@@ -415,3 +415,21 @@ def test_addresses_in_an_expression() -> None:
     assert seen == ["hf://org/a-b@v1.0", "./c", "hf://org/d"]
     assert [bundle for term in found for bundle in term.bundles()] == [Path(f"here/{n}") for n in (1, 2, 3)]
     assert [(term.weight, term.options) for term in found] == [(1.0, (("density", 0.3),)), (-0.5, ())]
+
+
+@pytest.mark.parametrize("mode", ["lora", "ia3", "adapter", "full"])
+def test_tensors_of_another_shape_are_no_bundle_or_do_not_merge(make: Make, combined: Any, mode: str) -> None:
+    """Also where the digests say that nothing was changed."""
+    from adapter_stilts.io import sha256_file
+
+    one, other = make(mode, 1), make(mode, 2)
+    path = next(p for p in sorted(other.glob("*.safetensors")) if "head" not in p.name)
+    tensors = load_file(path)
+    name = next(n for n in sorted(tensors) if ".layer.1." in n and tensors[n].dim() == 2)
+    save_file(
+        {**tensors, name: torch.cat([tensors[name], tensors[name]], 0)}, path, metadata={"format": "pt"}
+    )
+    names = sorted(p.name for p in other.iterdir() if p.name != "SHA256SUMS")
+    (other / "SHA256SUMS").write_text("".join(f"{sha256_file(other / n)}  {n}\n" for n in names))
+    with pytest.raises(BundleError, match=r"no module of adapter_config|they do not merge|has shape"):
+        combined(f"0.5*{one} + 0.5*{other}")

@@ -15,7 +15,14 @@ from adapter_stilts.model import families
 from adapter_stilts.model.door import read_config
 from adapter_stilts.model.encoders import encoder_class
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
-from adapter_stilts.model.weights import load_trained_state, read_tensors, trained_state, write_tensors
+from adapter_stilts.model.weights import (
+    check_shapes,
+    load_trained_state,
+    read_tensors,
+    shapes_of,
+    trained_state,
+    write_tensors,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -178,7 +185,13 @@ def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: 
     held = [set(file.keys()) for file in files]
     prefixes = [prefix_in(config["model_type"], keys) for keys in held]
     weights = {}
-    for name, tensor in _untied(encoder.state_dict()).items():
+    own_weights = _untied(encoder.state_dict())
+    for bundle, file, prefix in zip(bundles, files, prefixes, strict=True):
+        # What a bundle names as its base is a word; its files tell.
+        names = {name for name in own_weights if prefix + name in file.keys()}  # noqa: SIM118
+        there = {name: tuple(file.get_slice(prefix + name).get_shape()) for name in names}
+        check_shapes(shapes_of(own_weights), there, bundle / "model.safetensors")
+    for name, tensor in own_weights.items():
         found = [file.get_tensor(own + name).float() for file, own in zip(files, prefixes, strict=True)]
         weights[prefixes[0] + name] = tensor + merged([own - tensor for own in found], how, name)
     if with_head:
