@@ -385,7 +385,7 @@ HARMLESS = {
     "tensor_numbers": "other finite numbers of the same shapes: another model, as anybody may train one",
     "text_on_terminals": "texts are shown escaped and cut",
     "listing": "a line that says the same again",
-    "files": "a text of the bundle that nothing depends on is gone, and no digest lists it",
+    "files": "a card that is gone, or larger: it is shown in part, and nothing depends on it",
 }
 
 

@@ -27,6 +27,9 @@ FILES = (
 )  # fmt: skip
 """Of a whole bundle. Others change what libraries load: adapter_config.json sends them to another base."""
 
+TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt")
+"""One of which is a tokenizer's vocabulary."""
+
 
 def check_whole(directory: Path, info: BundleInfo, headers: Headers) -> None:
     """Raises BundleError where a bundle with an encoder of its own holds other tensors than it says.
@@ -40,6 +43,10 @@ def check_whole(directory: Path, info: BundleInfo, headers: Headers) -> None:
     if odd := sorted(headers.keys() - set(FILES)):
         raise BundleError(
             f"{directory}: {odd[0]} is none of a whole model's files: {', '.join(FILES)}. Remove it"
+        )
+    if not headers.keys() & set(TOKENIZERS):
+        raise BundleError(
+            f"{directory}: no tokenizer ({', '.join(TOKENIZERS)}), without which a whole model reads no text"
         )
     door.check_tokenizer(directory)
     where = directory / door.CONFIG

@@ -336,3 +336,71 @@ def test_segments_that_the_encoder_has_none_of_are_left_out(
     tokenizer = load_tokenizer(resolve_base(Base(id=str(tmp_path / "base"))))
     assert "its tokenizer tells segments apart, which its encoder has 1 of: they are left out" in caplog.text
     assert "token_type_ids" not in tokenizer("a", "a")
+
+
+def test_a_whole_model_without_a_tokenizer(bundled: Bundled, tiny_base: Path) -> None:
+    directory, _ = bundled(tiny_base, "span_qa")
+    (directory / "tokenizer.json").unlink()
+    reseal(directory)
+    with pytest.raises(BundleError, match=r"no tokenizer \(tokenizer.json, vocab.json, vocab.txt\)"):
+        verify(directory)
+
+
+PIECES = {
+    "tokenizer_config.json": {"added_tokens_decoder": {"5": {"content": "<x>", "\x1b[2J": True}}},
+    "special_tokens_map.json": {"mask_token": {"content": "<mask>", "\x1b[2J": True}},
+}
+
+
+@pytest.mark.parametrize(("name", "values"), PIECES.items(), ids=PIECES)
+def test_fields_that_no_piece_has(bundled: Bundled, tiny_base: Path, name: str, values: Any) -> None:
+    """The library behind would print their names as they are, past everything that escapes them."""
+    directory, _ = bundled(tiny_base, "span_qa")
+    path = directory / name
+    path.write_text(json.dumps({**(json.loads(path.read_text()) if path.exists() else {}), **values}))
+    reseal(directory)
+    for read in (verify, lambda d: load_tokenizer(resolve_base(Base(id=str(d))))):
+        with pytest.raises((BundleError, UsageError), match=r"has a field '\\x1b\[2J', which no piece has"):
+            read(directory)
+
+
+def test_fields_that_no_piece_has_in_the_vocabulary(bundled: Bundled, tiny_base: Path) -> None:
+    directory, _ = bundled(tiny_base, "span_qa")
+    values = json.loads((directory / "tokenizer.json").read_text())
+    values["added_tokens"][0]["odd"] = 1
+    (directory / "tokenizer.json").write_text(json.dumps(values))
+    reseal(directory)
+    with pytest.raises(BundleError, match="has a field 'odd', which no piece has"):
+        verify(directory)
+
+
+def test_half_a_pair_of_surrogates_is_no_text(bundled: Bundled, tiny_base: Path) -> None:
+    """Nothing that is read could not be written again."""
+    directory, _ = bundled(tiny_base, "span_qa")
+    say(directory, "bundle.json", command="\ud83d\ude00")
+    reseal(directory)
+    assert read_bundle(directory).command == "\U0001f600"
+    say(directory, "bundle.json", command="\ud83d")
+    reseal(directory)
+    with pytest.raises(BundleError, match=r"not JSON .*surrogates not allowed"):
+        read_bundle(directory)
+
+
+@pytest.mark.parametrize("values", [{"format": "poetry"}, {"tuning": "../full"}, {"format": "\x1b[2J"}])
+def test_names_that_nothing_has(bundled: Bundled, tiny_base: Path, values: dict[str, str]) -> None:
+    directory, _ = bundled(tiny_base, "span_qa")
+    say(directory, "bundle.json", **values)
+    reseal(directory)
+    with pytest.raises(BundleError, match=f"{next(iter(values))} = .*; known here are"):
+        read_bundle(directory)
+
+
+def test_a_bundle_that_changed_is_looked_at_again(bundled: Bundled, tiny_base: Path) -> None:
+    directory, _ = bundled(tiny_base, "span_qa")
+    read_bundle(directory)
+    path = directory / "README.md"
+    status = path.stat()
+    path.write_bytes(path.read_bytes()[::-1])
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # as one who hides it would
+    with pytest.raises(BundleError, match=r"README.md: its digest differs"):
+        read_bundle(directory)
