@@ -24,6 +24,8 @@ _BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
     "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
 }  # fmt: skip
+OTHER_FRAMEWORKS = ("tf", "flax")
+"""What a file may name in its metadata as the library that reads it, and that is not here."""
 FLOATS = ("F64", "F32", "F16", "BF16")
 """Types that weights are kept in."""
 _LARGEST_FP32 = 3.4028235e38
@@ -69,6 +71,11 @@ def read_header(path: Path) -> dict[str, Stored]:
         isinstance(about, dict) and all(isinstance(value, str) for value in about.values())
     ):
         raise BundleError(f"{path}: not a safetensors file, whatever its name says (__metadata__ is no text)")
+    if about is not None and about.get("format") in OTHER_FRAMEWORKS:
+        raise BundleError(
+            f"{path}: written by {about['format']}, which lays weights out otherwise and would be asked to read them; "
+            "load it there and save it from PyTorch"
+        )
     found = {name: _stored(path, name, entry, 8 + length) for name, entry in header.items()}
     end = 8 + length
     for name, entry in sorted(found.items(), key=lambda item: (item[1].begin, item[1].end)):

@@ -404,3 +404,15 @@ def test_a_bundle_that_changed_is_looked_at_again(bundled: Bundled, tiny_base: P
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # as one who hides it would
     with pytest.raises(BundleError, match=r"README.md: its digest differs"):
         read_bundle(directory)
+
+
+@pytest.mark.parametrize("framework", ["tf", "flax"])
+def test_weights_of_another_framework(bundled: Bundled, tiny_base: Path, framework: str) -> None:
+    """Transformers would ask that framework for them."""
+    directory, _ = bundled(tiny_base, "span_qa")
+    path = directory / "model.safetensors"
+    save_file(load_file(path), path, metadata={"format": framework})
+    reseal(directory)
+    for read in (verify, lambda d: load_encoder(str(d), None, None, False)):
+        with pytest.raises(BundleError, match=f"written by {framework}, .* save it from PyTorch"):
+            read(directory)
