@@ -18,6 +18,7 @@ from adapter_stilts.model.tuning.libraries.head_checks import (
     only_head,
     shapes_in,
 )
+from adapter_stilts.model.tuning.libraries.peft_fields import declared
 from adapter_stilts.model.weights import read_tensors, write_tensors
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ _ABOUT = {
 
 
 def read_arguments(
-    directory: Path, config_class: Any, understood: frozenset[str], own: Mapping[str, Any]
+    directory: Path, peft_type: str, understood: frozenset[str], own: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Arguments of one of PEFT's configs, from a file: understood fields only, all others at their defaults.
 
@@ -62,12 +63,9 @@ def read_arguments(
         BundleError: anything else.
     """
     path = directory / CONFIG
-    values, defaults = read_config(path), config_class().to_dict()
-    kind = defaults["peft_type"]
-    if values.get("peft_type") != kind:
-        raise BundleError(
-            f"{path}: peft_type is {values.get('peft_type')!r}, not {str(getattr(kind, 'value', kind))!r}"
-        )
+    values, defaults = read_config(path), declared(peft_type)
+    if values.get("peft_type") != peft_type:
+        raise BundleError(f"{path}: peft_type is {values.get('peft_type')!r}, not {peft_type!r}")
     arguments: dict[str, Any] = {}
     for field, value in values.items():
         if field not in defaults:

@@ -138,7 +138,7 @@ class PeftTuning:
     def check_files(self, directory: Path, info: BundleInfo, headers: Headers) -> None:
         if CONFIG not in headers:
             raise BundleError(f"{directory}: {CONFIG} is missing, which says what the modules are")
-        arguments = peft_files.read_arguments(directory, self._config_class(), self.understood, self.own)
+        arguments = peft_files.read_arguments(directory, self.peft_type, self.understood, self.own)
         peft_files.check_weights(directory, info, headers, arguments)
 
     def check_combine(self, how: str, settings: Any = None) -> None:
@@ -241,7 +241,7 @@ class PeftTuning:
 
     def _read(self, directory: Path, model_type: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """A bundle's arguments and modules, which name the same layers. Raises BundleError."""
-        arguments = peft_files.read_arguments(directory, self._config_class(), self.understood, self.own)
+        arguments = peft_files.read_arguments(directory, self.peft_type, self.understood, self.own)
         found = peft_files.read_modules(directory, model_type)
         prefix = f"{families.encoder_prefix(model_type)}." if families.is_known(model_type) else ""
         return peft_files.of_encoder(directory, arguments, found, prefix), found
