@@ -38,6 +38,17 @@ Headers = Mapping[str, Mapping[str, Stored]]
 """Every file's name; for safetensors with its tensors, for others with none."""
 
 
+Shapes = Mapping[str, tuple[int, ...]]
+"""Tensors of a file, or of a part of a model, by name."""
+
+
+def shapes_in(headers: Headers, directory: Path, name: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of a file's tensors. Raises BundleError where it is not there."""
+    if name not in headers:
+        raise BundleError(f"{directory}: {name} is missing, which holds what answers")
+    return {key: stored.shape for key, stored in headers[name].items()}
+
+
 def check_files(directory: Path) -> Headers:
     """Every file's kind, digest and form. Returns their names, and what tensors they hold.
 

@@ -104,6 +104,11 @@ def encoder_prefix(model_type: str) -> str:
     return _family(model_type)[0]
 
 
+def prefix_before(model_type: str) -> str:
+    """What stands before the encoder's names in a task class, dot included; nothing for types not known here."""
+    return f"{encoder_prefix(model_type)}." if is_known(model_type) else ""
+
+
 def head_names(model_type: str, format_name: str) -> dict[str, str]:
     """Our layer of the head -> its name in the task class. Raises UsageError where there is no such class."""
     prefix, names = _family(model_type)

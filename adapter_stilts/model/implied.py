@@ -5,17 +5,17 @@ Models are built on torch's meta device, which allocates nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.formats import get_format
 from adapter_stilts.model import door, families
-from adapter_stilts.model.bundle_files import DIGESTS, HEADS, Headers
+from adapter_stilts.model.bundle_files import DIGESTS, HEADS, Headers, Shapes, shapes_in
 from adapter_stilts.model.stored import WEIGHTS
 from adapter_stilts.model.tuning.base import NO_HEAD
-from adapter_stilts.model.tuning.full import HEAD, prefix_in
+from adapter_stilts.model.tuning.full import prefix_in
+from adapter_stilts.model.tuning.libraries.head_checks import HEAD
 from adapter_stilts.model.weights import check_shapes, shapes_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def check_whole(directory: Path, info: BundleInfo, headers: Headers) -> None:
     where = directory / door.CONFIG
     config = door.build_config(door.read_config(where), str(where))
     encoder, tied = door.encoder_shapes(config, str(where))
-    found = _shapes_in(headers, directory, WEIGHTS)
+    found = shapes_in(headers, directory, WEIGHTS)
     prefix = prefix_in(config.model_type, found)
     expected = {prefix + name: shape for name, shape in encoder.items()}
     for names_of_one in tied:  # T5's embeddings have two, and are kept under one of them
@@ -64,7 +64,7 @@ def check_whole(directory: Path, info: BundleInfo, headers: Headers) -> None:
         if head and families.has_task_class(config.model_type, info.format, info.pooler):
             expected |= families.head_to_task_class(config.model_type, info.format, head)
         elif head:
-            check_shapes(head, _shapes_in(headers, directory, HEAD), directory / HEAD)
+            check_shapes(head, shapes_in(headers, directory, HEAD), directory / HEAD)
     check_shapes(expected, found, directory / WEIGHTS)
     if info.heads:
         several = {
@@ -72,12 +72,10 @@ def check_whole(directory: Path, info: BundleInfo, headers: Headers) -> None:
             for name, head in info.heads.items()
             for key, shape in (_head_shapes(head.format, head.labels, config, head.pooler) or {}).items()
         }
-        check_shapes(several, _shapes_in(headers, directory, HEADS), directory / HEADS)
+        check_shapes(several, shapes_in(headers, directory, HEADS), directory / HEADS)
 
 
-def _head_shapes(
-    format_name: str, labels: tuple[str, ...], config: Any, pooler: bool
-) -> Mapping[str, tuple[int, ...]] | None:
+def _head_shapes(format_name: str, labels: tuple[str, ...], config: Any, pooler: bool) -> Shapes | None:
     """A head's tensors by our names; None where the format has none."""
     import torch
 
@@ -90,9 +88,3 @@ def _head_shapes(
 
     with torch.device("meta"):
         return shapes_of(LanguageHead(config, 0).state_dict())
-
-
-def _shapes_in(headers: Headers, directory: Path, name: str) -> dict[str, tuple[int, ...]]:
-    if name not in headers:
-        raise BundleError(f"{directory}: {name} is missing, which holds what answers")
-    return {key: entry.shape for key, entry in headers[name].items()}

@@ -15,6 +15,7 @@ from adapter_stilts.model import families
 from adapter_stilts.model.door import read_config
 from adapter_stilts.model.encoders import encoder_class
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
+from adapter_stilts.model.tuning.libraries.head_checks import HEAD
 from adapter_stilts.model.weights import (
     check_shapes,
     load_trained_state,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 WHOLE = True
 LIBRARY = "transformers"
-
-HEAD = "head.safetensors"
 
 
 class Settings(TuningSettings):
@@ -217,7 +216,7 @@ def fold(model: TaskModel) -> None:
 
 def prefix_in(model_type: str, names: Collection[str]) -> str:
     """What stands before the encoder's names in a bundle: a task class's prefix, or nothing."""
-    prefix = f"{families.encoder_prefix(model_type)}." if families.is_known(model_type) else ""
+    prefix = families.prefix_before(model_type)
     return prefix if any(name.startswith(prefix) for name in names) else ""
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import BundleError
+from adapter_stilts.model.bundle_files import Shapes, shapes_in
 from adapter_stilts.model.door import build_config
 from adapter_stilts.model.tuning.libraries.adapterhub_files import (
     CONFIG,
     FUSION_WEIGHTS,
-    HEAD,
     HEAD_WEIGHTS,
     SETUP,
     WEIGHTS,
@@ -22,13 +22,7 @@ from adapter_stilts.model.tuning.libraries.adapterhub_files import (
 )
 from adapter_stilts.model.tuning.libraries.adapterhub_package import is_installed
 from adapter_stilts.model.tuning.libraries.frozen import read_config
-from adapter_stilts.model.tuning.libraries.head_checks import (
-    check_head,
-    check_heads,
-    has_one_head,
-    only_head,
-    shapes_in,
-)
+from adapter_stilts.model.tuning.libraries.head_checks import check_heads, only_head
 
 if TYPE_CHECKING:
     from adapter_stilts.model.bundle import BundleInfo
@@ -101,9 +95,13 @@ def check_files(directory: Path, info: BundleInfo, headers: Headers) -> None:
         weights[before + WEIGHTS] = rf"(?:adapters|prefix_tunings|shared_parameters)\.{re.escape(str(name))}"
     for file, mark in weights.items():
         _check_names(directory, file, mark, headers)
-    check_heads(directory, info, headers)
-    if has_one_head(info):
-        _check_head(directory, info, headers)
+
+    def in_library() -> tuple[Shapes, Path]:
+        where = folder_of_head(directory) / HEAD_WEIGHTS
+        shapes = shapes_in(headers, directory, where.relative_to(directory).as_posix())
+        return only_head(type_of_head(where.parent), info.format, shapes, where), where
+
+    check_heads(directory, info, headers, in_library)
 
 
 def _check_names(directory: Path, file: str, mark: str, headers: Headers) -> None:
@@ -114,20 +112,6 @@ def _check_names(directory: Path, file: str, mark: str, headers: Headers) -> Non
     odd = sorted(key for key in headers[file] if not own.fullmatch(key))
     if odd or not headers[file]:
         raise BundleError(f"{directory / file}: {odd[0] if odd else 'nothing'} is no tensor of its modules")
-
-
-def _check_head(directory: Path, info: BundleInfo, headers: Headers) -> None:
-    """Raises BundleError where the one head is not there, or of other sizes than the labels say."""
-    where, before = directory / HEAD, HEAD
-    if HEAD not in headers:
-        where = folder_of_head(directory) / HEAD_WEIGHTS
-        before = where.relative_to(directory).as_posix()
-    if before not in headers:
-        raise BundleError(f"{directory}: {before} is missing, which holds what answers")
-    shapes = shapes_in(headers, before)
-    if HEAD not in headers:
-        shapes = only_head(type_of_head(where.parent), info.format, shapes, where)
-    check_head(shapes, info.format, info.labels, info.pooler, where)
 
 
 def check_bundles(

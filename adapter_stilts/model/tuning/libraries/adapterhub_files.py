@@ -10,6 +10,7 @@ from adapter_stilts.errors import BundleError
 from adapter_stilts.model import families
 from adapter_stilts.model.tuning.libraries.adapterhub_package import adapterhub
 from adapter_stilts.model.tuning.libraries.frozen import read_config
+from adapter_stilts.model.tuning.libraries.head_checks import HEAD
 from adapter_stilts.model.weights import read_tensors
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ FUSION_CONFIG = "adapter_fusion_config.json"
 FUSION_WEIGHTS = "model_adapter_fusion.safetensors"
 HEAD_CONFIG = "head_config.json"
 HEAD_WEIGHTS = "model_head.safetensors"
-# Where Transformers has no task class of the bare encoder and our head, the head's tensors stand here under our names.
-HEAD = "head.safetensors"
 
 
 def load_head(directory: Path, format_name: str) -> dict[str, Tensor]:

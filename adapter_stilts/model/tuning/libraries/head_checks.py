@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.formats import get_format
 from adapter_stilts.model import families
-from adapter_stilts.model.bundle_files import HEADS
+from adapter_stilts.model.bundle_files import HEADS, Headers, Shapes, shapes_in
 from adapter_stilts.model.tuning.base import NO_HEAD
 from adapter_stilts.model.weights import check_shapes
 
 if TYPE_CHECKING:
     from adapter_stilts.model.bundle import BundleInfo
-    from adapter_stilts.model.bundle_files import Headers
 
-Shapes = Mapping[str, tuple[int, ...]]
-
-
-def shapes_in(headers: Headers, name: str) -> dict[str, tuple[int, ...]]:
-    """The shapes of a file's tensors."""
-    return {key: stored.shape for key, stored in headers[name].items()}
+HEAD = "head.safetensors"
+"""Where Transformers has no task class of the bare encoder and our head, its tensors stand here under our names."""
 
 
-def has_one_head(info: BundleInfo) -> bool:
-    """Whether a bundle has one head, of its format and labels."""
-    return info.format != NO_HEAD and not info.heads
-
-
-def check_head(shapes: Shapes, format_name: str, labels: tuple[str, ...], pooler: bool, where: Path) -> None:
+def _check_head(shapes: Shapes, format_name: str, labels: tuple[str, ...], pooler: bool, where: Path) -> None:
     """Raises BundleError where a head's tensors, by our names, are not those of what it answers.
 
     The width of the states that it reads is the encoder's, and taken from the head itself.
     """
     shape = get_format(format_name).head_shape(labels)
-    if (
-        shape is None or shape.states == "masked_tokens"
-    ):  # language modelling's is tied to the encoder's embeddings
+    # Language modelling's is tied to the encoder's embeddings, whose sizes are not known here.
+    if shape is None or shape.states == "masked_tokens":
         return
     output = shapes.get("output.weight", ())
     if len(output) != 2:
@@ -58,18 +47,27 @@ def only_head(model_type: str, format_name: str, shapes: Shapes, where: Path) ->
     return head
 
 
-def check_heads(directory: Path, info: BundleInfo, headers: Headers) -> None:
-    """The same of a bundle with several heads. Raises BundleError."""
-    where = directory / HEADS
-    if not info.heads:
-        if HEADS in headers:
-            raise BundleError(f"{where}: the bundle says nothing of its heads. Remove it")
-        return
-    if HEADS not in headers:
-        raise BundleError(f"{directory}: {HEADS} is missing, which holds what answers")
-    shapes = shapes_in(headers, HEADS)
+def check_heads(
+    directory: Path, info: BundleInfo, headers: Headers, in_library: Callable[[], tuple[Shapes, Path]]
+) -> None:
+    """Raises BundleError where a bundle's heads are not there, or not those of what it says it answers.
+
+    Args:
+        in_library: of one head that stands under its library's names: its tensors by ours, and their file.
+    """
+    if HEADS in headers and not info.heads:
+        raise BundleError(f"{directory / HEADS}: the bundle says nothing of its heads. Remove it")
+    if info.heads:
+        _check_several(info, shapes_in(headers, directory, HEADS), directory / HEADS)
+    elif info.format != NO_HEAD:
+        beside = HEAD in headers
+        shapes, where = (shapes_in(headers, directory, HEAD), directory / HEAD) if beside else in_library()
+        _check_head(shapes, info.format, info.labels, info.pooler, where)
+
+
+def _check_several(info: BundleInfo, shapes: Shapes, where: Path) -> None:
     for name, head in info.heads.items():
         own = {key.removeprefix(f"{name}."): s for key, s in shapes.items() if key.startswith(f"{name}.")}
-        check_head(own, head.format, head.labels, head.pooler, where)
+        _check_head(own, head.format, head.labels, head.pooler, where)
     if odd := sorted(key for key in shapes if key.split(".", 1)[0] not in info.heads):
         raise BundleError(f"{where}: {odd[0]} is of no head that the bundle names")

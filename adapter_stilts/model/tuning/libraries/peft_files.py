@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.model import families
+from adapter_stilts.model.bundle_files import Shapes, shapes_in
 from adapter_stilts.model.merge import Merge, merged
 from adapter_stilts.model.tuning.libraries.frozen import read_config
-from adapter_stilts.model.tuning.libraries.head_checks import (
-    Shapes,
-    check_head,
-    check_heads,
-    has_one_head,
-    only_head,
-    shapes_in,
-)
+from adapter_stilts.model.tuning.libraries.head_checks import HEAD, check_heads, only_head
 from adapter_stilts.model.tuning.libraries.peft_fields import declared
 from adapter_stilts.model.weights import read_tensors, write_tensors
 
@@ -31,8 +25,6 @@ ValueT = TypeVar("ValueT")
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-# Where Transformers has no task class of the bare encoder and our head, the head's tensors stand here under our names.
-HEAD = "head.safetensors"
 TASK_TYPES = {"pair_classification": "SEQ_CLS", "tagging": "TOKEN_CLS", "span_qa": "QUESTION_ANS"}
 ROOT = "base_model.model."
 
@@ -181,7 +173,7 @@ def write_weights(
 def read_modules(directory: Path, model_type: str) -> dict[str, Tensor]:
     """The modules' tensors by their names in the bare encoder; the head's are left out. Raises BundleError."""
     path = directory / WEIGHTS
-    prefix = f"{families.encoder_prefix(model_type)}." if families.is_known(model_type) else ""
+    prefix = families.prefix_before(model_type)
     return _modules_of(read_tensors(path), prefix, path)
 
 
@@ -216,24 +208,19 @@ def check_weights(directory: Path, info: BundleInfo, headers: Headers, arguments
         arguments: as `read_arguments` gives them.
     """
     path = directory / WEIGHTS
-    if WEIGHTS not in headers:
-        raise BundleError(f"{directory}: {WEIGHTS} is missing, which holds the modules")
-    shapes = shapes_in(headers, WEIGHTS)
+    shapes = shapes_in(headers, directory, WEIGHTS)
     prefix = next((p for p in families.prefixes() if any(k.startswith(f"{ROOT}{p}.") for k in shapes)), "")
     modules = _modules_of(shapes, f"{prefix}." if prefix else "", path)
     if not modules:
         raise BundleError(f"{path}: holds no modules of PEFT's")
     of_encoder(directory, arguments, modules, f"{prefix}." if prefix else "")
     _check_module_shapes(modules, arguments, path)
-    check_heads(directory, info, headers)
-    if has_one_head(info):
-        where = directory / HEAD if HEAD in headers else path
-        if HEAD in headers:
-            head = shapes_in(headers, HEAD)
-        else:
-            bare = {key.removeprefix(ROOT): s for key, s in shapes.items() if not is_module(key)}
-            head = only_head(families.model_type_of(prefix, info.format, path), info.format, bare, path)
-        check_head(head, info.format, info.labels, info.pooler, where)
+
+    def in_library() -> tuple[Shapes, Path]:
+        bare = {key.removeprefix(ROOT): shape for key, shape in shapes.items() if not is_module(key)}
+        return only_head(families.model_type_of(prefix, info.format, path), info.format, bare, path), path
+
+    check_heads(directory, info, headers, in_library)
 
 
 def _check_module_shapes(modules: Shapes, arguments: Mapping[str, Any], path: Path) -> None:
@@ -258,7 +245,7 @@ def _check_module_shapes(modules: Shapes, arguments: Mapping[str, Any], path: Pa
 
 def spoken_of(directory: Path, model_type: str) -> str:
     """What stands before the bare encoder's names in a bundle: PEFT's root, and a task class's prefix if it has one."""
-    prefix = f"{families.encoder_prefix(model_type)}." if families.is_known(model_type) else ""
+    prefix = families.prefix_before(model_type)
     names = read_tensors(directory / WEIGHTS)
     whole = any(is_module(name) and name.startswith(ROOT + prefix) for name in names)
     return ROOT + prefix if whole else ROOT

@@ -24,7 +24,6 @@ from adapter_stilts.model.tuning.libraries.adapterhub_files import (
     CONFIG,
     FUSION_CONFIG,
     FUSION_WEIGHTS,
-    HEAD,
     HEAD_CONFIG,
     HEAD_WEIGHTS,
     SETUP,
@@ -33,6 +32,7 @@ from adapter_stilts.model.tuning.libraries.adapterhub_files import (
 )
 from adapter_stilts.model.tuning.libraries.adapterhub_package import adapterhub
 from adapter_stilts.model.tuning.libraries.frozen import read_config, refused, seeded, train_only
+from adapter_stilts.model.tuning.libraries.head_checks import HEAD
 from adapter_stilts.model.weights import fill, read_tensors, write_tensors
 
 if TYPE_CHECKING:

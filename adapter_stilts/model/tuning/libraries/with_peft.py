@@ -243,8 +243,7 @@ class PeftTuning:
         """A bundle's arguments and modules, which name the same layers. Raises BundleError."""
         arguments = peft_files.read_arguments(directory, self.peft_type, self.understood, self.own)
         found = peft_files.read_modules(directory, model_type)
-        prefix = f"{families.encoder_prefix(model_type)}." if families.is_known(model_type) else ""
-        return peft_files.of_encoder(directory, arguments, found, prefix), found
+        return peft_files.of_encoder(directory, arguments, found, families.prefix_before(model_type)), found
 
     def _config_class(self) -> Any:
         import peft
