@@ -5,7 +5,10 @@ from __future__ import annotations
 import inspect
 import logging
 import math
+import sys
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +237,7 @@ def load_encoder(
     import torch
     from safetensors import SafetensorError
 
-    silence_bitsandbytes()
+    prepare_bitsandbytes()
     with _quiet():
         try:
             config = open_config(location, commit)
@@ -332,11 +335,27 @@ def finish(encoder: Any, gradient_checkpointing: bool, name: str) -> Any:
     return encoder
 
 
-def silence_bitsandbytes() -> None:
-    """bitsandbytes says at every 8-bit product that it casts its input, and on import, which PEFT does anyway, that it
-    has no faster kernel for 4 bits."""
+def prepare_bitsandbytes() -> None:
+    """Before anything imports bitsandbytes, which PEFT does in every mode: it is to say and to fetch nothing.
+
+    It says at every 8-bit product that it casts its input, and on import that it has no faster kernel for 4 bits: on
+    processors with bf16 units it then asks the package ``kernels``, where there is one, for code from the hub, and
+    runs it. What is installed is what runs, so it finds no such package.
+    """
     for name in ("bitsandbytes.autograd._functions", "bitsandbytes.backends.cpu.ops"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    if "bitsandbytes" in sys.modules or find_spec("kernels") is None or find_spec("bitsandbytes") is None:
+        return
+    before = sys.modules.get("kernels")
+    sys.modules["kernels"] = None  # type: ignore[assignment]  # an import of it fails
+    try:
+        import_module("bitsandbytes")
+    except ImportError:
+        pass  # said where its layers are asked for
+    finally:
+        del sys.modules["kernels"]
+        if before is not None:
+            sys.modules["kernels"] = before
 
 
 def _quantised(weights: str, device: str) -> dict[str, Any]:

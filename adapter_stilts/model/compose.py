@@ -215,9 +215,9 @@ def merge_bundles(
         UsageError: their tuning has no such merge, or the heads that are to be kept have no mean.
         BundleError: the bundles do not go together.
     """
-    from adapter_stilts.model.backbone import silence_bitsandbytes
+    from adapter_stilts.model.backbone import prepare_bitsandbytes
 
-    silence_bitsandbytes()
+    prepare_bitsandbytes()
     infos = [read_bundle(bundle) for bundle in bundles]
     first = infos[0]
     for bundle, info in zip(bundles, infos, strict=True):

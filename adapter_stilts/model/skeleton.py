@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.formats import get_format
 from adapter_stilts.model import door, encoders
-from adapter_stilts.model.backbone import finish, silence_bitsandbytes
+from adapter_stilts.model.backbone import finish, prepare_bitsandbytes
 from adapter_stilts.model.heads import build_head
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning
@@ -102,7 +102,7 @@ def skeleton(
     Raises:
         UsageError: the settings do not fit the encoder, or it is none, or the modules cannot be combined so.
     """
-    silence_bitsandbytes()
+    prepare_bitsandbytes()
     tuning = get_tuning(mode)
     weights = tuning.backbone_weights(settings, precision)
     encoder = _encoder(config, weights, gradient_checkpointing)

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -416,3 +418,24 @@ def test_weights_of_another_framework(bundled: Bundled, tiny_base: Path, framewo
     for read in (verify, lambda d: load_encoder(str(d), None, None, False)):
         with pytest.raises(BundleError, match=f"written by {framework}, .* save it from PyTorch"):
             read(directory)
+
+
+def test_bitsandbytes_fetches_no_code_when_it_is_imported(tmp_path: Path) -> None:
+    """On processors with bf16 units it asks `kernels` for code from the hub, in every mode, as PEFT imports it."""
+    (tmp_path / "bitsandbytes.py").write_text(
+        "try:\n    import kernels\n    kernels.get_kernel('somebody/kernel')\nexcept Exception:\n    fetched = False\n"
+        "else:\n    fetched = True\n"
+    )
+    (tmp_path / "kernels.py").write_text("def get_kernel(name):\n    pass\n")
+    script = (
+        "from adapter_stilts.model.backbone import prepare_bitsandbytes\n"
+        "prepare_bitsandbytes()\n"
+        "import bitsandbytes, kernels\n"
+        "print(bitsandbytes.fetched, kernels.__name__)\n"
+    )
+    paths = [str(tmp_path), str(Path(adapter_stilts.__file__).parents[1])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False kernels\n"
