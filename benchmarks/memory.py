@@ -102,6 +102,7 @@ def run_cell(options: argparse.Namespace) -> dict[str, Any]:
     from adapter_stilts.formats import get_format
     from adapter_stilts.model.backbone import load_encoder
     from adapter_stilts.model.cpu_linear import keep_few_products, quicken
+    from adapter_stilts.model.cpu_products import quick_products
     from adapter_stilts.model.heads import Head
     from adapter_stilts.model.skeleton import LABELS, attach
     from adapter_stilts.model.task_model import TaskModel
@@ -137,7 +138,8 @@ def run_cell(options: argparse.Namespace) -> dict[str, Any]:
     micro, seconds = micro_batch(options.batch, length), []
     for _ in range(options.steps):
         began = time.process_time()
-        model(micro).backward()
+        with quick_products(device, training.precision):
+            model(micro).backward()
         torch.nn.utils.clip_grad_norm_(clipped(optimizer, model.parameters()), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -528,10 +528,21 @@ def main() -> None:
     measure.emit(result, options.out)
 
 
-def begin(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, str, ResolvedBase, Any]:
-    """The options of a run, with those that every training benchmark has; its device, encoder and tokenizer."""
-    parser.add_argument("--steps", type=int, default=30, help="optimizer steps of a run (default 30)")
-    parser.add_argument("--batch-size", type=int, default=16, help="items of a step (default 16)")
+def begin(
+    parser: argparse.ArgumentParser, by_model: bool = False
+) -> tuple[argparse.Namespace, str, ResolvedBase, Any]:
+    """The options of a run, with those that every training benchmark has; its device, encoder and tokenizer.
+
+    Args:
+        by_model: steps and items of a step are None where they are not given, as each model has its own.
+    """
+    steps, items = (None, None) if by_model else (30, 16)
+    parser.add_argument(
+        "--steps", type=int, default=steps, help=f"optimizer steps of a run (default {steps or 'by model'})"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=items, help=f"items of a step (default {items or 'by model'})"
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU where there is one")
     parser.add_argument(
         "--linear", choices=("auto", "torch"), default="auto", help="our linear layers on a CPU"

@@ -25,6 +25,7 @@ from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.model.bundle import BundleInfo, write_bundle
 from adapter_stilts.model.compose import merge_bundles
 from adapter_stilts.model.cpu_linear import linear_library, quicken
+from adapter_stilts.model.cpu_products import bf16_products, quick_products
 from adapter_stilts.model.heads import build_head
 from adapter_stilts.model.merge import Merge
 from adapter_stilts.model.task_model import TaskModel, states_of_layer
@@ -125,7 +126,8 @@ def run_stage(stage: Stage, context: Context) -> Path:
         "evaluate": _run_evaluate,
     }[stage.kind]
     try:
-        return run(stage, context, began)
+        with quick_products(context.accelerator.device.type, _precision(stage)):
+            return run(stage, context, began)
     finally:
         # The accelerator holds on to every model and optimizer it prepared: a plan would keep them all.
         context.accelerator.free_memory()
@@ -396,7 +398,12 @@ def _build(
 
 def _quick_linears(stage: Stage, context: Context) -> bool:
     """Whether linear layers may use the processor's quicker library: it multiplies fp32 on CPUs only."""
-    return bool(context.accelerator.device.type == "cpu" and stage.part.get("precision") == "fp32")
+    return bool(context.accelerator.device.type == "cpu" and _precision(stage) == "fp32")
+
+
+def _precision(stage: Stage) -> str:
+    """What its model runs in; stages without one have fp32 files."""
+    return str(stage.part.get("precision", "fp32"))
 
 
 def _record(stage: Stage, context: Context, began: float) -> dict[str, Any]:
@@ -411,6 +418,7 @@ def _record(stage: Stage, context: Context, began: float) -> dict[str, Any]:
         "hardware": {
             **hardware(device),
             "linear_library": linear_library() if _quick_linears(stage, context) else "torch",
+            **({} if _precision(stage) == "fp32" else {"bf16_products": bf16_products(device)}),
         },
         "processes": context.accelerator.num_processes,
         "seconds": round(time.perf_counter() - began, 3),

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from adapter_stilts.model.cpu_products import has_bf16_units
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
@@ -195,3 +197,28 @@ def test_modules_are_trained_alike_on_both_sides(data_dir: Path, base_dir: Path,
     reached = found["gradients"]["squad_v1/nano"]
     assert (reached["lowest_trained_layer"], reached["layers_in_the_backward_pass"]) == (2, [2, 3])
     assert reached["frozen_tensors_with_gradients"] == 0
+
+
+def test_precisions_are_compared_with_fp32(data_dir: Path, base_dir: Path, tmp_path: Path) -> None:
+    options = ("--models", "nano", "--modes", "lora", "--steps", "2", "--batch-size", "1", "--device", "cpu")
+    found = run("precision_throughput.py", data_dir, base_dir, tmp_path / "result.json", *options)
+    assert found["products"] in ("native", "fp32")
+    for what in ("train", "evaluate"):
+        sides = found["throughput"]["nano/lora"][what]
+        assert list(sides) == ["fp32", "bf16", "8bit", "4bit"]
+        for precision in ("bf16", "8bit", "4bit"):
+            assert sides[precision]["ratio"] == sides[precision]["ratio_rounds"][0] > 0
+
+
+@pytest.mark.skipif(not has_bf16_units(), reason="native products in bf16 take minutes on this processor")
+def test_products_give_what_native_ones_give(data_dir: Path, base_dir: Path, tmp_path: Path) -> None:
+    options = ("--limit", "1", "--trained", "2", "--steps", "3", "--batch-size", "1", "--device", "cpu")
+    out = tmp_path / "result.json"
+    found = run("precision_equality.py", data_dir, base_dir, out, *options, "--precisions", "bf16")
+    compared = found["answers"]["bf16"]["ours"]
+    assert compared["questions"] >= 11
+    assert 0.999 < compared["cosine"]["mean"] <= 1.000001
+    assert len(compared["differing"]) <= compared["questions"] // 4
+    curve = found["curves"]["bf16"]
+    assert curve["steps"] == 3
+    assert 0 <= curve["apart"]["ours"] < 0.01
