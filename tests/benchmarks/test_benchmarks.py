@@ -77,13 +77,13 @@ def test_evaluation_in_one_pass_gives_the_same_answers(
         "--device",
         "cpu",
         "--limit",
-        "2",
+        "1",
     )
     assert found["languages"] == ["en", "ar", "de", "el", "es", "hi", "ru", "th", "tr", "vi", "zh", "ro"]
-    assert found["answers"]["compared"] == 24
+    assert found["answers"]["compared"] == 12
     assert found["answers"]["differing"] <= 1  # spans of equal score to the last bits
     assert found["answers"]["max_score_difference"] < 1e-4
-    assert found["windows"] >= 24
+    assert found["windows"] >= 12
     assert found["by_language"]["real_token_share"] <= found["one_pass"]["real_token_share"] <= 1
     assert found["ratio"] > 0
 

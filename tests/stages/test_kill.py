@@ -8,8 +8,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 LONGER = [
     *("--set", "intermediate.max_steps=40", "--set", "target.max_steps=40"),
@@ -74,15 +72,15 @@ MIXED = [
 ]
 
 
-@pytest.mark.parametrize("cell", [["--inter", "hellaswag", "--target", "xquad"], MIXED], ids=["one", "mixed"])
 def test_kills_at_any_moment(
-    tiny: Callable[..., list[str]], listing: Callable[[Path], list[str]], tmp_path: Path, cell: list[str]
+    tiny: Callable[..., list[str]], listing: Callable[[Path], list[str]], tmp_path: Path
 ) -> None:
-    arguments = tiny(*cell, "--checkpoint-seconds", "0", *LONGER)
+    """Of a mixture with text and noise; `test_a_sample_of_killed_and_damaged_runs` has stages of one task each."""
+    arguments = tiny(*MIXED, "--checkpoint-seconds", "0", *LONGER)
     store = arguments.index("--store")  # the harness has stores of its own
     del arguments[store : store + 2]
     ran = subprocess.run(
-        [sys.executable, "-c", HARNESS, json.dumps(arguments), str(tmp_path), "12"],
+        [sys.executable, "-c", HARNESS, json.dumps(arguments), str(tmp_path), "10"],
         capture_output=True,
         text=True,
         timeout=300,
@@ -102,14 +100,14 @@ def test_kills_at_any_moment(
 def test_the_script_that_does_it_at_full_size(tiny_base: Path, tiny_data: Path, tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "kill_resume.py"), "--data", str(tiny_data), "--base",
-         str(tiny_base), "--inter", "none", "--target", "xquad", "--kills", "2", "--work", str(tmp_path), *LONGER],
+         str(tiny_base), "--inter", "none", "--target", "xquad", "--kills", "1", "--work", str(tmp_path), *LONGER],
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr + ran.stdout
     result = json.loads(ran.stdout)
     assert result["identical"] is True
     assert (result["stray_files"], result["missing_files"], result["differing_files"]) == ([], [], [])
-    assert 1 <= len(result["kills"]) <= 3
+    assert 1 <= len(result["kills"]) <= 2
     assert len(result["weights"]) == 1
     assert list(tmp_path.iterdir()) == []
 
