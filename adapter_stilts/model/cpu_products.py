@@ -34,7 +34,7 @@ PRODUCTS = {
 def bf16_products(device: str) -> str:
     """``native``, or ``fp32`` on a CPU without units for bf16, where this torch lets its kernels be replaced."""
     replaceable = hasattr(torch.library, "get_kernel")  # from torch 2.9 on
-    return "native" if device != "cpu" or has_bf16_units() or not replaceable else "fp32"
+    return "native" if device != "cpu" or not replaceable or has_bf16_units() else "fp32"
 
 
 @lru_cache(maxsize=1)
