@@ -46,6 +46,7 @@ PRECISIONS = {
 }
 # Steps of a run and questions of a step, of four choices each.
 MODELS = {"nano": (10, 4), "base12": (2, 2), "large": (2, 1)}
+PARTS = ("train", "evaluate")
 EVALUATION_TOKENS = 4096  # of a batch, as the evaluate stage has it on a CPU
 
 
@@ -122,7 +123,7 @@ def make(job: Job, mode: str, precision: str, native: bool, dropout: float | Non
 def compare(job: Job, mode: str, options: Any, label: str) -> dict[str, Any]:
     sides = {p: make(job, mode, p, options.products == "native") for p in PRECISIONS[mode]}
     found: dict[str, Any] = {}
-    for what in ("train", "evaluate"):
+    for what in training.chosen(options.parts, PARTS, "--parts"):
         run: dict[str, Callable[[int], float]] = {name: getattr(side, what) for name, side in sides.items()}
         speeds = measure.alternate(run, options.rounds, f"{label}: {what}")
         found[what] = {
@@ -152,6 +153,7 @@ def main() -> None:
     parser = measure.parser(__doc__, rounds=5)
     parser.add_argument("--models", default=",".join(MODELS), help="of: nano,base12,large")
     parser.add_argument("--modes", default=",".join(PRECISIONS), help="of: lora,adapter,full")
+    parser.add_argument("--parts", default=",".join(PARTS), help="of: train,evaluate")
     parser.add_argument(
         "--products", choices=("auto", "native"), default="auto", help="how bf16 products are taken"
     )

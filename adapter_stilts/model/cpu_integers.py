@@ -101,12 +101,14 @@ def _exact_products(
     for start in range(0, len(rows), height):
         block = slice(start, start + height)
         wide = rows[block].float()
+        # Products are written to given memory, which autocast leaves alone: others it would take in bf16.
+        product = torch.empty(len(wide), len(columns)) if out is None else out[block]
         if len(pieces) == 1:
-            yield block, torch.mm(wide, pieces[0], out=None if out is None else out[block])
+            yield block, torch.mm(wide, pieces[0], out=product)
         else:
             exact = torch.zeros(len(wide), len(columns), dtype=torch.int32)
             for cut, piece in zip(cuts, pieces, strict=True):
-                exact += (wide[:, cut] @ piece).to(torch.int32)
+                exact += torch.mm(wide[:, cut], piece, out=product).to(torch.int32)
             yield block, exact
 
 

@@ -17,14 +17,20 @@ def integers(*shape: int, seed: int = 0) -> Tensor:
     return torch.randint(-127, 128, shape, dtype=torch.int8, generator=generator)
 
 
-def test_products_of_integers_are_exact() -> None:
-    """Where sums pass 2^24, above which fp32 has no odd numbers, and where they are the largest there can be."""
+@pytest.mark.parametrize("autocast", [False, True])
+def test_products_of_integers_are_exact(autocast: bool) -> None:
+    """Where sums pass 2^24, above which fp32 has no odd numbers, and where they are the largest there can be.
+
+    Evaluation runs in autocast, which takes products of fp32 matrices in bf16.
+    """
     for depth in (1, 7, 1040, 1041, 4096):
         rows, columns = integers(3, 5, depth), integers(6, depth, seed=1)
         rows[0], columns[0] = 127, 127
         rows[0, 0, 0] = 126
         exact = (rows.long() @ columns.long().t()).int()
-        assert torch.equal(integer_product(rows, columns), exact)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            found = integer_product(rows, columns)
+        assert torch.equal(found, exact)
     assert 127 * 127 * cpu_integers.EXACT_COLUMNS < 2**24 <= 127 * 127 * (cpu_integers.EXACT_COLUMNS + 1)
 
 
@@ -67,6 +73,7 @@ def test_scaled_products(dtype: torch.dtype, depth: int) -> None:
     exact = (rows.long() @ columns.long().t()).int()
     whole = {"bias": bias, "dtype": dtype}
     expected = torch.ops.bitsandbytes.int8_mm_dequant(exact, stats, others, **whole)
-    found = scaled_product(rows, columns, stats, others, **whole)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = scaled_product(rows, columns, stats, others, **whole)
     # Scales are applied in another order.
     torch.testing.assert_close(found, expected, rtol=2**-7 if dtype == torch.bfloat16 else 1e-6, atol=1e-6)
