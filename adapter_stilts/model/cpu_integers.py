@@ -27,10 +27,13 @@ PER_PRODUCT = 6.200124e-05
 @lru_cache(maxsize=1)
 def add_kernels() -> None:
     """Register the kernels with torch for CPUs, once a process; operators for which bitsandbytes has one keep it."""
-    import bitsandbytes  # noqa: F401  # declares the operators
+    from adapter_stilts.model.backbone import prepare_bitsandbytes
 
     if has_integer_units():
         return
+    prepare_bitsandbytes()
+    import bitsandbytes  # noqa: F401  # declares the operators
+
     kernels: dict[str, Callable[..., Any]] = {
         "int8_linear_matmul": integer_product,
         "int8_scaled_mm": scaled_product,
@@ -74,25 +77,18 @@ def scaled_product(
     """
     flat, stats = rows.reshape(-1, rows.shape[-1]), row_stats.reshape(-1, 1)
     found = torch.empty(len(flat), len(columns), dtype=dtype or torch.float16)
-    for block, exact in _exact_products(flat, columns, found if dtype == torch.float32 else None):
+    for block, exact in _exact_products(flat, columns):
         product = exact.float().mul_(stats[block] * PER_PRODUCT).mul_(column_stats)
         if bias is not None:
             product.add_(bias)
         if beside is not None:
             product.addmm_(beside[0][block].float(), beside[1].float())
-        if product.data_ptr() != found[block].data_ptr():
-            found[block] = product
+        found[block] = product
     return found.reshape(*rows.shape[:-1], len(columns))
 
 
-def _exact_products(
-    rows: Tensor, columns: Tensor, out: Tensor | None = None
-) -> Iterator[tuple[slice, Tensor]]:
-    """Blocks of rows and their products with all columns: integers in fp32, or in int32 where fp32 cannot hold them.
-
-    Args:
-        out: fp32 (n, columns); products lie in it where they are in fp32.
-    """
+def _exact_products(rows: Tensor, columns: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Blocks of rows and their products with all columns: integers in fp32, or in int32 where fp32 cannot hold them."""
     depth = rows.shape[1]
     # One layer's weights in fp32, gone when its product is made.
     cuts = [slice(start, start + EXACT_COLUMNS) for start in range(0, depth, EXACT_COLUMNS)]
@@ -102,7 +98,7 @@ def _exact_products(
         block = slice(start, start + height)
         wide = rows[block].float()
         # Products are written to given memory, which autocast leaves alone: others it would take in bf16.
-        product = torch.empty(len(wide), len(columns)) if out is None else out[block]
+        product = torch.empty(len(wide), len(columns))
         if len(pieces) == 1:
             yield block, torch.mm(wide, pieces[0], out=product)
         else:
