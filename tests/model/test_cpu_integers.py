@@ -1,13 +1,16 @@
-"""Kernels of 4- and 8-bit layers: the numbers of bitsandbytes' own, products of integers exactly."""
+"""Kernels of 8-bit layers: the numbers of bitsandbytes' own, products of integers exactly."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from adapter_stilts.model import cpu_integers
-from adapter_stilts.model.cpu_integers import integer_product, quantised_rows, scaled_product
+from adapter_stilts.model.cpu_integers import integer_product, mixed_product, quantised_rows, scaled_product
 
 bitsandbytes = pytest.importorskip("bitsandbytes")
 
@@ -77,3 +80,26 @@ def test_scaled_products(dtype: torch.dtype, depth: int) -> None:
         found = scaled_product(rows, columns, stats, others, **whole)
     # Scales are applied in another order.
     torch.testing.assert_close(found, expected, rtol=2**-7 if dtype == torch.bfloat16 else 1e-6, atol=1e-6)
+
+
+def test_outlying_columns_are_multiplied_in_their_own_type() -> None:
+    rows = torch.randn(700, 96, generator=torch.Generator().manual_seed(0)).bfloat16()
+    rows[3, 5], rows[:, 40] = 9.0, -7.5
+    weights, scales = integers(50, 96), torch.rand(50)
+    found, own = _mixed(mixed_product, rows, weights, scales)
+    expected, own_expected = _mixed(
+        lambda *arguments: _by_any_device("int8_mixed_scaled_mm", *arguments), rows, weights, scales
+    )
+    assert own.shape == (700, 2)
+    assert torch.equal(own, own_expected)
+    # Rounded once, where the fallback rounds before it adds as well.
+    size = float(expected.float().abs().max())
+    torch.testing.assert_close(found.float(), expected.float(), rtol=2**-7, atol=size * 2**-8)
+
+
+def _mixed(
+    product: Callable[..., Any], rows: Tensor, weights: Tensor, scales: Tensor
+) -> tuple[Tensor, Tensor]:
+    quantised, stats, outlying = quantised_rows(rows.half(), 6.0)
+    found: tuple[Tensor, Tensor] = product(rows, quantised, weights, stats, scales, outlying, None)
+    return found

@@ -95,6 +95,35 @@ def test_products_in_fp32_are_left_alone() -> None:
         assert (a @ b).dtype == torch.float32
 
 
+@pytest.mark.parametrize("precision", ["8bit", "4bit"])
+@pytest.mark.parametrize("training", [False, True])
+def test_layers_of_integers(precision: str, training: bool) -> None:
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    torch.manual_seed(0)
+    plain = nn.Linear(128, 64)
+    made = {
+        "8bit": lambda: bitsandbytes.nn.Linear8bitLt(128, 64, has_fp16_weights=False, threshold=6.0),
+        "4bit": lambda: bitsandbytes.nn.Linear4bit(128, 64, compute_dtype=torch.bfloat16, quant_type="nf4"),
+    }[precision]()
+    made.load_state_dict(plain.state_dict())
+    made = made.to("cpu").train(training)
+    given = torch.randn(2, 10, 128).bfloat16().requires_grad_(training)
+
+    def compute() -> tuple[Tensor, ...]:
+        given.grad = None
+        output = made(given)
+        if training:
+            output.float().square().sum().backward()
+        return output.detach(), *([given.grad] if given.grad is not None else [])
+
+    native = compute()
+    with quick_products("cpu", precision):
+        quick = compute()
+    assert len(native) == len(quick) == 1 + training
+    for one, other in zip(native, quick, strict=True):
+        assert_rounded_alike(one, other)
+
+
 def test_what_runs_is_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     """And what ran before runs again afterwards."""
 
