@@ -289,6 +289,7 @@ def test_every_way_into_transformers_says_what_it_may_not_do() -> None:
                     isinstance(node, ast.Call)
                     and isinstance(node.func, ast.Attribute)
                     and node.func.attr in ways
+                    and ast.unparse(node.func) != "torch.library.get_kernel"  # torch's own, not the hub's
                 ):
                     found.append((path.relative_to(root).as_posix(), function.name))
                     assert "trust_remote_code" in text, f"{path}:{node.lineno}"
