@@ -1,5 +1,161 @@
-"""Cross-lingual intermediate-task training (X-STILTs) with full models, adapters and LoRA modules."""
+"""Cross-lingual intermediate-task training (X-STILTs) with full models, adapters and LoRA modules.
+
+import adapter_stilts as stilts
+results = stilts.train(inter=["none", "hellaswag"], target="tydiqa", mode="lora", recipe="miniature")
+results.frame()
+
+Names are loaded when they are first used (PEP 562): importing the package loads neither torch nor Transformers.
+"""
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from adapter_stilts.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from adapter_stilts.errors import (
+        AdapterStiltsError,
+        BundleError,
+        CheckpointError,
+        DataError,
+        SourceUnavailableError,
+        StoreError,
+        TrainingError,
+        UnknownNameError,
+        UsageError,
+    )
+    from adapter_stilts.formats.examples import (
+        Answer,
+        MultipleChoiceExample,
+        PairClassificationExample,
+        RetrievalExample,
+        SpanQAExample,
+        TaggingExample,
+        TextExample,
+    )
+    from adapter_stilts.library import (
+        compose,
+        evaluate,
+        export,
+        fit,
+        plan_evaluate,
+        plan_train,
+        score,
+        train,
+    )
+    from adapter_stilts.loaded import (
+        LoadedBundle,
+        load_bundle,
+    )
+    from adapter_stilts.recipe import (
+        Recipe,
+        load_recipe,
+    )
+    from adapter_stilts.runtime import (
+        Runtime,
+    )
+    from adapter_stilts.stages.watch import (
+        StageWatch,
+    )
+    from adapter_stilts.study import (
+        Results,
+        Study,
+    )
+    from adapter_stilts.tasks import (
+        all_tasks,
+        get_task,
+    )
+    from adapter_stilts.tasks.base import (
+        Task,
+    )
+
+# Name -> the module that it is loaded from.
+_HOMES = {
+    "AdapterStiltsError": "adapter_stilts.errors",
+    "BundleError": "adapter_stilts.errors",
+    "CheckpointError": "adapter_stilts.errors",
+    "DataError": "adapter_stilts.errors",
+    "SourceUnavailableError": "adapter_stilts.errors",
+    "StoreError": "adapter_stilts.errors",
+    "TrainingError": "adapter_stilts.errors",
+    "UnknownNameError": "adapter_stilts.errors",
+    "UsageError": "adapter_stilts.errors",
+    "Answer": "adapter_stilts.formats.examples",
+    "MultipleChoiceExample": "adapter_stilts.formats.examples",
+    "PairClassificationExample": "adapter_stilts.formats.examples",
+    "RetrievalExample": "adapter_stilts.formats.examples",
+    "SpanQAExample": "adapter_stilts.formats.examples",
+    "TaggingExample": "adapter_stilts.formats.examples",
+    "TextExample": "adapter_stilts.formats.examples",
+    "compose": "adapter_stilts.library",
+    "evaluate": "adapter_stilts.library",
+    "export": "adapter_stilts.library",
+    "fit": "adapter_stilts.library",
+    "plan_evaluate": "adapter_stilts.library",
+    "plan_train": "adapter_stilts.library",
+    "score": "adapter_stilts.library",
+    "train": "adapter_stilts.library",
+    "LoadedBundle": "adapter_stilts.loaded",
+    "load_bundle": "adapter_stilts.loaded",
+    "Recipe": "adapter_stilts.recipe",
+    "load_recipe": "adapter_stilts.recipe",
+    "Runtime": "adapter_stilts.runtime",
+    "StageWatch": "adapter_stilts.stages.watch",
+    "Results": "adapter_stilts.study",
+    "Study": "adapter_stilts.study",
+    "all_tasks": "adapter_stilts.tasks",
+    "get_task": "adapter_stilts.tasks",
+    "Task": "adapter_stilts.tasks.base",
+}
+
+__all__ = [
+    "AdapterStiltsError",
+    "Answer",
+    "BundleError",
+    "CheckpointError",
+    "DataError",
+    "LoadedBundle",
+    "MultipleChoiceExample",
+    "PairClassificationExample",
+    "Recipe",
+    "Results",
+    "RetrievalExample",
+    "Runtime",
+    "SourceUnavailableError",
+    "SpanQAExample",
+    "StageWatch",
+    "StoreError",
+    "Study",
+    "TaggingExample",
+    "Task",
+    "TextExample",
+    "TrainingError",
+    "UnknownNameError",
+    "UsageError",
+    "all_tasks",
+    "compose",
+    "evaluate",
+    "export",
+    "fit",
+    "get_task",
+    "load_bundle",
+    "load_recipe",
+    "plan_evaluate",
+    "plan_train",
+    "score",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -92,7 +92,7 @@ class TrainingSettings(_Frozen):
     """Train on the first so many examples."""
 
 
-class Mixture(_Frozen):
+class MixtureSettings(_Frozen):
     """How a stage of several tasks draws the task of each step."""
 
     sampling: Sampling = "proportional"
@@ -152,7 +152,7 @@ class Intermediate(TrainingSettings):
     """Run every target without an intermediate task as well, so that the gain is shown."""
     languages: tuple[str, ...] | None = None
     """Languages to train in, where the data hold translated train sets; None is English alone."""
-    mixture: Mixture = Mixture()
+    mixture: MixtureSettings = MixtureSettings()
     mlm: Text = Text()
     """Masked language modelling of text in many languages: ``<code>.txt`` or ``<code>/*.txt``, a document a line."""
     tlm: Text = Text()
@@ -315,14 +315,19 @@ def parse_override(text: str) -> tuple[str, Any]:
         return key.strip(), value.strip()
 
 
-def overrides(flags: Mapping[str, Any], settings: Iterable[str]) -> list[tuple[str, Any]]:
-    """What a command lays over its recipe: flags by their key (None where one is not given), and ``KEY=VALUE`` texts.
+def overrides(flags: Mapping[str, Any], settings: Mapping[str, Any] | Iterable[str]) -> list[tuple[str, Any]]:
+    """What a command lays over its recipe.
+
+    Args:
+        flags: by their key; None where one is not given.
+        settings: further keys with their values, or ``KEY=VALUE`` texts.
 
     Raises:
         UsageError: a key has two values, which leaves open the one that is meant.
     """
     laid = {key: value for key, value in flags.items() if value is not None}
-    for key, value in map(parse_override, settings):
+    pairs = settings.items() if isinstance(settings, Mapping) else map(parse_override, settings)
+    for key, value in pairs:
         if key in laid:
             raise UsageError(f"{key} is given twice, {laid[key]!r} and {value!r}: leave one of them out")
         laid[key] = value

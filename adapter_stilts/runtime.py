@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +30,15 @@ class Runtime:
         data: folder of release files; None reads the hub.
         device: ``cpu``, ``cuda``, or None for the best at hand.
         micro_batch_tokens: tokens of one forward and backward pass; None derives it from the machine's memory.
-        evaluation_tokens: tokens of one forward pass at evaluation.
         checkpoint_seconds: least time between checkpoints (they take at most a twentieth of the time anyway).
         trackers: names for accelerate's ``log_with``.
     """
 
-    store: Path
-    cache: Path
+    store: Path = Path("runs")
+    cache: Path = field(default_factory=lambda: default_cache())
     data: str | None = None
     device: str | None = None
     micro_batch_tokens: int | None = None
-    evaluation_tokens: int | None = None
     checkpoint_seconds: float = 60.0
     trackers: tuple[str, ...] = ()
 
@@ -50,6 +48,13 @@ def default_cache() -> Path:
     if chosen := os.environ.get("ADAPTER_STILTS_CACHE"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "adapter-stilts"
+
+
+def default_device() -> str:
+    """``cuda`` where torch finds a GPU, else ``cpu``."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def micro_batch_tokens(config: Mapping[str, Any], device_type: str, gradient_checkpointing: bool) -> int:
@@ -133,7 +138,7 @@ def versions() -> dict[str, str]:
     """Versions of what can change a result."""
     from importlib import metadata
 
-    from adapter_stilts import __version__
+    from adapter_stilts.version import __version__
 
     found = {"adapter-stilts": __version__, "python": platform.python_version()}
     for name in (

@@ -35,7 +35,7 @@ from adapter_stilts.formats.examples import RetrievalExample
 from adapter_stilts.formats.features import Features
 from adapter_stilts.model.backbone import load_tokenizer, resolve_base
 from adapter_stilts.recipe import Base
-from adapter_stilts.stages.data import Encoder, SplitData
+from adapter_stilts.stages.data import CachedTokenizer, SplitData
 from adapter_stilts.tasks import all_tasks, get_task
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import Source, open_source
@@ -220,7 +220,7 @@ def time_cache(
     for number in range(options.rounds + 1):
         with measure.scratch() as cache:
             seconds = []
-            encoder = Encoder(tokenizer(), cache)
+            encoder = CachedTokenizer(tokenizer(), cache)
             assert encoder.fingerprint  # of the base, once for all its splits
             for _ in range(2):
                 source = open_source(str(options.data))

@@ -36,9 +36,7 @@ from adapter_stilts.model.heads import Head
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.recipe import Base
 from adapter_stilts.runtime import Runtime
-from adapter_stilts.stages.data import Encoder, SplitData
-from adapter_stilts.stages.run import Context, StageWatch
-from adapter_stilts.stages.store import Store
+from adapter_stilts.stages.data import CachedTokenizer, SplitData
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.sources import open_source
 
@@ -112,15 +110,17 @@ def load(options: Any, cache: Path, device: str) -> tuple[TaskModel, list[SplitD
     """The model, the splits (read and encoded), and the budget the evaluate stage would use."""
     from accelerate import Accelerator
 
+    from adapter_stilts.stages.context import Machine
+    from adapter_stilts.stages.store import Store
+    from adapter_stilts.stages.watch import StageWatch
+
     task = get_task("xquad")
     format = get_format(task.format)
     base = resolve_base(Base(id=str(options.base)))
-    encoder = Encoder(load_tokenizer(base), cache)
+    encoder = CachedTokenizer(load_tokenizer(base), cache)
     source = open_source(str(options.data))
-    runtime = Runtime(store=cache / "store", cache=cache, evaluation_tokens=options.budget)
-    context = Context(
-        base, source, encoder, Store(runtime.store), runtime, Accelerator(cpu=device == "cpu"), StageWatch()
-    )
+    runtime = Runtime(store=cache / "store", cache=cache)
+    machine = Machine(Accelerator(cpu=device == "cpu"), runtime, Store(runtime.store), StageWatch())
     splits = [
         SplitData(task, "test", language, source, {}, format.Settings(), encoder, options.limit)
         for language in source.languages(task, "test")
@@ -131,7 +131,7 @@ def load(options: Any, cache: Path, device: str) -> tuple[TaskModel, list[SplitD
     shape = format.head_shape(task.labels)
     assert shape is not None
     head = Head(shape, body.config.hidden_size, 0.1, body.config.initializer_range, seed=0)
-    return TaskModel(body, head, format).to(device), splits, context.evaluation_tokens
+    return TaskModel(body, head, format).to(device), splits, options.budget or machine.evaluation_tokens
 
 
 def main() -> None:

@@ -89,11 +89,11 @@ def load_once(
     from adapter_stilts.model.backbone import resolve_base
     from adapter_stilts.recipe import load_recipe
     from adapter_stilts.runtime import Runtime
-    from adapter_stilts.stages.data import Encoder
-    from adapter_stilts.stages.plan import plan
-    from adapter_stilts.stages.run import Context, StageWatch
+    from adapter_stilts.stages.context import Context, Inputs, Machine
+    from adapter_stilts.stages.data import CachedTokenizer
+    from adapter_stilts.stages.planning.plan import plan
     from adapter_stilts.stages.store import Store
-    from adapter_stilts.tasks import get_task
+    from adapter_stilts.stages.watch import StageWatch
     from adapter_stilts.tasks.sources import open_source
 
     target = "xquad"
@@ -109,16 +109,17 @@ def load_once(
     base, source = resolve_base(recipe.base), open_source(str(options.data))
     planned = plan(recipe, lambda: base, source).stages
     stage = next(s for s in planned if s.kind == "train" and s.task == task_name)
-    assert stage.part["seed"] == seed
+    assert stage.part.seed == seed
     calls: list[str] = []
-    encoder = Encoder(CountingTokenizer(tokenizer, calls), cache)
+    encoder = CachedTokenizer(CountingTokenizer(tokenizer, calls), cache)
     runtime = Runtime(store=cache / "store", cache=cache)
-    context = Context(base, source, encoder, Store(runtime.store), runtime, None, StageWatch())
+    machine = Machine(None, runtime, Store(runtime.store), StageWatch())
+    context = Context(Inputs(base, source), machine, encoder)
     began = time.perf_counter()
     # Its two probes tell how special tokens are laid out: once for a base, whatever is read with it.
     assert encoder.fingerprint
     calls.clear()
-    features = context.split(stage, get_task(task_name), "train", "en", options.limit).features
+    features = context.split(stage.part.members[0].tasks[0].reading, "train", "en", options.limit).features
     assert int(features.input_ids.values.sum(dtype="int64")) > 0  # a memory map is read only when used
     seconds = time.perf_counter() - began
     return seconds, len(features.input_ids.values), calls

@@ -43,7 +43,7 @@ from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.recipe import Base, TrainingSettings
 from adapter_stilts.runtime import OVERHEAD_TOKENS, micro_batch_tokens
-from adapter_stilts.stages.data import Encoder, SplitData
+from adapter_stilts.stages.data import CachedTokenizer, SplitData
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.sources import open_source
@@ -416,7 +416,7 @@ def prepare(
     task = get_task(task_name)
     format = get_format(task.format)
     data = open_source(str(options.data))
-    encoder = Encoder(tokenizer, folder / "cache")
+    encoder = CachedTokenizer(tokenizer, folder / "cache")
     features = SplitData(task, "train", "en", data, {}, format.Settings(), encoder).features
     chosen, steps = choose(features, format.ITEMS, options.batch_size, steps)
     weights = folder / f"{task.name}-{model}"

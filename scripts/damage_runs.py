@@ -119,7 +119,7 @@ def main() -> int:
     # Before the first fork, so that no child pays for it.
     import transformers.models.xlm_roberta.modeling_xlm_roberta  # noqa: F401
 
-    import adapter_stilts.cli.execute  # noqa: F401
+    import adapter_stilts.stages.executors.local  # noqa: F401
 
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

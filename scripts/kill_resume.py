@@ -47,7 +47,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=options.work) as folder:
         alone, killed = Path(folder) / "alone", Path(folder) / "killed"
         command = [*train_command(options), *passed_on]
-        startup = elapsed(lambda: run([sys.executable, "-c", "import adapter_stilts.cli.execute"]))
+        startup = elapsed(lambda: run([sys.executable, "-c", "import adapter_stilts.stages.executors.local"]))
         seconds = elapsed(lambda: run([*command, "--store", str(alone)]))
         kills = []
         share = max(seconds - startup, 0.1) / options.kills

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.parts import FetchPart
 from adapter_stilts.stages.store import Store
 
 ALL = 10_000
@@ -68,8 +69,8 @@ def rounds(count: int, processes: int, stages: int) -> dict[str, Any]:
 def work(root: Path, count: int, number: int, stages: int) -> dict[str, Any]:
     store, errors, waited = Store(root), [], []
     for turn in range(count):
-        stage = Stage("train", "squad_v1", {"seed": (number + turn) % stages})
-        counter = root / f"count-{stage.part['seed']}"
+        stage = Stage("squad_v1", FetchPart(str((number + turn) % stages)))
+        counter = root / f"count-{stage.part.bundle}"
         try:
             with store.lock(stage, waited.append):
                 before = int(counter.read_text()) if counter.exists() else 0

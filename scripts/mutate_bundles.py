@@ -50,7 +50,7 @@ RAW = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069
 TOLD = re.compile(r"^error: |^\S+ failed: ", re.MULTILINE)
 """What every refusal says, before a stage runs or of one."""
 LOADED = (
-    "adapters", "peft", "transformers.models.xlm_roberta.modeling_xlm_roberta", "adapter_stilts.cli.execute",
+    "adapters", "peft", "transformers.models.xlm_roberta.modeling_xlm_roberta", "adapter_stilts.stages.executors.local",
     "adapter_stilts.cli.hub", "adapter_stilts.cli.compose", "adapter_stilts.cli.evaluate", "adapter_stilts.cli.export",
 )  # fmt: skip
 VERBS = ("verify", "list", "show", "evaluate", "train", "compose", "export")

@@ -20,7 +20,7 @@ from adapter_stilts.recipe import (
     parse_override,
     shipped_recipes,
 )
-from adapter_stilts.stages.plan import format_settings
+from adapter_stilts.stages.planning.reading import format_settings
 from adapter_stilts.tasks import get_task
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"

@@ -28,28 +28,9 @@ def compose(expression: str, out: str, base: str | None, no_head: bool, as_json:
     holds a plus stands in quotes of its own. Functions: stack, linear, svd, ties, dare_ties, dare_linear,
     magnitude_prune.
     """
-    import shlex
-    from pathlib import Path
+    from adapter_stilts import library
 
-    from adapter_stilts.cli.session import find_base
-    from adapter_stilts.errors import UsageError
-    from adapter_stilts.hub.transfer import locate
-    from adapter_stilts.io import whole_directory
-    from adapter_stilts.model import compose as composing
-    from adapter_stilts.model.backbone import load_tokenizer
-    from adapter_stilts.model.bundle import read_bundle
-    from adapter_stilts.recipe import Base
-
-    terms = composing.parse(expression)
-    if Path(out).exists():
-        raise UsageError(f"--out {out}: is there already; name a new folder")
-    terms = tuple(term.located(locate) for term in terms)
-    bundles = [bundle for term in terms for bundle in term.bundles()]
-    info = read_bundle(bundles[0])
-    found = find_base(Base(id=base) if base else Base(id=info.base, revision=info.base_revision or "main"))
-    command = shlex.join(["adapter-stilts", "compose", expression, "--out", "DIR", *["--no-head"] * no_head])
-    with whole_directory(Path(out), "another --out") as directory:
-        made = composing.compose(terms, directory, found, load_tokenizer(found), command, not no_head)
+    made = library.compose(expression, out, base=base, no_head=no_head)
     if as_json:
         say_json({"bundle": out, **made.model_dump(mode="json")})
     else:

@@ -59,36 +59,21 @@ def evaluate(
       adapter-stilts evaluate runs/train-squad_v1-0123456789ab/bundle --target xquad --data DATA
       adapter-stilts evaluate hf://org/squad-lora --target tydiqa
     """
-    from pathlib import Path
+    from adapter_stilts.cli.running import run
+    from adapter_stilts.library import plan_evaluate
 
-    from adapter_stilts.cli.session import Session
-    from adapter_stilts.errors import UsageError
-    from adapter_stilts.hub.transfer import locate
-    from adapter_stilts.model.bundle import base_of, read_bundle
-    from adapter_stilts.model.tuning import get_tuning
-    from adapter_stilts.recipe import load_recipe, overrides
-    from adapter_stilts.runtime import Runtime, default_cache
-    from adapter_stilts.stages.precision import of_bundle
-
-    directory = locate(bundle)
-    info = read_bundle(directory)
-    if base is not None and get_tuning(info.tuning).WHOLE:
-        raise UsageError(
-            f"--base {base}: {bundle} holds its own encoder (--mode {info.tuning}); leave --base out"
-        )
-    found = base_of(directory, info)
-    flags = {
-        "target.tasks": [target],
-        "benchmark": benchmark,
-        "mode": info.tuning,
-        "base.id": base or found.id,
-        "base.revision": None if base else found.revision,
-        "precision": precision,
-        "evaluation.languages": None if languages is None else languages.split(","),
-        "evaluation.limit": limit_eval,
-    }
-    laid = overrides(flags, settings)
-    said = "precision" in dict(laid)
-    resolved, told = of_bundle(load_recipe(recipe, laid), bundle, info, said)
-    runtime = Runtime(Path(store), default_cache(), data, device)
-    return Session(resolved, runtime, as_json, directory, told).run()
+    study = plan_evaluate(
+        bundle,
+        target,
+        benchmark=benchmark,
+        recipe=recipe,
+        base=base,
+        precision=precision,
+        data=data,
+        store=store,
+        languages=languages,
+        limit_eval=limit_eval,
+        settings=settings,
+        device=device,
+    )
+    return run(study, as_json)

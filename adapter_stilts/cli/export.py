@@ -36,34 +36,9 @@ def export(
     transformers: the whole model, with the bundle's change merged into the encoder's weights. peft, adapterhub: the
     files of that library alone, of bundles that it loads.
     """
-    import shlex
-    from pathlib import Path
+    from adapter_stilts import library
 
-    from adapter_stilts.cli.session import find_base
-    from adapter_stilts.errors import UsageError
-    from adapter_stilts.hub.transfer import locate
-    from adapter_stilts.io import whole_directory
-    from adapter_stilts.model import export as exporting
-    from adapter_stilts.model.bundle import base_of, read_info
-    from adapter_stilts.model.tuning import get_tuning
-    from adapter_stilts.recipe import Base
-
-    if Path(out).exists():
-        raise UsageError(f"--out {out}: is there already; name a new folder")
-    directory = locate(bundle)
-    info = read_info(directory)  # the export itself verifies every file
-    choice = exporting.Choice(precision, head)
-    exporting.check_export(form, info, choice)
-    if base is not None and get_tuning(info.tuning).WHOLE:
-        raise UsageError(
-            f"--base {base}: {bundle} holds its own encoder (--mode {info.tuning}); leave --base out"
-        )
-    found = find_base(Base(id=base) if base else base_of(directory, info))
-    options = {"--to": form, "--precision": precision, "--head": head, "--out": "DIR"}
-    given = [word for pair in options.items() if pair[1] is not None for word in pair]
-    command = shlex.join(["adapter-stilts", "export", bundle, *map(str, given)])
-    with whole_directory(Path(out), "another --out") as target:
-        made = exporting.export(directory, form, choice, target, found, command)
+    made = library.export(bundle, out, form, base=base, precision=precision, head=head)
     if as_json:
         say_json({"export": out, **made.model_dump(mode="json")})
     else:

@@ -194,7 +194,6 @@ def import_bundle(folder: str, bundle: str, base: str, task: str | None, as_json
     import shlex
     from pathlib import Path
 
-    from adapter_stilts.cli.session import find_base
     from adapter_stilts.errors import UsageError
     from adapter_stilts.hub.address import existing_folder
     from adapter_stilts.hub.verify import verify
@@ -202,6 +201,7 @@ def import_bundle(folder: str, bundle: str, base: str, task: str | None, as_json
     from adapter_stilts.model.backbone import load_tokenizer
     from adapter_stilts.model.foreign import adopt
     from adapter_stilts.recipe import Base
+    from adapter_stilts.stages.context import find_base
 
     if Path(bundle).exists():
         raise UsageError(f"{bundle}: is there already; name a new folder")

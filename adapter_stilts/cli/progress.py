@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 
 from adapter_stilts.cli.terminal import printable
 from adapter_stilts.stages.graph import Stage
-from adapter_stilts.stages.run import StageWatch
+from adapter_stilts.stages.watch import StageWatch
 from adapter_stilts.train.loop import Step
 
 PLAIN_SECONDS = 10.0
@@ -24,8 +24,8 @@ SMOOTHING = 0.05
 class Progress(StageWatch):
     """Shows stage, step, loss, real tokens/s and time left; passes numbers on to trackers."""
 
-    def __init__(self, accelerator: Any = None, quiet: bool = False) -> None:
-        self._accelerator = accelerator
+    def __init__(self, quiet: bool = False) -> None:
+        self._accelerator: Any = None
         self._quiet = quiet
         self._console = Console(stderr=True)
         self._live = self._console.is_terminal and not quiet
@@ -64,6 +64,9 @@ class Progress(StageWatch):
     def interrupt(self) -> None:
         """Ask the running loop to stop after its step."""
         self._interrupted = True
+
+    def attached(self, accelerator: Any) -> None:
+        self._accelerator = accelerator
 
     def started(self, stage: Stage, number: int, total: int) -> None:
         self._title = printable(f"[{number}/{total}] {stage.kind} {stage.task}")

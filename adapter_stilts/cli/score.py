@@ -34,11 +34,13 @@ def score(predictions: Path, labels: Path, benchmark: Literal["xtreme", "xtreme-
     """
     import json
 
+    from adapter_stilts import library
     from adapter_stilts.evaluate import xtreme
 
-    scores = xtreme.score_folders(
-        predictions, labels, benchmark, note=lambda message: click.echo(f"note: {message}", err=True)
-    )
+    def note(message: str) -> None:
+        click.echo(f"note: {message}", err=True)
+
+    scores = library.score(predictions, labels, benchmark=benchmark, note=note)
     if as_json:
         click.echo(json.dumps(scores, indent=2))
         return

@@ -116,47 +116,29 @@ def train(
       adapter-stilts train --target xnli --data DATA --set target.train_task=snli
       adapter-stilts train --inter adapters_hub/hellaswag-lora --target tydiqa --mode lora
     """
-    from pathlib import Path
+    from adapter_stilts.cli.running import run, show_plan
+    from adapter_stilts.library import plan_train
 
-    from adapter_stilts.cli.session import Session
-    from adapter_stilts.recipe import load_recipe, overrides
-    from adapter_stilts.runtime import Runtime, default_cache
-    from adapter_stilts.stages.precision import of_intermediates
-
-    flags = {
-        "intermediate.tasks": _cells(inter) if inter else None,
-        "intermediate.languages": _names(inter_languages),
-        "target.tasks": _names(",".join(target)) if target else None,
-        "benchmark": benchmark,
-        "mode": mode,
-        "combine": combine,
-        "base.id": base,
-        "precision": precision,
-        "seed": seed,
-        "evaluation.languages": _names(languages),
-        "evaluation.limit": limit_eval,
-        "intermediate.limit_train": limit_train,
-        "target.limit_train": limit_train,
-    }
-    laid = overrides(flags, settings)
-    resolved, told = of_intermediates(load_recipe(recipe, laid), said="precision" in dict(laid))
-    runtime = Runtime(
-        Path(store),
-        default_cache(),
-        data,
-        device,
-        micro_batch_tokens,
+    study = plan_train(
+        inter or None,
+        target or None,
+        inter_languages=inter_languages,
+        benchmark=benchmark,
+        mode=mode,
+        combine=combine,
+        recipe=recipe,
+        base=base,
+        precision=precision,
+        data=data,
+        store=store,
+        seed=seed,
+        languages=languages,
+        limit_train=limit_train,
+        limit_eval=limit_eval,
+        settings=settings,
+        device=device,
+        micro_batch_tokens=micro_batch_tokens,
         checkpoint_seconds=checkpoint_seconds,
-        trackers=track,
+        track=track,
     )
-    session = Session(resolved, runtime, as_json, told=told)
-    return session.show_plan() if dry_run else session.run()
-
-
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _cells(inter: tuple[str, ...]) -> list[str]:
-    """One entry a cell; the names of one stage stay joined by commas."""
-    return list(dict.fromkeys(",".join(_names(entry) or [entry]) for entry in inter))
+    return show_plan(study, as_json) if dry_run else run(study, as_json)

@@ -40,6 +40,7 @@ class MiniatureSource:
         self._items: dict[tuple[str, Split], list[Item]] = {}
 
     place = "the miniature"
+    constructed = True
     levels: Mapping[str, str] = MappingProxyType({language.code: language.level for language in LANGUAGES})
 
     def wanted(self, task: Task) -> tuple[str, ...]:

@@ -158,22 +158,16 @@ def _merged(bundle: Path, info: BundleInfo, choice: Choice, out: Path, base: Res
     """A checkpoint of the whole model; every head of several goes along unless one is asked for."""
     import torch
 
-    from adapter_stilts.model import multitask
-    from adapter_stilts.model.heads import build_head
+    from adapter_stilts.model.build import bundle_head
     from adapter_stilts.model.task_model import TaskModel
     from adapter_stilts.model.tuning import full
-    from adapter_stilts.model.weights import fill
 
     tuning = get_tuning(info.tuning)
     encoder = load_encoder(base.location, base.commit, None, False)
     format_name, labels, name = _heads(info, choice.head)
-    pooler = format_name != NO_HEAD and (info.pooler if name is None else info.heads[name].pooler)
-    head = None
-    if format_name != NO_HEAD:
-        head = build_head(format_name, labels, encoder.config, pooler)
-        assert head is not None
-        weights = tuning.load(bundle, format_name) if name is None else multitask.load_head(bundle, name)
-        fill(head.state_dict(), weights, bundle)
+    headless = format_name == NO_HEAD
+    head = None if headless else bundle_head(bundle, info, format_name, labels, encoder.config, name)
+    pooler = not headless and (info.pooler if name is None else info.heads[name].pooler)
     model = TaskModel(encoder, head, None).eval()
     tuning.load_modules(model, bundle)
     tuning.fold(model)

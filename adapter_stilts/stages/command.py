@@ -8,54 +8,58 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from adapter_stilts.errors import UsageError
 from adapter_stilts.hub.address import address_of
+from adapter_stilts.model.tuning import tuning_settings
 from adapter_stilts.recipe import Recipe, load_recipe, shipped_recipes
+from adapter_stilts.stages.context import Inputs
 from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.parts import ComposePart, FetchPart, TrainPart
+from adapter_stilts.stages.planning.reading import format_settings
 from adapter_stilts.tasks import all_tasks, get_task
 from adapter_stilts.tasks.base import Task
-
-if TYPE_CHECKING:
-    from adapter_stilts.stages.run import Context
 
 # Evaluated after a stage that is no target's: it trains nothing.
 UNTRAINED_TARGET = "tatoeba"
 _FLAGS = {"base.id": "--base", "precision": "--precision", "seed": "--seed", "combine": "--combine"}
 
 
-def command_of(stage: Stage, context: Context) -> str | None:
+def command_of(stage: Stage, inputs: Inputs) -> str | None:
     """A `train` that runs this stage; None where it has text of the user's own or translated train sets.
 
     Args:
         stage: of training or composing. ``--data DIR`` stands for whatever folder of release files there is.
     """
+    part, source, base = stage.part, inputs.source, inputs.base
+    assert isinstance(part, TrainPart | ComposePart)
     inters, combine = _starts(stage)
-    entries = [_entry(inter, context) for inter in inters]
-    own = stage if stage.kind == "train" else None
-    trained = [inter for inter in inters if inter.kind == "train"]
+    entries = [_entry(inter, inputs) for inter in inters]
+    own = stage if isinstance(part, TrainPart) else None
+    trained = [inter for inter in inters if isinstance(inter.part, TrainPart)]
     target, train_task = UNTRAINED_TARGET, None
     if own is not None and not inters:
-        entries, trained, own = [_entry(own, context)], [own], None
+        entries, trained, own = [_entry(own, inputs)], [own], None
     if None in entries:
         return None
     if own is not None:
-        target, train_task = _target(own.task, context)
+        target, train_task = _target(own.task, inputs)
     values = {"combine": combine, "target.train_task": train_task, "merge": _merge(stage)}
-    values |= {"data": "miniature" if context.source.levels else "real", "base.id": context.base.id}
-    values |= {"base.revision": context.base.commit or "main"}
+    values |= {"data": "miniature" if source.constructed else "real", "base.id": base.id}
+    values |= {"base.revision": base.commit or "main"}
     for section, stages in (("intermediate", trained), ("target", [own] if own is not None else [])):
         for one in stages:
-            values |= _of_stage(one, section)
-    values["mode"] = stage.part["mode"]
+            assert isinstance(one.part, TrainPart)
+            values |= _of_stage(one.part, section)
+    values["mode"] = part.mode
     name, changed = _least(_flat(values))
-    if any(inter.kind == "fetch" for inter in inters) and "precision" in values:
+    if any(isinstance(inter.part, FetchPart) for inter in inters) and "precision" in values:
         changed["precision"] = values["precision"]  # else the bundles' own is taken
     words = ["adapter-stilts", "train", *(word for entry in entries for word in ("--inter", str(entry)))]
-    words += ["--target", target, "--mode", stage.part["mode"]]
+    words += ["--target", target, "--mode", part.mode]
     words += [] if name == "study" else ["--recipe", name]
-    words += ["--data", "DIR"] if getattr(context.source, "root", None) is not None else []
+    words += ["--data", "DIR"] if getattr(source, "root", None) is not None else []
     for key, value in changed.items():
         flag = _FLAGS.get(key)
         words += [flag, _toml(value)] if flag else ["--set", f"{key}={_toml(value)}"]
@@ -64,42 +68,39 @@ def command_of(stage: Stage, context: Context) -> str | None:
 
 def _starts(stage: Stage) -> tuple[tuple[Stage, ...], str]:
     """The intermediate stages of a stage, and how they come together in it."""
-    composed = stage if stage.kind == "compose" else None
-    if stage.parents and stage.parents[0].kind == "compose":
-        composed = stage.parents[0]
+    composed = _composed(stage)
     if composed is not None:
-        return composed.parents, f"merge:{composed.part['merge']['method']}"
-    return stage.parents, str(stage.part.get("combine", "continue"))
+        assert isinstance(composed.part, ComposePart)
+        return composed.parents, f"merge:{composed.part.merge.method}"
+    how = stage.part.combine if isinstance(stage.part, TrainPart) else None
+    return stage.parents, how or "continue"
+
+
+def _composed(stage: Stage) -> Stage | None:
+    """The stage itself or the parent of it that composes."""
+    return next((one for one in (stage, *stage.parents) if isinstance(one.part, ComposePart)), None)
 
 
 def _merge(stage: Stage) -> Mapping[str, Any]:
-    found = next((one for one in (stage, *stage.parents) if one.kind == "compose"), None)
-    if found is None:
+    composed = _composed(stage)
+    if composed is None:
         return {}
-    return {key: found.part["merge"][key] for key in ("weights", "density", "rank")}
+    assert isinstance(composed.part, ComposePart)
+    settings = composed.part.merge.settings()
+    return {key: settings[key] for key in ("weights", "density", "rank")}
 
 
-def _entry(stage: Stage, context: Context) -> str | None:
+def _entry(stage: Stage, inputs: Inputs) -> str | None:
     """What `--inter` says of a stage."""
-    if stage.kind == "fetch":
-        return address_of(context.bundles[stage.part["bundle"]])
-    if stage.kind != "train" or stage.parents:
+    part = stage.part
+    if isinstance(part, FetchPart):
+        return address_of(inputs.bundles[part.bundle])
+    if not isinstance(part, TrainPart) or stage.parents or part.texts or part.languages != {"en"}:
         return None
-    mixture = stage.part.get("mixture")
-    if mixture is None:
-        return stage.task
-    languages = {
-        language
-        for member in mixture["tasks"]
-        for part in member["parts"]
-        for language in part["data"]["train"]
-    }
-    if mixture["texts"] or languages != {"en"}:
-        return None
-    return ",".join(member["name"] for member in mixture["tasks"])
+    return ",".join(member.name for member in part.members)
 
 
-def _target(trained: str, context: Context) -> tuple[str, str | None]:
+def _target(trained: str, inputs: Inputs) -> tuple[str, str | None]:
     """A target that trains on this task, and what has to be said that it does; the data at hand hold it if they can."""
     task = get_task(trained)
     fitting = [
@@ -107,31 +108,32 @@ def _target(trained: str, context: Context) -> tuple[str, str | None]:
         for other in all_tasks()
         if other.role == "target" and (other.format, other.labels) == (task.format, task.labels)
     ]
-    fitting.sort(key=lambda other: (other.train_task != trained, not _is_held(other, context)))
+    fitting.sort(key=lambda other: (other.train_task != trained, not _is_held(other, inputs)))
     return fitting[0].name, None if fitting[0].train_task == trained else trained
 
 
-def _is_held(task: Task, context: Context) -> bool:
+def _is_held(task: Task, inputs: Inputs) -> bool:
     try:
-        return bool(context.source.languages(task, "test"))
+        return bool(inputs.source.languages(task, "test"))
     except UsageError:  # the hub cannot serve it
         return False
 
 
-def _of_stage(stage: Stage, section: str) -> dict[str, Any]:
-    part = stage.part
-    found = {key: part[key] for key in ("precision", "optimizer", "gradient_checkpointing", "seed")}
-    found[section] = {**part["training"], "robust": part.get("robust", {})}
-    found["tuning"] = {part["mode"]: part.get("tuning", {})}
-    mixture = part.get("mixture", {})
-    if "sampling" in mixture:
-        found[section]["mixture"] = mixture["sampling"]
-    read = [one for member in mixture.get("tasks", ()) for one in member["parts"]] or [
-        {**part, "task": stage.task}
-    ]
-    for one in read:
-        found[f"formats.{get_task(one['task']).format}"] = one["format"]
-        found[f"options.{one['task']}"] = one["options"]
+def _of_stage(part: TrainPart, section: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "precision": part.precision,
+        "optimizer": part.optimizer,
+        "gradient_checkpointing": part.gradient_checkpointing,
+        "seed": part.seed,
+    }
+    settings = part.settings()
+    found[section] = {**settings["training"], "robust": settings.get("robust", {})}
+    found["tuning"] = {part.mode: part.tuning.part()}
+    if "sampling" in settings.get("mixture", {}):
+        found[section]["mixture"] = settings["mixture"]["sampling"]
+    for reading in (task.reading for member in part.members for task in member.tasks):
+        found[f"formats.{get_task(reading.task).format}"] = reading.settings.part()
+        found[f"options.{reading.task}"] = dict(reading.options)
     return found
 
 
@@ -161,9 +163,6 @@ def _least(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _resolved(recipe: Recipe, keys: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """What a recipe says for some keys, with the defaults of formats, tunings and tasks."""
-    from adapter_stilts.model.tuning import tuning_settings
-    from adapter_stilts.stages.plan import format_settings
-
     values = _flat(recipe.model_dump(mode="json"))
     for key in keys:
         section, _, rest = key.partition(".")

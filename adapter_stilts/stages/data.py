@@ -30,8 +30,8 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Encoder:
-    """How text becomes features: a tokenizer and where its results are kept."""
+class CachedTokenizer:
+    """A tokenizer, and where the features it made are kept."""
 
     tokenizer: Any
     cache: Path
@@ -70,7 +70,7 @@ class SplitData:
     source: Source
     options: Mapping[str, str]
     settings: FormatSettings
-    encoder: Encoder
+    tokenizer: CachedTokenizer
     limit: int | None = None
 
     @cached_property
@@ -85,7 +85,7 @@ class SplitData:
         key = digest_of(
             {
                 "data": self.source.fingerprint(self.task, self.split, self.language, self.options),
-                "tokenizer": self.encoder.fingerprint,
+                "tokenizer": self.tokenizer.fingerprint,
                 "format": [self.task.format, format.SCHEMA, self.settings.reading()],
                 "labels": self.task.labels,
                 "limit": self.limit,
@@ -94,11 +94,11 @@ class SplitData:
 
         def encode() -> Features:
             try:
-                return format.encode(self.examples, self.encoder.tokenizer, self.settings, self.task.labels)
+                return format.encode(self.examples, self.tokenizer.tokenizer, self.settings, self.task.labels)
             except ValueError as error:
                 raise UsageError(f"{self.task.name} {self.split} ({self.language}): {error}") from error
 
-        features = _cached(self.encoder.cache, key, encode)
+        features = _cached(self.tokenizer.cache, key, encode)
         if CUT in features.per_example and (cut := features.per_example[CUT]).any():
             _log.warning(
                 "%s %s (%s): %d parts of %d of %d examples are longer than a window and were cut at their start; "
@@ -123,7 +123,7 @@ class TextData:
     language: str
     fingerprint: str
     settings: FormatSettings
-    encoder: Encoder
+    tokenizer: CachedTokenizer
     limit: int | None = None
 
     @cached_property
@@ -133,7 +133,7 @@ class TextData:
         key = digest_of(
             {
                 "data": self.fingerprint,
-                "tokenizer": self.encoder.fingerprint,
+                "tokenizer": self.tokenizer.fingerprint,
                 # What is hidden is drawn in each step: only lengths matter here.
                 "format": ["masked_lm", format.SCHEMA, self.settings.model_dump(mode="json")["max_length"]],
                 "limit": self.limit,
@@ -142,9 +142,9 @@ class TextData:
 
         def encode() -> Features:
             examples = self.source.examples(self.language, self.limit)
-            return format.encode(examples, self.encoder.tokenizer, self.settings, ())
+            return format.encode(examples, self.tokenizer.tokenizer, self.settings, ())
 
-        return _cached(self.encoder.cache, key, encode)
+        return _cached(self.tokenizer.cache, key, encode)
 
 
 def _cached(cache: Path, key: str, encode: Callable[[], Features]) -> Features:

@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Protocol
 
 from adapter_stilts.io import digest_of
 
-Kind: TypeAlias = Literal["fetch", "train", "compose", "evaluate"]
-
-# Raised when a kind of stage computes something else from the same part.
-SCHEMA: Mapping[Kind, int] = {"fetch": 1, "train": 1, "compose": 2, "evaluate": 3}
 KEY_DIGITS = 12
 LONGEST_NAME = 40
 """Of a stage over several tasks: above it they are counted."""
+
+
+class Part(Protocol):
+    """The resolved settings that determine a stage's result; `parts.py` holds one class for each kind of stage."""
+
+    KIND: ClassVar[str]
+    SCHEMA: ClassVar[int]
+    """Raised when the kind computes something else from the same part."""
+    MADE_AGAIN: ClassVar[bool]
+    """Whether a damaged stage is made again unasked: nothing starts from it, and it takes minutes."""
+    READ_AGAIN: ClassVar[tuple[str, ...]]
+    """Files that are read when a finished stage is asked for, so that their digests are looked at first."""
+
+    def to_json(self) -> Mapping[str, Any]:
+        """A JSON value of all of it: what is hashed, and kept in stage.json."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +35,18 @@ class Stage:
 
     Args:
         task: what it trains on or evaluates.
-        part: the resolved settings that determine its result, with the fingerprints of base and data.
+        part: its settings, with the fingerprints of base and data.
         parents: the stages whose bundle it starts from; several where they are combined, none for the base itself.
     """
 
-    kind: Kind
     task: str
-    part: Mapping[str, Any]
+    part: Part
     parents: tuple[Stage, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """``fetch``, ``train``, ``compose`` or ``evaluate``."""
+        return self.part.KIND
 
     @cached_property
     def key(self) -> str:
@@ -39,9 +54,9 @@ class Stage:
         return digest_of(
             {
                 "kind": self.kind,
-                "schema": SCHEMA[self.kind],
+                "schema": self.part.SCHEMA,
                 "task": self.task,
-                "part": self.part,
+                "part": self.part.to_json(),
                 "parents": [parent.key for parent in self.parents],
             }
         )

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import BundleError
-from adapter_stilts.model.backbone import load_encoder
+from adapter_stilts.model.build import build_encoder, bundle_head
 from adapter_stilts.model.bundle import BundleInfo, check_base, read_bundle
-from adapter_stilts.model.cpu_linear import keep_few_products
 from adapter_stilts.model.heads import Head, build_head
 from adapter_stilts.model.multitask import load_head
 from adapter_stilts.model.pooler import POOLER, pretrained_pooler
@@ -17,13 +16,13 @@ from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.model.tuning.base import Tuning, unused_name
 from adapter_stilts.model.weights import fill
+from adapter_stilts.stages.context import Context
 from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.parts import ComposePart, EvaluatePart, FetchPart, TrainPart
 from adapter_stilts.tasks.base import Task
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from adapter_stilts.stages.run import Context
 
 
 @dataclass(frozen=True)
@@ -31,43 +30,43 @@ class Start:
     """Where a stage begins.
 
     Args:
+        part: of the stage.
         bundle: what it starts from; None is the base itself.
         info: of that bundle.
         tuning: what is trained, or made the bundle; None evaluates the base itself.
     """
 
     stage: Stage
+    part: TrainPart | EvaluatePart
     context: Context
     bundle: Path | None
     info: BundleInfo | None
     tuning: Tuning | None
 
     @property
+    def trained(self) -> TrainPart | None:
+        """The part of a stage that trains."""
+        return self.part if isinstance(self.part, TrainPart) else None
+
+    @property
     def settings(self) -> Any:
-        """Of the tuning, as the stage has them."""
+        """Settings of the tuning, as the stage has them."""
         assert self.tuning is not None
-        return self.tuning.Settings.model_validate(self.stage.part.get("tuning", {}))
+        return self.tuning.Settings() if self.trained is None else self.trained.tuning
 
     def encoder(self, dropout: float | None) -> Any:
         """The encoder: out of a bundle that holds it whole, else the base's, in the stage's precision."""
-        precision, base = self.stage.part["precision"], self.context.base
-        weights = "fp32" if precision == "bf16" else precision
-        location: tuple[str, str | None] = (base.location, base.commit)
-        if self.tuning is not None:
-            weights = self.tuning.backbone_weights(self.settings, precision)
-            if self.tuning.WHOLE and self.bundle is not None:
-                location = (str(self.bundle), None)
-        if self.context.accelerator.device.type == "cpu" and precision != "fp32":
-            keep_few_products()
-        checkpointing = bool(self.stage.part.get("gradient_checkpointing", False))
-        encoder = load_encoder(
-            *location, dropout, checkpointing, weights, str(self.context.accelerator.device)
+        trained = self.trained
+        return build_encoder(
+            self.context.inputs.base,
+            self.tuning,
+            None if self.tuning is None else self.settings,
+            self.part.precision,
+            self.bundle,
+            dropout,
+            trained is not None and trained.gradient_checkpointing,
+            str(self.context.machine.accelerator.device),
         )
-        if location[0] == base.location:
-            # What bundles name as their base: as it was asked for, not where the package lies on this machine.
-            encoder.config.name_or_path = encoder.name_or_path = base.id
-        self.context.quicken(self.stage, encoder)
-        return encoder
 
     def head(self, task: Task, config: Any) -> Head | None:
         """The bundle's head for a task; None where the task has none.
@@ -75,16 +74,12 @@ class Start:
         Args:
             config: the encoder's config object.
         """
-        bundle, info, tuning = self.bundle, self.info, self.tuning
-        name = None if info is None else info.head(task.format, task.labels)
-        pooler = info is not None and (info.pooler if name is None else info.heads[name].pooler)
-        head = build_head(task.format, task.labels, config, pooler)
-        if head is not None:
-            assert bundle is not None
-            assert tuning is not None
-            weights = tuning.load(bundle, task.format) if name is None else load_head(bundle, name)
-            fill(head.state_dict(), weights, bundle)
-        return head
+        if self.bundle is None or self.info is None:
+            head = build_head(task.format, task.labels, config)
+            assert head is None  # a base answers nothing that needs one
+            return None
+        name = self.info.head(task.format, task.labels)
+        return bundle_head(self.bundle, self.info, task.format, task.labels, config, name)
 
     def fill_pooler(self, head: Head | None) -> None:
         """Let a new head's pooler, if it has one, begin as the encoder's: as trained before, or as in its checkpoint.
@@ -93,16 +88,17 @@ class Start:
         """
         if head is None or head.pooler is None:
             return
+        base = self.context.inputs.base
         weights = self._trained_pooler() if len(self.stage.parents) <= 1 else None
         if weights is None:
-            weights = pretrained_pooler(self.context.base.location, self.context.base.commit)
+            weights = pretrained_pooler(base.location, base.commit)
         if weights is None:
-            self.context.watch.say(
-                f"{self.context.base.id} holds no pooler: {self.stage.task} trains a new one with its head"
+            self.context.machine.watch.say(
+                f"{base.id} holds no pooler: {self.stage.task} trains a new one with its head"
             )
         else:
             own = {name: tensor for name, tensor in head.state_dict().items() if name in POOLER}
-            fill(own, weights, self.bundle or Path(self.context.base.location))
+            fill(own, weights, self.bundle or Path(base.location))
 
     def _trained_pooler(self) -> dict[str, Tensor] | None:
         """The pooler in the heads of the bundle that is gone on with; None where they have none."""
@@ -119,32 +115,34 @@ class Start:
 
     def model(self, encoder: Any, head: Any, format: Any) -> TaskModel:
         """The model, with the modules that are trained in it or that the bundle holds."""
-        model = TaskModel(encoder, head, format, bf16=self.stage.part["precision"] != "fp32")
-        tuning, stage = self.tuning, self.stage
+        model = TaskModel(encoder, head, format, bf16=self.part.precision != "fp32")
+        tuning, stage, trained = self.tuning, self.stage, self.trained
         if tuning is None:
             return model
         name = _module_name(stage.task)
-        if "combine" in stage.part:
-            bundles: dict[str, Path] = {}
-            for parent in stage.parents:
-                # Two people's bundles of one task are two.
-                bundles[unused_name(_module_name(parent.task), bundles)] = self.context.bundle_at(parent)
-            for directory in bundles.values():
-                _check(stage, self.context, directory, read_bundle(directory))
-            name = unused_name(f"{name}_target" if name in bundles else name, bundles)
-            tuning.combine(
-                model, stage.part["combine"], bundles, self.settings, int(stage.part["seed"]), name
-            )
+        if trained is not None and trained.combine is not None:
+            self._combine(model, tuning, trained, trained.combine, name)
             return model
         # A merge or somebody else's bundle has a shape of its own, which is gone on with.
-        composed = any(parent.kind in ("compose", "fetch") for parent in stage.parents)
-        if stage.kind == "train" and not composed:
-            tuning.attach(model, self.settings, int(stage.part["seed"]), name)
+        composed = any(isinstance(parent.part, ComposePart | FetchPart) for parent in stage.parents)
+        if trained is not None and not composed:
+            tuning.attach(model, self.settings, trained.seed, name)
         if self.bundle is not None:
             tuning.load_modules(model, self.bundle, name)
-            if stage.kind == "train" and tuning.WHOLE and composed:
-                tuning.attach(model, self.settings, int(stage.part["seed"]), name)
+            if trained is not None and tuning.WHOLE and composed:
+                tuning.attach(model, self.settings, trained.seed, name)
         return model
+
+    def _combine(self, model: TaskModel, tuning: Tuning, part: TrainPart, how: str, name: str) -> None:
+        """Take the parents' modules together, under names of their own, with what the stage trains."""
+        bundles: dict[str, Path | None] = {}
+        for parent in self.stage.parents:
+            # Two people's bundles of one task are two.
+            directory = self.context.bundle_at(parent)
+            bundles[unused_name(_module_name(parent.task), bundles)] = directory
+            _check(part, self.context, directory, read_bundle(directory))
+        name = unused_name(f"{name}_target" if name in bundles else name, bundles)
+        tuning.combine(model, how, bundles, self.settings, part.seed, name)
 
 
 def start(stage: Stage, context: Context) -> Start:
@@ -153,20 +151,22 @@ def start(stage: Stage, context: Context) -> Start:
     Raises:
         BundleError: it is of another base or, in training, of another tuning.
     """
+    part = stage.part
+    assert isinstance(part, TrainPart | EvaluatePart)
     bundle = context.bundle_of(stage)
     if bundle is None:
-        tuning = get_tuning(stage.part["mode"]) if stage.kind == "train" else None
-        return Start(stage, context, None, None, tuning)
+        tuning = get_tuning(part.mode) if isinstance(part, TrainPart) else None
+        return Start(stage, part, context, None, None, tuning)
     info = read_bundle(bundle)
-    _check(stage, context, bundle, info)
-    return Start(stage, context, bundle, info, get_tuning(info.tuning))
+    _check(part, context, bundle, info)
+    return Start(stage, part, context, bundle, info, get_tuning(info.tuning))
 
 
-def _check(stage: Stage, context: Context, bundle: Path, info: BundleInfo) -> None:
-    check_base(bundle, info, context.base.id, context.base.fingerprint)
-    if stage.kind == "train" and info.tuning != stage.part["mode"]:
+def _check(part: TrainPart | EvaluatePart, context: Context, bundle: Path, info: BundleInfo) -> None:
+    check_base(bundle, info, context.inputs.base.id, context.inputs.base.fingerprint)
+    if isinstance(part, TrainPart) and info.tuning != part.mode:
         raise BundleError(
-            f"{bundle} was trained with --mode {info.tuning}: it cannot be continued with --mode {stage.part['mode']}"
+            f"{bundle} was trained with --mode {info.tuning}: it cannot be continued with --mode {part.mode}"
         )
 
 

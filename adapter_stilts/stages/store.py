@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,9 @@ from adapter_stilts.io import (
 )
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.locking import Lock, take
+from adapter_stilts.stages.record import INSTEAD, read_stage, write_stage
 
 SCHEMA = 1
-INSTEAD = "another place with --store"
 # Digests of their own, and a log that nothing reads again.
 NOT_LISTED = ("bundle", "log.jsonl")
 # Between looks at a lock that another process holds: at first short, then this.
@@ -86,7 +86,7 @@ class Store:
         damage = self._damage(stage) if directory else None
         if damage is None:
             return directory
-        if stage.kind == "evaluate":
+        if stage.part.MADE_AGAIN:
             return None
         raise StoreError(
             f"{directory}: {damage}: remove the directory, and the same command makes the stage again"
@@ -107,24 +107,21 @@ class Store:
             key = (stage.name, state.st_ino, state.st_mtime_ns)
         except OSError:
             # What was finished before there were listings has none; its evaluations are made again.
-            return f"{DIGESTS} is missing" if stage.kind == "evaluate" else None
+            return f"{DIGESTS} is missing" if stage.part.MADE_AGAIN else None
         if key not in self._looked_at:
-            names = ("stage.json", "metrics.json") if stage.kind == "evaluate" else ("stage.json",)
-            self._looked_at[key] = broken_seal(directory, names)
+            self._looked_at[key] = broken_seal(directory, stage.part.READ_AGAIN)
         return self._looked_at[key]
 
     def _found(self, stage: Stage) -> Path | None:
         directory = self.root / stage.name
         try:
-            key = json.loads((directory / "stage.json").read_text(encoding="utf-8"))["key"]
+            key = read_stage(directory)["key"]
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            if stage.kind == "evaluate":
+        except StoreError:
+            if stage.part.MADE_AGAIN:
                 return directory  # its digest tells
-            raise StoreError(
-                f"{directory}/stage.json cannot be read ({error!r}): remove the directory"
-            ) from error
+            raise
         if key != stage.key:
             raise StoreError(
                 f"{directory} holds another stage with the same short key: remove it or use another --store"
@@ -133,10 +130,7 @@ class Store:
 
     def record(self, stage: Stage) -> dict[str, Any]:
         """stage.json of a finished stage."""
-        value: dict[str, Any] = json.loads(
-            (self.root / stage.name / "stage.json").read_text(encoding="utf-8")
-        )
-        return value
+        return read_stage(self.root / stage.name)
 
     def work(self, stage: Stage) -> Path:
         """The folder of a stage under way."""
@@ -179,12 +173,12 @@ class Store:
         return self.root / "work" / f"{stage.name}.lock"
 
     @contextlib.contextmanager
-    def commit(self, stage: Stage, record: dict[str, Any]) -> Iterator[Path]:
+    def commit(self, stage: Stage, record: Mapping[str, Any]) -> Iterator[Path]:
         """Yields a directory to fill; it becomes the finished stage, its work folder goes."""
         for leftover in self.root.glob(f"{stage.name}.partial-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         with whole_directory(self.root / stage.name, INSTEAD) as directory:
             yield directory
-            write_json(directory / "stage.json", record, INSTEAD)
+            write_stage(directory, record)
             seal(directory, NOT_LISTED)
         shutil.rmtree(self.work(stage), ignore_errors=True)

@@ -7,7 +7,6 @@ out and named.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from adapter_stilts.evaluate.membership import BENCHMARKS, Benchmark
 from adapter_stilts.evaluate.sizes import size_of
 from adapter_stilts.evaluate.xtreme import prediction_path
 from adapter_stilts.io import broken_seal, whole_directory
-from adapter_stilts.stages.cells import names_of
+from adapter_stilts.stages.parts import EvaluatePart
+from adapter_stilts.stages.record import STAGE, names_of, read_stage
 
 
 @dataclass(frozen=True)
@@ -73,21 +73,21 @@ def find_evaluations(places: Sequence[Path]) -> list[Evaluation]:
     """
     found = []
     for place in places:
-        if (place / "stage.json").is_file():
+        if (place / STAGE).is_file():
             directories = [place]
         elif place.is_dir():
-            directories = sorted(path.parent for path in place.glob("evaluate-*/stage.json"))
+            directories = sorted(path.parent for path in place.glob(f"{EvaluatePart.KIND}-*/{STAGE}"))
         else:
             raise UsageError(f"{place}: neither a store nor an evaluate stage in one")
         names = names_of(directories[0].absolute().parent) if directories else {}
         for directory in directories:
-            record = _record(directory)
-            damage = broken_seal(directory, ("stage.json",))
-            if record["kind"] == "evaluate" and damage is not None:
+            record = read_stage(directory)
+            damage = broken_seal(directory, (STAGE,))
+            if record["kind"] == EvaluatePart.KIND and damage is not None:
                 raise StoreError(
                     f"{directory}: {damage}: run the command that made it again, which evaluates it anew"
                 )
-            if record["kind"] == "evaluate" and record["task"] in FAMILIES:
+            if record["kind"] == EvaluatePart.KIND and record["task"] in FAMILIES:
                 inters = names.get(directory.absolute().name, ())
                 found.append(Evaluation(directory, record["task"], inters, record["part"]))
             elif directory == place:
@@ -95,17 +95,6 @@ def find_evaluations(places: Sequence[Path]) -> list[Evaluation]:
                     f"{place}: a {record['kind']} stage of {record['task']}, which no benchmark asks for"
                 )
     return found
-
-
-def _record(directory: Path) -> dict[str, Any]:
-    path = directory / "stage.json"
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if not {"kind", "task", "part", "parents"} <= record.keys() or not isinstance(record["part"], dict):
-            raise ValueError("it lacks keys of a stage")
-    except (OSError, ValueError, AttributeError) as error:
-        raise StoreError(f"{path} cannot be read ({error}): remove the directory") from error
-    return dict(record)
 
 
 def write_submission(

@@ -70,6 +70,7 @@ class FileSource:
         self._digests: dict[tuple[str, int, int], str] = {}
 
     levels: Mapping[str, str] = MappingProxyType({})
+    constructed = False
 
     def wanted(self, task: Task) -> tuple[str, ...]:
         """XTREME's."""

@@ -47,6 +47,7 @@ class HubSource:
 
     place = "the hub"
     levels: Mapping[str, str] = MappingProxyType({})
+    constructed = False
 
     def wanted(self, task: Task) -> tuple[str, ...]:
         """XTREME's."""

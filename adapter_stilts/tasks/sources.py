@@ -28,6 +28,8 @@ class Source(Protocol):
     """Where the examples lie, for messages."""
     levels: Mapping[str, str]
     """How much text of a language the encoder saw (high, middle, low), where that is known."""
+    constructed: bool
+    """Whether its languages are constructed ones, of no benchmark."""
 
     def wanted(self, task: Task) -> tuple[str, ...]:
         """The languages the task is to be evaluated in, held or not."""

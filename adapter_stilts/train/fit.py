@@ -95,11 +95,13 @@ class Fit:
     """Whether training fits some memory, and how.
 
     Args:
+        device: cpu or cuda: whose memory it is.
         batch: sequences of an optimizer step.
         memory: bytes that may be used.
         usage: with the largest micro-batch that fits; with one sequence where none does.
     """
 
+    device: str
     batch: int
     length: int
     memory: int
@@ -122,7 +124,7 @@ def fit(training: Training, batch: int, length: int, memory: int) -> Fit:
     while True:
         found = usage(training, sequences, length, accumulated=sequences < batch)
         if found.peak <= usable or sequences == 1:
-            return Fit(batch, length, memory, found.peak <= usable, found)
+            return Fit(training.device, batch, length, memory, found.peak <= usable, found)
         sequences = -(-sequences // 2)
 
 

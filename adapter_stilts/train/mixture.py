@@ -17,8 +17,7 @@ import numpy.typing as npt
 from adapter_stilts.formats.base import Format
 from adapter_stilts.formats.features import Features, Indices
 from adapter_stilts.model.robust import Perturbation
-from adapter_stilts.recipe import Mixture as MixtureSettings
-from adapter_stilts.recipe import TrainingSettings
+from adapter_stilts.recipe import MixtureSettings, TrainingSettings
 from adapter_stilts.train.batching import item_lengths
 from adapter_stilts.train.order import Order, SmoothedOrder
 

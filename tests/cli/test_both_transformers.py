@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from adapter_stilts.cli.session import find_base
 from adapter_stilts.model.backbone import load_tokenizer
 from adapter_stilts.recipe import MINIATURE, Base
+from adapter_stilts.stages.context import find_base
 
 Cli = Callable[..., Any]
 HUB = Path(__file__).resolve().parents[2] / "adapters_hub"

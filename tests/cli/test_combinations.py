@@ -123,11 +123,14 @@ def _quick_collections() -> Iterator[None]:
 @pytest.fixture
 def watched(source: MiniatureSource, monkeypatch: pytest.MonkeyPatch) -> Watched:
     """Looks on while stages train and evaluate."""
-    from adapter_stilts.stages import run
+    from adapter_stilts.recipe import Base
+    from adapter_stilts.stages.context import find_base
+    from adapter_stilts.stages.kinds import evaluate as evaluating
+    from adapter_stilts.stages.kinds import train as training
 
     found = Watched([])
     models: list[TaskModel] = []
-    train, evaluate_splits = run.train, run.evaluate_splits
+    train, evaluate_splits = training.train, evaluating.evaluate_splits
 
     def looking_on(model: Any, tuning: Any, *rest: Any) -> Any:
         frozen = {n: p.detach().clone() for n, p in model.named_parameters() if not p.requires_grad}
@@ -144,19 +147,19 @@ def watched(source: MiniatureSource, monkeypatch: pytest.MonkeyPatch) -> Watched
         ))  # fmt: skip
         return outcome
 
-    def comparing(model: Any, splits: Any, beside: Any, context: Any) -> Any:
-        features = splits[0].features
-        encoder = load_encoder(context.base.location, context.base.commit, None, False)
+    def comparing(model: Any, splits: Any, beside: Any, machine: Any) -> Any:
+        features, base = splits[0].features, find_base(Base(id="miniature"))
+        encoder = load_encoder(base.location, base.commit, None, False)
         trained, evaluated, without = (
             one.eval().predict(features, np.arange(features.num_sequences)).float()
             for one in (models[-1], model, TaskModel(encoder, model.head, model.format))
         )
         found.difference = float((trained - evaluated).abs().max())
         found.effect = float((evaluated - without).abs().max())
-        return evaluate_splits(model, splits, beside, context)
+        return evaluate_splits(model, splits, beside, machine)
 
-    monkeypatch.setattr(run, "train", looking_on)
-    monkeypatch.setattr(run, "evaluate_splits", comparing)
+    monkeypatch.setattr(training, "train", looking_on)
+    monkeypatch.setattr(evaluating, "evaluate_splits", comparing)
     monkeypatch.setattr("adapter_stilts.miniature.MiniatureSource", lambda: source)
     return found
 

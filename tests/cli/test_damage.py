@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from adapter_stilts.io import PARTIAL_MARK, _host
-from adapter_stilts.stages import run as stages_run
+from adapter_stilts.stages import record
+from adapter_stilts.stages.kinds import train as training
 from adapter_stilts.stages.locking import take
 
 Cli = Callable[..., Any]
@@ -94,13 +95,13 @@ def test_submit_refuses_a_damaged_evaluation(cli: Cli, copy: Callable[[], Path],
 def test_a_signal_while_a_train_stage_commits_stops_before_the_next_stage(
     cli: Cli, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int, code: int
 ) -> None:
-    whole = stages_run.write_bundle
+    whole = training.write_bundle
 
     def interrupted(*arguments: Any) -> Any:
         os.kill(os.getpid(), number)
         return whole(*arguments)
 
-    monkeypatch.setattr(stages_run, "write_bundle", interrupted)
+    monkeypatch.setattr(training, "write_bundle", interrupted)
     ran = cli(*tiny("--target", "xquad"))
     assert (ran.code, ran.out) == (code, ""), ran.err
     assert "stopping after this step (again to stop at once)" in ran.err
@@ -118,7 +119,7 @@ def test_a_signal_in_an_evaluation_stops_at_once_and_leaves_nothing(
         os.kill(os.getpid(), number)
         time.sleep(60)  # the handler ends it
 
-    monkeypatch.setattr(stages_run, "summarise", interrupted)
+    monkeypatch.setattr(record, "summarise", interrupted)
     ran = cli(*tiny("--target", "xquad"))
     assert ran.code == code, ran.err
     assert "Traceback" not in ran.err

@@ -169,7 +169,6 @@ def test_on_the_miniature(cli: Cli, tmp_path: Path) -> None:
     """A fusion of two LoRAs, as one plain model, on the encoder that ships."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from adapter_stilts.cli.session import find_base
     from adapter_stilts.formats import get_format
     from adapter_stilts.formats.features import Features, Ragged
     from adapter_stilts.model.backbone import load_encoder
@@ -178,6 +177,7 @@ def test_on_the_miniature(cli: Cli, tmp_path: Path) -> None:
     from adapter_stilts.model.tuning import lora
     from adapter_stilts.model.weights import fill
     from adapter_stilts.recipe import Base
+    from adapter_stilts.stages.context import find_base
 
     command = "train --recipe miniature --inter mnli --inter snli --target pawsx --mode lora --combine fuse"
     short = "--limit-train 12 --limit-eval 4 --languages en,qaa --device cpu --json"

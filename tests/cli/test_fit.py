@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from adapter_stilts.cli.fit import _size
 from adapter_stilts.errors import UsageError
+from adapter_stilts.library import _size
 
 Cli = Callable[..., Any]
 

@@ -5,7 +5,6 @@ Every check is made twice: on the code as it is, and with one piece broken on pu
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,17 +14,14 @@ from typing import Any
 
 import pytest
 
-from adapter_stilts.cli.execute import execute_plan
-from adapter_stilts.cli.session import Session
 from adapter_stilts.formats.examples import Example, PairClassificationExample, TextExample
 from adapter_stilts.miniature import CODES, MiniatureSource
 from adapter_stilts.miniature.corpus import MiniatureText
 from adapter_stilts.recipe import load_recipe
 from adapter_stilts.runtime import Runtime
+from adapter_stilts.stages.context import Context
 from adapter_stilts.stages.graph import Stage
-from adapter_stilts.stages.plan import plan
-from adapter_stilts.stages.run import Context
-from adapter_stilts.stages.store import Store
+from adapter_stilts.study import Study
 from adapter_stilts.tasks.base import Split, Task
 
 Scores = dict[str, float]
@@ -97,13 +93,11 @@ def run(store: Path) -> Run:
         overrides += [(names[name], count) for name, count in lengths.items()]
         recipe = load_recipe("miniature", overrides)
         runtime = Runtime(where, where / "cache", None, "cpu")
-        session = Session(recipe, runtime, as_json=True)
-        data = source or MiniatureSource()
-        laid_out = plan(recipe, lambda: session.base, data)
-        outcomes = execute_plan(laid_out, session.base, runtime, data, Store(where))
-        assert outcomes is not None
-        assert outcomes[-1].directory is not None, outcomes[-1].error
-        metrics = json.loads((outcomes[-1].directory / "metrics.json").read_text(encoding="utf-8"))
+        study = Study(recipe, runtime)
+        if source is not None:
+            vars(study)["source"] = source  # what it would find itself
+        metrics = study.run().cells[-1].metrics
+        assert metrics is not None
         return {code: sum(each.values()) / len(each) for code, each in metrics["languages"].items()}
 
     return call

@@ -10,7 +10,7 @@ import pytest
 
 from adapter_stilts.model.backbone import resolve_base
 from adapter_stilts.recipe import Base, load_recipe
-from adapter_stilts.stages.plan import Plan, plan
+from adapter_stilts.stages.planning.plan import Plan, plan
 from adapter_stilts.tasks.sources import open_source
 
 

@@ -54,13 +54,13 @@ def test_tokenizers_that_share_a_definition_share_no_features_where_columns_diff
     """As mBERT and DistilmBERT, of which one takes segment ids."""
     from transformers import AutoTokenizer
 
-    from adapter_stilts.stages.data import Encoder
+    from adapter_stilts.stages.data import CachedTokenizer
 
     told, untold = (AutoTokenizer.from_pretrained(tiny_bert) for _ in range(2))
-    assert Encoder(told, tiny_bert).fingerprint == Encoder(untold, tiny_bert).fingerprint
+    assert CachedTokenizer(told, tiny_bert).fingerprint == CachedTokenizer(untold, tiny_bert).fingerprint
     untold.model_input_names = ["input_ids", "attention_mask"]
     assert told.backend_tokenizer.to_str() == untold.backend_tokenizer.to_str()
-    assert Encoder(told, tiny_bert).fingerprint != Encoder(untold, tiny_bert).fingerprint
+    assert CachedTokenizer(told, tiny_bert).fingerprint != CachedTokenizer(untold, tiny_bert).fingerprint
 
 
 def test_a_damaged_entry_is_made_again_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 from adapter_stilts.formats.examples import Example
+from adapter_stilts.formats.pair_classification import Settings as PairSettings
 from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.recipe import load_recipe
 from adapter_stilts.stages.graph import Stage
-from adapter_stilts.stages.plan import plan
+from adapter_stilts.stages.parts import EvaluatePart, FetchPart, Reading
+from adapter_stilts.stages.planning.plan import plan
 from adapter_stilts.tasks.base import Split, Task
 
 BASE = ResolvedBase(
@@ -39,6 +41,7 @@ class Held:
     """Every task in every language, by name alone."""
 
     place = "nowhere"
+    constructed = False
     levels: Mapping[str, str] = MappingProxyType({})
 
     def wanted(self, task: Task) -> tuple[str, ...]:
@@ -181,10 +184,8 @@ def test_planned(name: str) -> None:
 
 
 def test_of_bundles() -> None:
-    fetched = Stage("fetch", "mnli", {"bundle": "b" * 64})
+    fetched = Stage("mnli", FetchPart("b" * 64))
     assert fetched.name == "fetch-mnli-bbbafb967351"
-    part = {
-        "base": "f" * 64, "precision": "fp32", "format": {"max_length": 128}, "options": {}, "bundle": "b" * 64,
-        "limit": None, "data": {"en": "xnli/test/en"},
-    }  # fmt: skip
-    assert Stage("evaluate", "xnli", part).name == "evaluate-xnli-f0409c5ddf46"
+    reading = Reading("xnli", PairSettings(max_length=128), {})
+    part = EvaluatePart("f" * 64, "fp32", reading, None, {"en": "xnli/test/en"}, bundle="b" * 64)
+    assert Stage("xnli", part).name == "evaluate-xnli-f0409c5ddf46"

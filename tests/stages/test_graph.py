@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter_stilts.stages import graph
+from adapter_stilts.model.merge import Merge
 from adapter_stilts.stages.graph import Stage, in_order
+from adapter_stilts.stages.parts import ComposePart, FetchPart
 
-PART: dict[str, Any] = {"seed": 1, "data": {"train": "a"}, "rate": 1e-5}
+PART = FetchPart("a")
 
 
 def test_a_key_is_of_the_content() -> None:
-    parent = Stage("train", "hellaswag", PART)
-    stage = Stage("train", "squad_v1", PART, (parent,))
-    same = Stage("train", "squad_v1", dict(reversed(PART.items())), (Stage("train", "hellaswag", PART),))
+    parent = Stage("hellaswag", PART)
+    stage = Stage("squad_v1", PART, (parent,))
+    same = Stage("squad_v1", FetchPart("a"), (Stage("hellaswag", FetchPart("a")),))
     assert stage == same
     assert len({stage, same}) == 1
-    assert stage.name == f"train-squad_v1-{stage.key[:12]}"
+    assert stage.name == f"fetch-squad_v1-{stage.key[:12]}"
     assert len(stage.key) == 64
     others = [
-        Stage("evaluate", "squad_v1", PART, (parent,)),
-        Stage("train", "squad_v2", PART, (parent,)),
-        Stage("train", "squad_v1", {**PART, "seed": 2}, (parent,)),
-        Stage("train", "squad_v1", PART),
-        Stage("train", "squad_v1", PART, (Stage("train", "hellaswag", {**PART, "seed": 2}),)),
+        Stage("squad_v1", ComposePart("a", "lora", Merge("linear", (1.0,))), (parent,)),
+        Stage("squad_v2", PART, (parent,)),
+        Stage("squad_v1", FetchPart("b"), (parent,)),
+        Stage("squad_v1", PART),
+        Stage("squad_v1", PART, (Stage("hellaswag", FetchPart("b")),)),
     ]
     assert len({other.key for other in [stage, *others]}) == 6
 
 
 def test_a_new_schema_is_a_new_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = Stage("train", "x", PART).key
-    monkeypatch.setattr(graph, "SCHEMA", {"train": 99, "evaluate": 1})
-    assert Stage("train", "x", PART).key != before
+    before = Stage("x", PART).key
+    monkeypatch.setattr(FetchPart, "SCHEMA", 99)
+    assert Stage("x", PART).key != before
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.integers(0, 10), max_size=2)), max_size=12))
@@ -43,7 +42,7 @@ def test_parents_come_first_and_each_stage_once(rows: list[tuple[int, list[int]]
     stages: list[Stage] = []
     for value, parents in rows:
         stages.append(
-            Stage("train", "t", {"v": value}, tuple(stages[p % len(stages)] for p in parents if stages))
+            Stage("t", FetchPart(str(value)), tuple(stages[p % len(stages)] for p in parents if stages))
         )
     ordered = in_order(tuple(stages))
     assert set(ordered) == set(stages)

@@ -13,7 +13,7 @@ import pytest
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
 from adapter_stilts.model.backbone import resolve_base
 from adapter_stilts.recipe import Base, load_recipe
-from adapter_stilts.stages.plan import Plan, plan
+from adapter_stilts.stages.planning.plan import Plan, plan
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.groups import STUDY, UNIONS
 from adapter_stilts.tasks.hub import HubSource
@@ -63,7 +63,7 @@ def test_several_tasks_are_one_stage(cells: Cells) -> None:
     plan = cells("squad_v1,snli,hellaswag")
     assert names(plan) == ["train hellaswag+snli+squad_v1", "train squad_v1", "evaluate xquad"]
     assert plan.cells[0].inter == "squad_v1,snli,hellaswag"
-    mixture = first(plan).part["mixture"]
+    mixture = first(plan).part.to_json()["mixture"]
     assert [(task["name"], task["head"]) for task in mixture["tasks"]] == [
         (name, name) for name in ("hellaswag", "snli", "squad_v1")
     ]
@@ -79,7 +79,7 @@ def test_text_alone_takes_the_steps_it_is_told(cells: Cells, text: Path, when: s
     keys = {"intermediate__mlm__text": str(text), "intermediate__mlm__when": when}
     plan = cells("mlm", intermediate__mlm__steps=9, **keys)
     assert names(plan) == ["train mlm", "train squad_v1", "evaluate xquad"]
-    assert first(plan).part["training"]["max_steps"] == 9
+    assert first(plan).part.to_json()["training"]["max_steps"] == 9
     assert first(plan).key != first(cells("mlm", **keys)).key
 
 
@@ -94,7 +94,7 @@ def test_one_name_is_the_stage_it_always_was(cells: Cells) -> None:
     plan = cells("none", "hellaswag", "hellaswag,", "hellaswag,snli")
     trains = [stage.task for stage in plan.stages if stage.kind == "train" and stage.task != "squad_v1"]
     assert trains == ["hellaswag", "hellaswag+snli"]
-    assert "mixture" not in plan.stages[2].part
+    assert "mixture" not in plan.stages[2].part.to_json()
     assert first(cells("hellaswag", intermediate__languages=["en"])).key == first(cells("hellaswag")).key
 
 
@@ -144,7 +144,7 @@ def test_heads_are_shared_where_format_and_labels_are(cells: Cells, own_data: Pa
     for old, new in (("train", "train"), ("dev", "dev_matched")):
         path = own_data / "multinli_1.0" / f"snli_1.0_{old}.jsonl"
         path.rename(path.with_name(f"multinli_1.0_{new}.jsonl"))
-    mixture = first(cells("snli,mnli,squad_v1", data=own_data)).part["mixture"]
+    mixture = first(cells("snli,mnli,squad_v1", data=own_data)).part.to_json()["mixture"]
     assert [(t["name"], t["head"]) for t in mixture["tasks"]] == [
         ("mnli", "mnli"),
         ("snli", "mnli"),
@@ -154,7 +154,7 @@ def test_heads_are_shared_where_format_and_labels_are(cells: Cells, own_data: Pa
 
 def test_a_union_is_one_task_of_what_is_at_hand(cells: Cells) -> None:
     plan = cells("anli_plus")
-    (task,) = first(plan).part["mixture"]["tasks"]
+    (task,) = first(plan).part.to_json()["mixture"]["tasks"]
     assert first(plan).task == task["name"] == "anli_plus"
     assert [part["task"] for part in task["parts"]] == ["snli"]
     (notice,) = [notice for notice in plan.notices if "anli_plus" in notice]
@@ -166,7 +166,7 @@ def test_all_is_what_the_data_hold_of_the_study(cells: Cells) -> None:
     assert len(STUDY) == 9
     assert {part for parts in UNIONS.values() for part in parts} == {"anli", "mnli", "snli"}
     plan = cells("all")
-    tasks = [task["name"] for task in first(plan).part["mixture"]["tasks"]]
+    tasks = [task["name"] for task in first(plan).part.to_json()["mixture"]["tasks"]]
     assert tasks == ["anli_plus", "hellaswag", "squad_v1"]
     told = "\n".join(plan.notices)
     for name in set(STUDY) - set(tasks):
@@ -180,7 +180,7 @@ def test_all_from_the_hub_leaves_out_what_the_hub_lacks(tiny_base: Path) -> None
 
     recipe = load_recipe(None, [("intermediate.tasks", ["all"]), ("target.tasks", ["xquad"])])
     made = plan(recipe, lambda: resolve_base(Base(id=str(tiny_base))), Answering())
-    tasks = [task["name"] for task in first(made).part["mixture"]["tasks"]]
+    tasks = [task["name"] for task in first(made).part.to_json()["mixture"]["tasks"]]
     assert tasks == sorted(set(STUDY) - {"ccg"})
     (told,) = [notice for notice in made.notices if "ccg" in notice]
     assert told.startswith("ccg of all: left out ccg (the hub cannot serve 'ccg': the LDC licenses CCGbank")
@@ -199,7 +199,7 @@ def test_text_by_weight_or_by_name(cells: Cells, text: Path) -> None:
     assert names(plan)[:2] == ["train squad_v1", "evaluate xquad"]  # the baseline stays one
     stage = plan.stages[2]
     assert stage.task == "snli+mlm"
-    (mlm,) = stage.part["mixture"]["texts"]
+    (mlm,) = stage.part.to_json()["mixture"]["texts"]
     assert (mlm["name"], mlm["weight"], mlm["smoothing"], set(mlm["data"])) == (
         "mlm",
         0.5,
@@ -208,12 +208,12 @@ def test_text_by_weight_or_by_name(cells: Cells, text: Path) -> None:
     )
     assert set(plan.texts) == {"mlm"}
     named = cells("snli,mlm", intermediate__mlm__text=str(text))
-    assert first(named).part["mixture"]["texts"][0]["weight"] == 1.0
+    assert first(named).part.to_json()["mixture"]["texts"][0]["weight"] == 1.0
     assert first(cells("snli,mlm", **keys)).key == stage.key
     alone = cells("mlm", intermediate__mlm__text=str(text), intermediate__mlm__languages=["sw"])
     assert names(alone)[0] == "train mlm"
-    assert set(first(alone).part["mixture"]["texts"][0]["data"]) == {"sw"}
-    assert first(alone).part["mixture"]["tasks"] == []
+    assert set(first(alone).part.to_json()["mixture"]["texts"][0]["data"]) == {"sw"}
+    assert first(alone).part.to_json()["mixture"]["tasks"] == []
 
 
 def test_text_is_known_by_content_not_by_place(cells: Cells, text: Path, tmp_path: Path) -> None:
@@ -242,10 +242,10 @@ def test_text_before_the_tasks_is_a_stage_that_cells_share(cells: Cells, text: P
     assert names(plan).count("train mlm") == 1
     before, snli = plan.stages[:2]
     assert snli.parents == (before,)
-    assert "mixture" not in snli.part
-    assert before.part["training"]["max_steps"] == 9
-    assert first(cells("snli", **keys)).part["training"]["max_steps"] is None
-    assert snli.part == first(cells("snli")).part
+    assert "mixture" not in snli.part.to_json()
+    assert before.part.to_json()["training"]["max_steps"] == 9
+    assert first(cells("snli", **keys)).part.to_json()["training"]["max_steps"] is None
+    assert snli.part.to_json() == first(cells("snli")).part.to_json()
 
 
 def test_translated_train_sets(cells: Cells, own_data: Path) -> None:
@@ -254,12 +254,12 @@ def test_translated_train_sets(cells: Cells, own_data: Path) -> None:
         folder.mkdir(parents=True)
         shutil.copy(own_data / "snli" / "snli_1.0_train.jsonl", folder)
     plan = cells("snli", data=own_data, intermediate__languages=["en", "de"])
-    (task,) = first(plan).part["mixture"]["tasks"]
+    (task,) = first(plan).part.to_json()["mixture"]["tasks"]
     assert first(plan).task == "snli"
     assert list(task["parts"][0]["data"]["train"]) == ["de", "en"]
     assert "dev" in task["parts"][0]["data"]
     foreign = first(cells("snli", data=own_data, intermediate__languages=["sw", "de"]))
-    assert list(foreign.part["mixture"]["tasks"][0]["parts"][0]["data"]["train"]) == ["de", "sw"]
+    assert list(foreign.part.to_json()["mixture"]["tasks"][0]["parts"][0]["data"]["train"]) == ["de", "sw"]
     assert foreign.key != first(plan).key
     some = cells("snli,hellaswag", data=own_data, intermediate__languages=["en", "de"])
     assert "hellaswag: no train split in de at hand; trained in en" in some.notices
@@ -279,7 +279,7 @@ def test_a_task_without_dev_has_no_say(cells: Cells, own_data: Path) -> None:
     (own_data / "snli" / "snli_1.0_dev.jsonl").unlink()
     plan = cells("snli,hellaswag", data=own_data)
     assert "snli: no English dev split at hand; it has no say in which checkpoint is kept" in plan.notices
-    snli, hellaswag = reversed(first(plan).part["mixture"]["tasks"])
+    snli, hellaswag = reversed(first(plan).part.to_json()["mixture"]["tasks"])
     assert "dev" not in snli["parts"][0]["data"]
     assert "dev" in hellaswag["parts"][0]["data"]
     alone = cells("snli", data=own_data)
@@ -295,8 +295,13 @@ def test_robust_training_of_the_target_and_of_the_task(cells: Cells) -> None:
         intermediate__robust__kind="smoothing",
     )
     inter, target, _ = plan.stages
-    assert inter.part["robust"] == {"kind": "smoothing", "deviation": 0.1}
-    assert target.part["robust"] == {"kind": "adversarial", "norm": 0.005, "step_size": 0.0025, "steps": 2}
+    assert inter.part.to_json()["robust"] == {"kind": "smoothing", "deviation": 0.1}
+    assert target.part.to_json()["robust"] == {
+        "kind": "adversarial",
+        "norm": 0.005,
+        "step_size": 0.0025,
+        "steps": 2,
+    }
 
 
 REFUSED: dict[str, tuple[tuple[str, ...], dict[str, Any], type[Exception], str]] = {
@@ -380,5 +385,5 @@ def test_a_language_the_text_lacks_is_told(cells: Cells, text: Path) -> None:
 
 
 def test_parts_are_json(cells: Cells, text: Path) -> None:
-    part = first(cells("all,mlm", intermediate__mlm__text=str(text))).part
+    part = first(cells("all,mlm", intermediate__mlm__text=str(text))).part.to_json()
     assert json.loads(json.dumps(part)) == part

@@ -16,7 +16,7 @@ from adapter_stilts.miniature.source import MiniatureSource
 from adapter_stilts.model.backbone import load_encoder, load_tokenizer, resolve_base
 from adapter_stilts.recipe import Base, load_recipe
 from adapter_stilts.runtime import Runtime
-from adapter_stilts.stages.plan import Plan, plan
+from adapter_stilts.stages.planning.plan import Plan, plan
 from adapter_stilts.stages.store import Store
 
 TWO = CODES[:2]
@@ -55,10 +55,10 @@ def planned(tiny_base: Path) -> Callable[..., Plan]:
 
 def test_the_dev_pairs_are_part_of_the_key(planned: Callable[..., Plan]) -> None:
     (stage,) = planned().stages
-    assert list(stage.part["data"]) == list(TWO)
-    assert list(stage.part["beside"]) == [f"dev/{language}" for language in TWO]
+    assert list(stage.part.to_json()["data"]) == list(TWO)
+    assert list(stage.part.to_json()["beside"]) == [f"dev/{language}" for language in TWO]
     (other,) = planned(source=Counting(dev_seed=1)).stages
-    assert (other.part["data"], other.key == stage.key) == (stage.part["data"], False)
+    assert (other.part.to_json()["data"], other.key == stage.key) == (stage.part.to_json()["data"], False)
     assert planned(source=Counting()).stages[0].key == stage.key
     assert planned(("formats.retrieval.pairs", "intersect")).stages[0].key != stage.key
 
@@ -70,21 +70,25 @@ def test_a_stage_mines_each_language_with_its_own_threshold(
 
     from adapter_stilts.formats import get_format
     from adapter_stilts.model.task_model import TaskModel
-    from adapter_stilts.stages.data import Encoder
-    from adapter_stilts.stages.run import Context, StageWatch, evaluate_splits, summarise
+    from adapter_stilts.stages.context import Machine
+    from adapter_stilts.stages.data import CachedTokenizer, SplitData
+    from adapter_stilts.stages.kinds.evaluate import evaluate_splits
+    from adapter_stilts.stages.record import summarise
+    from adapter_stilts.stages.watch import StageWatch
 
     (stage,) = planned(("evaluation.limit", 60)).stages
     base = resolve_base(Base(id=str(tiny_base)))
     runtime = Runtime(tmp_path / "store", tmp_path / "cache")
-    encoder = Encoder(load_tokenizer(base), tmp_path / "cache")
-    store, machine = Store(runtime.store), Accelerator(cpu=True)
-    context = Context(base, MiniatureSource(), encoder, store, runtime, machine, StageWatch())
-    task = tasks.get_task("bucc2018")
+    tokenizer = CachedTokenizer(load_tokenizer(base), tmp_path / "cache")
+    source = MiniatureSource()
+    machine = Machine(Accelerator(cpu=True), runtime, Store(runtime.store), StageWatch())
+    task, settings = tasks.get_task("bucc2018"), stage.part.reading.settings
     model = TaskModel(load_encoder(base.location, None, None, False), None, get_format("retrieval"))
     tests, devs = (
-        [context.split(stage, task, split, language, 60) for language in TWO] for split in ("test", "dev")
+        [SplitData(task, split, language, source, {}, settings, tokenizer, 60) for language in TWO]
+        for split in ("test", "dev")
     )
-    results = evaluate_splits(model, tests, devs, context)
+    results = evaluate_splits(model, tests, devs, machine)
     assert list(results) == list(TWO)
     for split, result in zip(tests, results.values(), strict=True):
         gold = gold_pairs(split.examples)
@@ -93,5 +97,5 @@ def test_a_stage_mines_each_language_with_its_own_threshold(
         wanted = 200 * len(right) / (len(gold) + len(result.submission))
         assert result.metrics == {"f1": pytest.approx(wanted)}
     assert len({result.beside["threshold"] for result in results.values()}) == 2
-    told = summarise(task, results, context.source)
+    told = summarise(task, results, source)
     assert told["beside"][TWO[0]].keys() == {"precision", "recall", "threshold", "dev_f1"}

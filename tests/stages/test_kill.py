@@ -18,7 +18,7 @@ LONGER = [
 HARNESS = """
 import json, os, random, signal, sys, time
 from pathlib import Path
-import adapter_stilts.cli.execute
+import adapter_stilts.stages.executors.local
 import transformers.models.xlm_roberta.modeling_xlm_roberta
 from adapter_stilts.cli.main import run
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
-from adapter_stilts.stages.plan import Plan
+from adapter_stilts.stages.planning.plan import Plan
 
 Planned = Callable[..., Plan]
 
@@ -25,8 +25,8 @@ def test_a_chain(planned: Planned) -> None:
     assert names(plan) == ["train hellaswag", "train squad_v1", "evaluate xquad"]
     inter, target, evaluate = plan.stages
     assert (inter.parents, target.parents, evaluate.parents) == ((), (inter,), (target,))
-    assert set(inter.part["data"]) == {"train", "dev"}
-    assert list(evaluate.part["data"]) == ["en", "de"]
+    assert set(inter.part.to_json()["data"]) == {"train", "dev"}
+    assert list(evaluate.part.to_json()["data"]) == ["en", "de"]
 
 
 def test_equal_stages_stand_once(planned: Planned) -> None:
@@ -232,12 +232,12 @@ def test_switches_that_came_later_are_in_a_key_where_they_are_on(planned: Planne
         planned(trains, ("formats.pair_classification.pooler", True), **pairs),
     )
     (first, answers), (pooled, evaluated) = plain.stages, on.stages
-    assert (first.part["format"], pooled.part["format"]) == (
+    assert (first.part.to_json()["format"], pooled.part.to_json()["format"]) == (
         {"max_length": 256},
         {"max_length": 256, "pooler": True},
     )
-    assert answers.part["format"] == evaluated.part["format"] == {"max_length": 256}
+    assert answers.part.to_json()["format"] == evaluated.part.to_json()["format"] == {"max_length": 256}
     assert first.key != pooled.key
     spans = planned(("formats.span_qa.max_context", True), inter="none").stages[-1]
-    assert spans.part["format"]["max_context"] is True
-    assert "max_context" not in planned(inter="none").stages[-1].part["format"]
+    assert spans.part.to_json()["format"]["max_context"] is True
+    assert "max_context" not in planned(inter="none").stages[-1].part.to_json()["format"]

@@ -13,17 +13,20 @@ import pytest
 
 from adapter_stilts.errors import StoreError
 from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.parts import FetchPart
+from adapter_stilts.stages.record import read_stage
 from adapter_stilts.stages.store import Store
 
 Listing = Callable[[Path], list[str]]
-STAGE = Stage("train", "squad_v1", {"seed": 0})
+STAGE = Stage("squad_v1", FetchPart("0"))
 
 
-FINISHED = ["store.json", *(f"{STAGE.name}/{name}" for name in ("SHA256SUMS", "result", "stage.json"))]
+RECORD = {"key": STAGE.key, "kind": "fetch", "task": "squad_v1", "part": {"bundle": "0"}, "parents": []}
+FINISHED = [*(f"{STAGE.name}/{name}" for name in ("SHA256SUMS", "result", "stage.json")), "store.json"]
 
 
 def commit(store: Store, stage: Stage = STAGE, text: str = "x") -> None:
-    with store.commit(stage, {"key": stage.key}) as directory:
+    with store.commit(stage, {**RECORD, "key": stage.key}) as directory:
         (directory / "result").write_text(text)
 
 
@@ -47,7 +50,7 @@ def test_commit_and_find(store: Store, listing: Listing) -> None:
         commit(store)
     directory = store.find(STAGE)
     assert directory == store.root / STAGE.name
-    assert store.record(STAGE) == {"key": STAGE.key}
+    assert read_stage(store.root / STAGE.name) == RECORD
     assert listing(store.root) == FINISHED
     assert not (store.root / "work").exists()
     assert Store(store.root).find(STAGE) == directory
@@ -56,7 +59,7 @@ def test_commit_and_find(store: Store, listing: Listing) -> None:
 @pytest.mark.parametrize("error", [RuntimeError("x"), KeyboardInterrupt()])
 def test_a_stage_that_fails_is_not_there(store: Store, listing: Listing, error: BaseException) -> None:
     def fail() -> None:
-        with store.commit(STAGE, {"key": STAGE.key}) as directory:
+        with store.commit(STAGE, RECORD) as directory:
             (directory / "result").write_text("half")
             raise error
 
@@ -87,7 +90,7 @@ def test_tidy_after_a_kill_right_after_the_commit(store: Store, listing: Listing
 
 def test_tidy_leaves_other_stages_work(store: Store, listing: Listing) -> None:
     commit(store)
-    other = Stage("train", "squad_v1", {"seed": 1})
+    other = Stage("squad_v1", FetchPart("1"))
     store.work(other).mkdir(parents=True)
     (store.work(other) / "log.jsonl").write_text("")
     (store.root / "work" / f"{STAGE.name}.lock").write_text("")
@@ -169,7 +172,7 @@ def test_a_damaged_stage_is_told(store: Store, text: str) -> None:
 def test_equal_short_keys_are_told(store: Store) -> None:
     commit(store)
     path = store.root / STAGE.name / "stage.json"
-    path.write_text(json.dumps({"key": STAGE.key[:12] + "0" * 52}))
+    path.write_text(json.dumps({**RECORD, "key": STAGE.key[:12] + "0" * 52}))
     with pytest.raises(StoreError, match="another stage with the same short key"):
         store.find(STAGE)
 

@@ -14,8 +14,10 @@ from adapter_stilts.evaluate.membership import BENCHMARKS, XTREME, XTREME_R
 from adapter_stilts.evaluate.sizes import SIZES, size_of
 from adapter_stilts.evaluate.xtreme import prediction_path, score_folders, write_predictions
 from adapter_stilts.io import seal
-from adapter_stilts.stages.cells import Cell, Limits, write_cells
+from adapter_stilts.stages.cells import Cell, Limits
 from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.parts import FetchPart
+from adapter_stilts.stages.record import write_cells
 from adapter_stilts.stages.submit import find_evaluations, write_submission
 
 PREDICTIONS: dict[str, Any] = {
@@ -64,7 +66,7 @@ def stage(store: Path) -> MakeStage:
         }
         directory = record("evaluate", task, parents, number, settings)
         if inter is not None:
-            planned = Stage("evaluate", task, {})
+            planned = Stage(task, FetchPart(task))
             cell = Cell(inter, task, planned, "full", "fp32", "a/base", 0, Limits())
             write_cells(store, (cell,))
             (path,) = [p for p in (store / "plans").iterdir() if planned.name in p.read_text()]
@@ -77,7 +79,7 @@ def stage(store: Path) -> MakeStage:
     def record(kind: str, task: str, parents: list[str], number: int, part: Any = None) -> Path:
         directory = store / f"{kind}-{task}-{number:012d}"
         directory.mkdir(parents=True, exist_ok=True)
-        value = {"kind": kind, "task": task, "parents": parents, "part": part or {}}
+        value = {"key": "0", "kind": kind, "task": task, "parents": parents, "part": part or {}}
         (directory / "stage.json").write_text(json.dumps(value))
         return directory
 
@@ -231,7 +233,7 @@ def test_places_that_hold_no_evaluation(stage: MakeStage, store: Path, tmp_path:
     assert find_evaluations([empty]) == []
     # Evaluations of other tasks lie beside those of the benchmarks.
     (store / "evaluate-other-0").mkdir()
-    other = {"kind": "evaluate", "task": "other", "parents": [], "part": {}}
+    other = {"key": "0", "kind": "evaluate", "task": "other", "parents": [], "part": {}}
     (store / "evaluate-other-0" / "stage.json").write_text(json.dumps(other))
     seal(store / "evaluate-other-0")
     assert [evaluation.directory for evaluation in find_evaluations([store])] == [directory]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adapter_stilts.errors import UnknownNameError, UsageError
-from adapter_stilts.stages.plan import Plan
+from adapter_stilts.stages.planning.plan import Plan
 
 Planned = Callable[..., Plan]
 
@@ -25,7 +25,7 @@ def test_a_mode_and_its_own_settings_count(planned: Planned) -> None:
     assert keys(planned(("mode", "lora"), ("tuning.adapter.dropout", 0.5))) == lora
     assert keys(planned(("tuning.full.freeze_embeddings", False))) == full
     assert not set(keys(planned(("tuning.full.freeze_embeddings", True)))) & set(full)
-    assert "tuning" not in planned().stages[0].part
+    assert "tuning" not in planned().stages[0].part.to_json()
 
 
 def test_combinations_are_planned_once(planned: Planned) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapter_stilts.errors import AdapterStiltsError
+from adapter_stilts.stages.context import Context
 from adapter_stilts.stages.graph import Stage
-from adapter_stilts.stages.run import Context, run_stage
+from adapter_stilts.stages.run import run_stage
 
 _log = logging.getLogger(__name__)
 
@@ -34,14 +35,14 @@ def execute(stages: tuple[Stage, ...], context: Context) -> list[Outcome]:
     Raises:
         KeyboardInterrupt: asked to stop; what is finished stays.
     """
-    context.store.open()
+    context.machine.store.open()
     outcomes: dict[str, Outcome] = {}
     busy: set[str] = set()
     waiting = list(enumerate(stages, 1))
     while waiting:
         ready = [each for each in waiting if all(parent.key in outcomes for parent in each[1].parents)]
         # The processes of a launch take the same way, stage after stage.
-        alone = context.accelerator.num_processes == 1
+        alone = context.machine.accelerator.num_processes == 1
         for each in ready if alone else ():
             told = each[1].key in busy
             if _work_on(*each, len(stages), outcomes, context, wait=False, told=told):
@@ -64,23 +65,24 @@ def _work_on(
     told: bool,
 ) -> bool:
     """Whether a stage has its outcome now; it has none where another process works on it and we do not wait."""
-    if context.watch.interrupted:
+    if context.machine.watch.interrupted:
         raise KeyboardInterrupt
-    context.watch.started(stage, number, total)
+    context.machine.watch.started(stage, number, total)
     began = time.perf_counter()
     lost = [parent for parent in stage.parents if outcomes[parent.key].status in ("failed", "skipped")]
     outcome = Outcome(stage, "skipped", None) if lost else _one(stage, context, wait, told)
     if outcome is None:
         return False
     outcomes[stage.key] = outcome
-    context.watch.finished(stage, outcome.status, time.perf_counter() - began)
+    context.machine.watch.finished(stage, outcome.status, time.perf_counter() - began)
     if outcome.error is not None:
-        context.watch.say(f"{stage.name} failed: {outcome.error}")
+        context.machine.watch.say(f"{stage.name} failed: {outcome.error}")
     return True
 
 
 def _one(stage: Stage, context: Context, wait: bool, told: bool) -> Outcome | None:
-    store, say, main = context.store, context.watch.say, context.accelerator.is_main_process
+    machine = context.machine
+    store, say, main = machine.store, machine.watch.say, machine.writes
     ask = (lambda message: None) if told else say
     try:
         if (found := _agreed(context, store.find(stage) if main else None)) is not None:
@@ -103,7 +105,7 @@ def _one(stage: Stage, context: Context, wait: bool, told: bool) -> Outcome | No
 
 def _agreed(context: Context, found: Path | None) -> Path | None:
     """What the main process found, in every process of a launch: they must take the same way."""
-    if context.accelerator.num_processes == 1:
+    if context.machine.accelerator.num_processes == 1:
         return found
     from accelerate.utils import broadcast_object_list
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from adapter_stilts.errors import DataError, UsageError
 from adapter_stilts.evaluate.membership import BENCHMARKS
@@ -21,7 +21,7 @@ def wanted_languages(task: Task, recipe: Recipe, source: Source) -> tuple[str, .
     Raises:
         UsageError: XTREME-R is asked for, and the task is not in it.
     """
-    if source.levels or recipe.benchmark == "xtreme":
+    if source.constructed or recipe.benchmark == "xtreme":
         return source.wanted(task)
     members = BENCHMARKS[recipe.benchmark].languages
     if task.name not in members:
@@ -34,7 +34,7 @@ def wanted_languages(task: Task, recipe: Recipe, source: Source) -> tuple[str, .
 
 def miniature_notice(recipe: Recipe, source: Source) -> str | None:
     """Where a benchmark is named beside data that have languages of their own."""
-    if not source.levels or "benchmark" not in recipe.model_fields_set:
+    if not source.constructed or "benchmark" not in recipe.model_fields_set:
         return None
     return (
         f"benchmark {recipe.benchmark}: the miniature is evaluated in its own constructed languages, not in the "
@@ -42,13 +42,14 @@ def miniature_notice(recipe: Recipe, source: Source) -> str | None:
     )
 
 
-def expanded(recipe: Recipe, source: Source, notice: Callable[[str], None]) -> list[str]:
-    """The names of the targets, ``all`` as the benchmark's tasks that the data hold. What is left out is told.
+def expanded(recipe: Recipe, source: Source) -> tuple[list[str], tuple[str, ...]]:
+    """The names of the targets, ``all`` as the benchmark's tasks that the data hold, and what is left out of them.
 
     Raises:
         DataError: ``all``, and the data hold none.
     """
     names: list[str] = []
+    notices: tuple[str, ...] = ()
     for name in recipe.target.tasks:
         if name != ALL:
             names.append(name)
@@ -60,9 +61,10 @@ def expanded(recipe: Recipe, source: Source, notice: Callable[[str], None]) -> l
         if not held:
             raise DataError(source.place, None, f"can serve no target of {recipe.benchmark}: {told}")
         if told:
-            notice(f"{len(held)} of the {len(members)} targets of {recipe.benchmark}: left out {told}")
+            count = f"{len(held)} of the {len(members)} targets of {recipe.benchmark}"
+            notices += (f"{count}: left out {told}",)
         names += held
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(names)), notices
 
 
 def _lacking(task: Task, recipe: Recipe, source: Source) -> str | None:

@@ -1,24 +1,19 @@
-"""A bundle in place of an intermediate task: the stage that brings it into the store.
-
-Its key holds the bundle's digest alone, so that it does not matter where the bundle came from.
-"""
+"""A bundle in place of an intermediate task: the stage that brings it into the store."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.hub.transfer import fetch
 from adapter_stilts.model.bundle import BundleInfo
-from adapter_stilts.model.tuning import get_tuning, tuning_settings
+from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.stages.graph import LONGEST_NAME, Stage
+from adapter_stilts.stages.parts import FetchPart
+from adapter_stilts.stages.planning.request import Added, Request
 
-if TYPE_CHECKING:
-    from adapter_stilts.stages.plan import _Planner
 
-
-def lay_out_fetched(planner: _Planner, names: Sequence[str]) -> Stage:
+def plan_fetching(request: Request, names: Sequence[str]) -> Added:
     """The stage of a bundle named after ``--inter`` by its address.
 
     Raises:
@@ -32,32 +27,36 @@ def lay_out_fetched(planner: _Planner, names: Sequence[str]) -> Stage:
             "where they should come together"
         )
     found = fetch(names[0])
-    _check_fits(planner, names[0], found.info)
-    own = tuning_settings(planner.recipe.mode, planner.recipe.tuning)
-    get_tuning(planner.recipe.mode).check_bundles("continue", [found.directory], own, planner.base.config)
-    planner.bundles[found.digest] = found.directory
+    _check_fits(request, names[0], found.info)
+    tuning = get_tuning(request.recipe.mode)
+    tuning.check_bundles("continue", [found.directory], request.tuning, request.base.config)
     task = found.info.task
     if len(task) > LONGEST_NAME:
         task = f"{task.count('+') + 1}_tasks"
-    return Stage("fetch", task, {"bundle": found.digest})
+    stage = Stage(task, FetchPart(found.digest))
+    return Added((stage,), _notices(request, names[0], found.info), {found.digest: found.directory})
 
 
-def _check_fits(planner: _Planner, address: str, info: BundleInfo) -> None:
-    recipe = planner.recipe
+def _check_fits(request: Request, address: str, info: BundleInfo) -> None:
+    recipe, base = request.recipe, request.base
     if info.tuning != recipe.mode:
         raise BundleError(
             f"{address} was trained with --mode {info.tuning}, the recipe's is {recipe.mode}: add --mode {info.tuning}"
         )
-    base = planner.base
     if info.base_fingerprint != base.fingerprint:
         raise BundleError(
             f"{address} was trained on the base {info.base!r} (fingerprint {info.base_fingerprint[:12]}), this is "
             f"{base.id!r} ({base.fingerprint[:12]}): on another base its numbers mean nothing. Give --base with its own"
         )
+
+
+def _notices(request: Request, address: str, info: BundleInfo) -> tuple[str, ...]:
+    """What of a bundle's tuning the recipe says otherwise."""
     theirs = info.settings.get("tuning", {})
     other = {
-        key: theirs[key] for key, value in planner.tuning_part.items() if theirs.get(key, value) != value
+        key: theirs[key] for key, value in request.tuning.part().items() if theirs.get(key, value) != value
     }
-    if recipe.combine == "continue" and other:
-        told = ", ".join(f"{key} = {value!r}" for key, value in other.items())
-        planner.notice(f"{address} has {told}, and training goes on with that; the recipe says otherwise")
+    if request.recipe.combine != "continue" or not other:
+        return ()
+    told = ", ".join(f"{key} = {value!r}" for key, value in other.items())
+    return (f"{address} has {told}, and training goes on with that; the recipe says otherwise",)

@@ -1,0 +1,92 @@
+"""What `train` and `evaluate` do with their study: notices, progress, signals, tables."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from adapter_stilts.cli import show
+from adapter_stilts.cli.terminal import say, say_json
+from adapter_stilts.errors import Interrupted
+from adapter_stilts.evaluate.membership import BENCHMARKS
+from adapter_stilts.study import Results, Study, is_first_process
+
+if TYPE_CHECKING:
+    from adapter_stilts.cli.progress import Progress
+
+
+def show_plan(study: Study, as_json: bool) -> int:
+    """Print the stages, and which of them the store holds."""
+    states = [state.to_json() for state in study.states()]
+    _notices(study)
+    if not is_first_process():
+        return 0
+    if as_json:
+        say_json({"stages": states})
+    else:
+        show.stages(states)
+    return 0
+
+
+def run(study: Study, as_json: bool) -> int:
+    """Run what is missing, print the results; the exit code of what failed, or 0."""
+    _notices(study)
+    if all(state.status == "cached" for state in study.states()):
+        results = study.run(check=False)  # out of the store: neither torch nor progress is needed
+    else:
+        from adapter_stilts.cli.progress import Progress
+
+        progress = Progress(quiet=not is_first_process())
+        with progress, StoppingAtAStep(progress):
+            results = study.run(progress, check=False)
+    if is_first_process():
+        _show(study, results, as_json)
+    codes = [state.error.exit_code for state in results.failed if state.error is not None]
+    return max(codes, default=0)
+
+
+def _show(study: Study, results: Results, as_json: bool) -> None:
+    if as_json:
+        say_json(results.to_json())
+    else:
+        benchmark = None if study.source.constructed else BENCHMARKS[results.benchmark]
+        show.results(results.by_inter(), benchmark)
+
+
+def _notices(study: Study) -> None:
+    for notice in study.notices if is_first_process() else ():
+        say(f"note: {notice}", err=True)
+
+
+class StoppingAtAStep:
+    """Ctrl-C once: stop at the next safe point, in training after the step, with a checkpoint. Twice: stop at once.
+
+    SIGTERM counts as Ctrl-C. Whatever phase it comes in, no later stage begins.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._before: dict[int, Any] = {}
+        self._number: int | None = None
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._stop)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        again, self._number = self._number is not None, number
+        self._progress.interrupt()
+        if again or not self._progress.training:
+            raise Interrupted(number)
+        print("stopping after this step (again to stop at once)", file=sys.stderr, flush=True)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        # The loop's or the executor's own, which know no signal.
+        if kind is KeyboardInterrupt and self._number is not None:
+            raise Interrupted(self._number)

@@ -1,0 +1,401 @@
+"""What the command line's verbs do, as functions: keywords are its long flags, recipe keys go through `settings`.
+
+They raise what goes wrong, return values, and print nothing. Many take more keywords than functions here do elsewhere:
+each is one flag, with the flag's meaning and default, so that a command and a call say the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from adapter_stilts.errors import SourceUnavailableError, UnknownNameError, UsageError
+from adapter_stilts.recipe import Base, Recipe, load_recipe, overrides
+from adapter_stilts.runtime import Runtime, default_cache, default_device, total_memory
+
+if TYPE_CHECKING:
+    from adapter_stilts.loaded import LoadedBundle
+    from adapter_stilts.model.bundle import BundleInfo
+    from adapter_stilts.stages.watch import StageWatch
+    from adapter_stilts.study import Results, Study
+    from adapter_stilts.train.fit import Fit
+
+Names: TypeAlias = str | Sequence[str] | None
+"""One name, several with commas between, or several."""
+Settings: TypeAlias = Mapping[str, Any] | Iterable[str]
+"""Recipe keys with their values, or ``KEY=VALUE`` texts."""
+
+Note: TypeAlias = Callable[[str], object]
+
+_log = logging.getLogger(__name__)
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+def train(watch: StageWatch | None = None, **flags: Any) -> Results:
+    """Train on intermediate tasks, then on target tasks, in English; evaluate in every language.
+
+    What the store holds is not computed again.
+
+    Args:
+        watch: is told what happens.
+        flags: as `plan_train` takes them: ``inter``, ``target``, ``mode``, ``recipe`` …
+
+    Raises:
+        AdapterStiltsError: what was asked for cannot be, or a stage failed.
+    """
+    return plan_train(**flags).run(watch)
+
+
+def plan_train(
+    inter: Names = None,
+    target: Names = None,
+    *,
+    inter_languages: Names = None,
+    benchmark: str | None = None,
+    mode: str | None = None,
+    combine: str | None = None,
+    recipe: str | Path | None = None,
+    base: str | Path | None = None,
+    precision: str | None = None,
+    data: str | Path | None = None,
+    store: str | Path = "runs",
+    seed: int | None = None,
+    languages: Names = None,
+    limit_train: int | None = None,
+    limit_eval: int | None = None,
+    settings: Settings = (),
+    device: str | None = None,
+    micro_batch_tokens: int | None = None,
+    checkpoint_seconds: float = 60.0,
+    track: Names = (),
+) -> Study:
+    """The study of a `train`, to be planned or run.
+
+    Args:
+        inter: intermediate tasks; an entry of several, with commas between, is one stage. Entries are cells.
+        target: target tasks, or ``all``.
+        settings: any recipe keys, e.g. ``{"target.epochs": 2}``.
+        data: folder of release files; None reads the hub.
+        store: folder of finished stages.
+        track: trackers of accelerate's.
+
+    The other keywords are the flags of `adapter-stilts train`.
+
+    Raises:
+        UsageError: no such recipe, key or value, or a key given twice.
+    """
+    from adapter_stilts.stages.precision import of_intermediates
+    from adapter_stilts.study import Study
+
+    flags = {
+        "intermediate.tasks": None if inter is None else _entries(inter),
+        "intermediate.languages": _names(inter_languages),
+        "target.tasks": _names(target),
+        "benchmark": benchmark,
+        "mode": mode,
+        "combine": combine,
+        "base.id": _text(base),
+        "precision": precision,
+        "seed": seed,
+        "evaluation.languages": _names(languages),
+        "evaluation.limit": limit_eval,
+        "intermediate.limit_train": limit_train,
+        "target.limit_train": limit_train,
+    }
+    laid = overrides(flags, settings)
+    resolved, told = of_intermediates(load_recipe(_text(recipe), laid), said="precision" in dict(laid))
+    runtime = Runtime(
+        Path(store),
+        default_cache(),
+        _text(data),
+        device,
+        micro_batch_tokens,
+        checkpoint_seconds=checkpoint_seconds,
+        trackers=tuple(_names(track) or ()),
+    )
+    return Study(resolved, runtime, told=_told(told))
+
+
+def evaluate(
+    bundle: LoadedBundle | str | Path, target: str, watch: StageWatch | None = None, **flags: Any
+) -> Results:
+    """Evaluate a trained bundle on a target task, zero-shot.
+
+    Args:
+        bundle: one that was loaded, a folder, or ``hf://ORG/NAME``.
+        watch: is told what happens.
+        flags: as `plan_evaluate` takes them: ``languages``, ``data``, ``recipe`` …
+
+    Raises:
+        AdapterStiltsError: what was asked for cannot be, or the evaluation failed.
+    """
+    return plan_evaluate(bundle, target, **flags).run(watch)
+
+
+def plan_evaluate(
+    bundle: LoadedBundle | str | Path,
+    target: str,
+    *,
+    benchmark: str | None = None,
+    recipe: str | Path | None = None,
+    base: str | Path | None = None,
+    precision: str | None = None,
+    data: str | Path | None = None,
+    store: str | Path = "runs",
+    languages: Names = None,
+    limit_eval: int | None = None,
+    settings: Settings = (),
+    device: str | None = None,
+) -> Study:
+    """The study of an `evaluate`; its keywords are the flags of `adapter-stilts evaluate`.
+
+    Raises:
+        UsageError: no such recipe, key or value, or a base beside a bundle that holds its own encoder.
+        BundleError, SourceUnavailableError: the bundle is damaged, or cannot be fetched.
+    """
+    from adapter_stilts.hub.transfer import locate
+    from adapter_stilts.loaded import LoadedBundle, check_own_encoder
+    from adapter_stilts.model.bundle import base_of, read_bundle
+    from adapter_stilts.model.tuning import get_tuning
+    from adapter_stilts.stages.precision import of_bundle
+    from adapter_stilts.study import Study
+
+    if isinstance(bundle, LoadedBundle):
+        base = base or (None if get_tuning(bundle.info.tuning).WHOLE else bundle.base.id)
+        precision = precision or bundle.precision
+        name, directory = str(bundle.directory), bundle.directory
+    else:
+        name, directory = str(bundle), locate(str(bundle))
+    info = read_bundle(directory)
+    check_own_encoder(name, info, _text(base))
+    found = base_of(directory, info)
+    flags = {
+        "target.tasks": [target],
+        "benchmark": benchmark,
+        "mode": info.tuning,
+        "base.id": _text(base) or found.id,
+        "base.revision": None if base else found.revision,
+        "precision": precision,
+        "evaluation.languages": _names(languages),
+        "evaluation.limit": limit_eval,
+    }
+    laid = overrides(flags, settings)
+    resolved, told = of_bundle(load_recipe(_text(recipe), laid), name, info, "precision" in dict(laid))
+    runtime = Runtime(Path(store), default_cache(), _text(data), device)
+    return Study(resolved, runtime, directory, _told(told))
+
+
+def compose(
+    expression: str, out: str | Path, *, base: str | Path | None = None, no_head: bool = False
+) -> BundleInfo:
+    """Merge bundles of one mode and base into a new one, without training.
+
+    Args:
+        expression: e.g. ``"0.7*mnli.bundle + 0.3*squad.bundle"``, ``"ties(a.bundle, b.bundle, density=0.3)"``.
+        out: the new bundle's folder; should not be there yet.
+        base: the encoder; None is where the bundles were trained.
+        no_head: leave the heads out, also where they have a mean.
+
+    Raises:
+        UsageError, BundleError: the expression is wrong, or bundles do not go together.
+    """
+    from adapter_stilts.hub.transfer import locate
+    from adapter_stilts.io import whole_directory
+    from adapter_stilts.model import compose as composing
+    from adapter_stilts.model.backbone import load_tokenizer
+    from adapter_stilts.model.bundle import read_bundle
+    from adapter_stilts.stages.context import find_base
+
+    terms = composing.parse(expression)
+    _check_new(out)
+    terms = tuple(term.located(locate) for term in terms)
+    bundles = [bundle for term in terms for bundle in term.bundles()]
+    info = read_bundle(bundles[0])
+    own = Base(id=info.base, revision=info.base_revision or "main")
+    found = find_base(own if base is None else Base(id=str(base)))
+    command = shlex.join(["adapter-stilts", "compose", expression, "--out", "DIR", *["--no-head"] * no_head])
+    with whole_directory(Path(out), "another --out") as directory:
+        return composing.compose(terms, directory, found, load_tokenizer(found), command, not no_head)
+
+
+def export(
+    bundle: LoadedBundle | str | Path,
+    out: str | Path,
+    to: str = "transformers",
+    *,
+    base: str | Path | None = None,
+    precision: str | None = None,
+    head: str | None = None,
+) -> BundleInfo:
+    """Write a bundle for those who have nothing of ours.
+
+    Args:
+        to: ``transformers`` (the whole model, the change merged into its weights), ``peft`` or ``adapterhub``.
+        base: an adapter's or LoRA's encoder; None is where it was trained.
+        precision: of a checkpoint's weights, fp32 or bf16; None is fp32.
+        head: of a bundle with several, the one to take; ``none`` takes none.
+
+    Raises:
+        UsageError: the bundle has no such form, or the folder is there already.
+        BundleError: it is damaged, or of another base.
+    """
+    from adapter_stilts.hub.transfer import locate
+    from adapter_stilts.io import whole_directory
+    from adapter_stilts.loaded import LoadedBundle, check_own_encoder
+    from adapter_stilts.model import export as exporting
+    from adapter_stilts.model.bundle import base_of, read_info
+    from adapter_stilts.stages.context import find_base
+
+    _check_new(out)
+    name = str(bundle.directory if isinstance(bundle, LoadedBundle) else bundle)
+    directory = locate(name)
+    info = read_info(directory)  # the export itself verifies every file
+    choice = exporting.Choice(precision, head)
+    exporting.check_export(to, info, choice)
+    check_own_encoder(name, info, _text(base))
+    found = find_base(base_of(directory, info) if base is None else Base(id=str(base)))
+    options = {"--to": to, "--precision": precision, "--head": head, "--out": "DIR"}
+    given = [word for pair in options.items() if pair[1] is not None for word in pair]
+    command = shlex.join(["adapter-stilts", "export", name, *map(str, given)])
+    with whole_directory(Path(out), "another --out") as target:
+        return exporting.export(directory, to, choice, target, found, command)
+
+
+def fit(
+    *,
+    recipe: str | Path | None = None,
+    base: str | Path | None = None,
+    geometry: str | None = None,
+    mode: str | None = None,
+    precision: str | None = None,
+    batch: int | None = None,
+    length: int = 384,
+    gpu_memory: str | int | None = None,
+    settings: Settings = (),
+    note: Note | None = None,
+) -> Fit:
+    """The memory of training steps, told without weights: what they take, and with which micro-batch they fit.
+
+    Args:
+        base: the encoder; its config.json is enough.
+        geometry: in its place, published sizes: ``xlmr-base`` or ``xlmr-large``.
+        batch: sequences a step; None is the recipe's examples.
+        length: tokens of each.
+        gpu_memory: of a GPU, bytes or e.g. ``"8GiB"``; None is the GPU's here, or the machine's.
+        note: is told where published sizes stand in for a hub that is out of reach; None logs a warning.
+
+    Raises:
+        UsageError: the settings do not fit the encoder, or a size is none.
+        SourceUnavailableError: the encoder's config.json cannot be fetched, and its sizes are not published here.
+    """
+    flags = {"mode": mode, "precision": precision, "base.id": _text(base)}
+    resolved = load_recipe(_text(recipe), overrides(flags, settings))
+    if base is not None and geometry is not None:
+        raise UsageError(f"--base {base} and --geometry {geometry}: give one of the two")
+    memory = _size(gpu_memory) if isinstance(gpu_memory, str) else gpu_memory
+
+    from adapter_stilts.model.encoders import max_length
+    from adapter_stilts.model.skeleton import geometries
+
+    if geometry is not None and geometry not in geometries():
+        raise UnknownNameError("geometry", geometry, geometries())
+    config = geometries()[geometry] if geometry is not None else _config(resolved, note or _log.warning)
+    longest = max_length(config)
+    if longest is not None and length > longest:
+        raise UsageError(f"--length {length}: this encoder has positions for {longest} tokens")
+
+    from adapter_stilts.model.tuning import tuning_settings
+    from adapter_stilts.train import fit as fitting
+
+    # A size that is named is a GPU's, whatever this machine has.
+    device = "cuda" if memory is not None else default_device()
+    training = fitting.Training(
+        config,
+        resolved.mode,
+        tuning_settings(resolved.mode, resolved.tuning),
+        resolved.precision,
+        resolved.optimizer,
+        resolved.gradient_checkpointing,
+        device,
+        resolved.frozen_under,
+    )
+    available = total_memory(device) if memory is None else memory
+    return fitting.fit(training, batch or resolved.target.batch_size, length, available)
+
+
+def score(
+    predictions: str | Path, labels: str | Path, *, benchmark: str = "xtreme", note: Note | None = None
+) -> dict[str, Any]:
+    """Scores of a folder of predictions against a folder of labels, as XTREME's official scorer gives them.
+
+    Args:
+        predictions, labels: in XTREME's submission format, ``TASK/test-LANG.{tsv,json,jsonl}``.
+        benchmark: ``xtreme`` or ``xtreme-r``.
+        note: is told what is left out, or scored 0 for want of a prediction; None logs a warning.
+
+    Returns:
+        ``{"tasks": {task: {"languages", "average"}}, "groups", "overall"}``, in percent.
+
+    Raises:
+        DataError: a file is missing or malformed.
+    """
+    from adapter_stilts.evaluate import xtreme
+
+    return xtreme.score_folders(Path(predictions), Path(labels), benchmark, note or _log.warning)  # type: ignore[arg-type]
+
+
+def _names(given: Names) -> list[str] | None:
+    if given is None:
+        return None
+    texts = [given] if isinstance(given, str) else given
+    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
+
+
+def _entries(inter: str | Sequence[str]) -> list[str]:
+    """One entry a cell; the names of one stage stay joined by commas."""
+    given = [inter] if isinstance(inter, str) else inter
+    return list(dict.fromkeys(",".join(_names(entry) or [entry]) for entry in given))
+
+
+def _text(value: str | Path | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _told(notice: str | None) -> tuple[str, ...]:
+    return () if notice is None else (notice,)
+
+
+def _check_new(out: str | Path) -> None:
+    if Path(out).exists():
+        raise UsageError(f"--out {out}: is there already; name a new folder")
+
+
+def _config(recipe: Recipe, note: Note) -> dict[str, Any]:
+    """An encoder's config.json; of the published sizes where the hub is out of reach."""
+    from adapter_stilts.model.backbone import read_config
+    from adapter_stilts.model.skeleton import PUBLISHED, geometries
+    from adapter_stilts.stages.context import shipped
+
+    base = recipe.base
+    try:
+        return read_config(shipped(base))
+    except SourceUnavailableError as error:
+        geometry = PUBLISHED.get(base.id)
+        if geometry is not None and base.revision == "main":
+            note(f"The hub is out of reach; {base.id} has the published size {geometry}.")
+            return geometries()[geometry]
+        raise SourceUnavailableError(
+            f"{error}; sizes of XLM-R that need no hub: --geometry xlmr-base or xlmr-large"
+        ) from error
+
+
+def _size(text: str) -> int:
+    """Bytes of ``8GiB``, ``7.5gb`` or a plain number. Raises UsageError."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)", text.strip())
+    if found is None or found[2].lower() not in _UNITS:
+        raise UsageError(f"--gpu-memory {text}: should be a size such as 8GiB, 24GB or 8589934592")
+    return int(float(found[1]) * _UNITS[found[2].lower()])

@@ -1,0 +1,181 @@
+"""What stages run with: inputs, which a recipe gives anywhere, and the machine they run on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapter_stilts.errors import AdapterStiltsError, UnknownNameError, UsageError
+from adapter_stilts.model.backbone import ResolvedBase, resolve_base
+from adapter_stilts.recipe import MINIATURE, Base, Recipe
+from adapter_stilts.runtime import Runtime
+from adapter_stilts.stages.data import CachedTokenizer, SplitData
+from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.parts import EvaluatePart, Reading
+from adapter_stilts.stages.store import Store
+from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks.base import Split
+from adapter_stilts.tasks.sources import Source, open_source, with_labels
+from adapter_stilts.tasks.text import TextSource
+
+if TYPE_CHECKING:
+    from adapter_stilts.stages.watch import StageWatch
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What stages read.
+
+    Args:
+        bundles: folders of bundles that stages start from, by their digest in the stage's part.
+        texts: text that stages train on, by name (``mlm``, ``tlm``).
+    """
+
+    base: ResolvedBase
+    source: Source
+    bundles: Mapping[str, Path] = field(default_factory=dict)
+    texts: Mapping[str, TextSource] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where stages run; nothing of it changes a result beyond rounding."""
+
+    accelerator: Any
+    runtime: Runtime
+    store: Store
+    watch: StageWatch
+
+    @property
+    def device(self) -> str:
+        """``cpu`` or ``cuda``."""
+        return str(self.accelerator.device.type)
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process is the one of its launch that writes."""
+        return bool(self.accelerator.is_main_process)
+
+    @property
+    def evaluation_tokens(self) -> int:
+        """Tokens of one forward pass: on a CPU larger batches only fall out of its caches; a GPU wants to be full."""
+        return 4096 if self.device == "cpu" else 65536
+
+
+@dataclass(frozen=True)
+class Context:
+    """Both, with the tokenizer."""
+
+    inputs: Inputs
+    machine: Machine
+    tokenizer: CachedTokenizer
+
+    def bundle_of(self, stage: Stage) -> Path | None:
+        """The bundle a stage starts from: its parent's, or one given by digest; None is the base."""
+        part = stage.part
+        if isinstance(part, EvaluatePart) and part.bundle is not None:
+            return self.inputs.bundles[part.bundle]
+        return self.bundle_at(stage.parents[0]) if stage.parents else None
+
+    def bundle_at(self, stage: Stage) -> Path:
+        """The bundle of a finished stage."""
+        found = self.machine.store.find(stage)
+        if found is None:
+            raise AdapterStiltsError(f"{stage.name} is needed, and is not in the store")
+        return found / "bundle"
+
+    def split(self, reading: Reading, split: Split, language: str, limit: int | None) -> SplitData:
+        """A split of a task, read as a stage reads it."""
+        source = self.inputs.source
+        task = with_labels(get_task(reading.task), source, reading.options)
+        return SplitData(
+            task, split, language, source, reading.options, reading.settings, self.tokenizer, limit
+        )
+
+
+def find_base(base: Base) -> ResolvedBase:
+    """A base of a recipe or a bundle: a folder, a hub id, or the miniature's, which is made where it is missing."""
+    found = resolve_base(shipped(base))
+    return replace(found, id=MINIATURE) if base.id == MINIATURE else found
+
+
+def shipped(base: Base) -> Base:
+    """The base with the folder of the miniature's encoder in the place of its name."""
+    if base.id != MINIATURE:
+        return base
+    from adapter_stilts.miniature.pretrained import encoder_folder
+
+    return base.model_copy(update={"id": str(encoder_folder())})
+
+
+def find_source(recipe: Recipe, data: str | None) -> Source:
+    """The examples that a recipe means: the miniature's, release files, or the hub's.
+
+    Args:
+        data: folder of release files.
+
+    Raises:
+        UsageError: a folder beside a recipe that generates its data.
+        DataError: there is no such folder.
+    """
+    if recipe.data == "real":
+        return open_source(data)
+    if data is not None:
+        raise UsageError(
+            f'--data {data}: the recipe generates its data (data = "miniature"); leave out --data, or '
+            "read the folder with --set data=real"
+        )
+    from adapter_stilts.miniature import MiniatureSource
+
+    return MiniatureSource()
+
+
+def build_accelerator(runtime: Runtime) -> Any:
+    """accelerate's Accelerator for the chosen device; mixed precision is the model's own business.
+
+    Raises:
+        UsageError: no such device or tracker.
+    """
+    import torch
+    from accelerate import Accelerator
+
+    if runtime.device not in (None, "cpu", "cuda"):
+        raise UsageError(f"--device {runtime.device}: choices are cpu and cuda")
+    if runtime.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch finds no GPU here; use --device cpu")
+    _check_trackers(runtime.trackers)
+    try:
+        accelerator = Accelerator(
+            cpu=runtime.device == "cpu",
+            log_with=list(runtime.trackers) or None,
+            project_dir=str(runtime.store / "trackers") if runtime.trackers else None,
+        )
+        if runtime.trackers:
+            accelerator.init_trackers("adapter-stilts")
+    except (ValueError, ImportError) as error:
+        raise UsageError(f"--track {','.join(runtime.trackers)}: {error}") from error
+    return accelerator
+
+
+def _check_trackers(names: Sequence[str]) -> None:
+    """Refuse what accelerate would leave out with a warning.
+
+    Raises:
+        UnknownNameError: no such tracker.
+        UsageError: its package is not installed.
+    """
+    from accelerate.tracking import get_available_trackers
+    from accelerate.utils import LoggerType
+
+    known = [str(kind.value) for kind in LoggerType if kind is not LoggerType.ALL]
+    installed = {str(kind.value) for kind in get_available_trackers()}
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("tracker", name, known)
+        if name not in installed:
+            raise UsageError(
+                f"--track {name}: its package is not installed, so nothing would be tracked: "
+                f"pip install {name.replace('_', '-')}"
+            )

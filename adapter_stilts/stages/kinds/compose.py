@@ -1,0 +1,27 @@
+"""Composing: several intermediate bundles as one, without training."""
+
+from __future__ import annotations
+
+from adapter_stilts.model.compose import merge_bundles
+from adapter_stilts.stages.command import command_of
+from adapter_stilts.stages.kinds import Running
+from adapter_stilts.stages.parts import ComposePart
+
+
+def run(running: Running, part: ComposePart) -> None:
+    stage, context = running.stage, running.context
+    bundles = [context.bundle_at(parent) for parent in stage.parents]
+    if context.machine.writes:
+        with running.commit({}) as aside:
+            out = aside / "bundle"
+            out.mkdir()
+            merge_bundles(
+                bundles,
+                part.merge,
+                out,
+                context.inputs.base,
+                context.tokenizer.tokenizer,
+                tuple(parent.key for parent in stage.parents),
+                command_of(stage, context.inputs),
+                keep_head=part.merge.has_mean,  # a target trains its own
+            )

@@ -1,0 +1,131 @@
+"""Training: a model is built, trained, and written as a bundle."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from adapter_stilts.model.bundle import BundleInfo, write_bundle
+from adapter_stilts.model.tuning import get_tuning
+from adapter_stilts.runtime import OVERHEAD_TOKENS, micro_batch_tokens, total_memory, versions
+from adapter_stilts.stages.command import command_of
+from adapter_stilts.stages.context import Context
+from adapter_stilts.stages.course import Course, course
+from adapter_stilts.stages.kinds import Running
+from adapter_stilts.stages.parts import TrainPart
+from adapter_stilts.stages.watch import StageWatch
+from adapter_stilts.train.fit import Training, pass_tokens
+from adapter_stilts.train.loop import Speed, Step, Watch, train
+
+LOG = "log.jsonl"
+
+
+def run(running: Running, part: TrainPart) -> None:
+    stage, context = running.stage, running.context
+    machine, tuning = context.machine, get_tuning(part.mode)
+    command = command_of(stage, context.inputs)  # what cannot be told is told before training
+    chosen = course(stage, part, context)
+    chosen.model.to(machine.accelerator.device)
+    speed = Speed(
+        machine.runtime.micro_batch_tokens or _pass_tokens(chosen, part, context, len(stage.parents)),
+        OVERHEAD_TOKENS.get(machine.device, OVERHEAD_TOKENS["cuda"]),
+        machine.runtime.checkpoint_seconds,
+    )
+    counter, work = _Counter(machine.watch), machine.store.work(stage)
+    trained = train(
+        chosen.model,
+        tuning,
+        chosen.mixture,
+        chosen.evaluate,
+        part.training,
+        part.optimizer,
+        part.seed,
+        speed,
+        work,
+        machine.accelerator,
+        counter,
+    )
+    if not machine.writes:
+        return
+    base = context.inputs.base
+    info = BundleInfo(
+        tuning=part.mode,
+        base=base.id,
+        base_revision=base.commit,
+        base_fingerprint=base.fingerprint,
+        **chosen.described(stage.task),
+        parents=tuple(parent.key for parent in stage.parents),
+        metrics=trained.metrics,
+        versions=versions(),
+        command=command,
+    )
+    record = {
+        "steps": trained.steps,
+        "best_step": trained.best_step,
+        "dev": trained.metrics,
+        **chosen.record(),
+        "micro_batch_tokens": trained.micro_batch_tokens,
+        **counter.summary(),
+    }
+    with running.commit(record) as aside:
+        bundle = aside / "bundle"
+        bundle.mkdir()
+        chosen.save(bundle)
+        write_bundle(bundle, info, context.tokenizer.tokenizer)
+        shutil.copyfile(work / LOG, aside / LOG)
+
+
+def _pass_tokens(chosen: Course, part: TrainPart, context: Context, parents: int) -> int:
+    """Tokens of the first micro-batches: those that fit a GPU; on a CPU, those that take a quarter of the memory."""
+    machine = context.machine
+    # By attribute: families name their sizes otherwise in the file (T5's num_layers, DistilBERT's dim).
+    config: Any = chosen.model.encoder.config
+    if machine.device != "cuda":
+        sizes = {name: getattr(config, name) for name in ("num_hidden_layers", "hidden_size")}
+        return micro_batch_tokens(sizes, machine.device, part.gradient_checkpointing)
+    training = Training(
+        context.inputs.base.config,
+        part.mode,
+        part.tuning,
+        part.precision,
+        part.optimizer,
+        part.gradient_checkpointing,
+        machine.device,
+        part.combine,
+        parents,
+    )
+    items = -(-part.training.batch_size // machine.accelerator.num_processes)
+    return pass_tokens(training, chosen.mixture, items, total_memory(machine.device))
+
+
+class _Counter(Watch):
+    """Passes a loop's reports on and sums up its speed."""
+
+    def __init__(self, watch: StageWatch) -> None:
+        self._watch = watch
+        self._tokens = self._padded = 0
+        self._seconds = 0.0
+
+    def step(self, step: Step) -> None:
+        self._tokens += step.tokens
+        self._padded += step.padded_tokens
+        self._seconds += step.seconds
+        self._watch.step(step)
+
+    def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
+        self._watch.evaluated(step, metrics)
+
+    def say(self, message: str) -> None:
+        self._watch.say(message)
+
+    @property
+    def interrupted(self) -> bool:
+        return self._watch.interrupted
+
+    def summary(self) -> dict[str, Any]:
+        """Of the steps run by this process (a resumed stage counts from its last checkpoint)."""
+        return {
+            "real_token_share": round(self._tokens / max(1, self._padded), 4),
+            "tokens_per_second": round(self._tokens / max(1e-9, self._seconds), 1),
+        }

@@ -1,0 +1,178 @@
+"""From a recipe to a plan: the stages of all its cells, equal ones once.
+
+A cell is one intermediate task (or none) and one target. Its chain is base → train(intermediate) →
+train(target's train task) → evaluate(target); retrieval has no target training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
+from adapter_stilts.formats import format_names
+from adapter_stilts.hub.address import address_of
+from adapter_stilts.model.backbone import ResolvedBase
+from adapter_stilts.model.bundle import BundleInfo, bundle_digest, read_bundle
+from adapter_stilts.model.tuning import check_installed, get_tuning
+from adapter_stilts.recipe import Recipe
+from adapter_stilts.stages.cells import Cell, Limits
+from adapter_stilts.stages.graph import Stage, in_order
+from adapter_stilts.stages.planning.combining import plan_combination
+from adapter_stilts.stages.planning.evaluating import evaluation_languages, plan_evaluating
+from adapter_stilts.stages.planning.intermediate import plan_intermediate
+from adapter_stilts.stages.planning.names import NONE, target_task, train_task
+from adapter_stilts.stages.planning.request import Added, Request, together
+from adapter_stilts.stages.planning.targets import expanded
+from adapter_stilts.stages.planning.training import plan_training
+from adapter_stilts.tasks import all_tasks, get_task
+from adapter_stilts.tasks.base import Task
+from adapter_stilts.tasks.rows import check_options
+from adapter_stilts.tasks.sources import Source
+from adapter_stilts.tasks.text import TextSource
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells of a recipe.
+
+    Args:
+        notices: what a user should know before it runs (languages the data lack, a missing dev split).
+        bundles: folders of bundles that stages start from, by their digest in the stage's part.
+        texts: text that stages train on, by name (``mlm``, ``tlm``).
+    """
+
+    cells: tuple[Cell, ...]
+    notices: tuple[str, ...]
+    bundles: Mapping[str, Path] = field(default_factory=dict)
+    texts: Mapping[str, TextSource] = field(default_factory=dict)
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """Every stage once, parents first."""
+        return in_order(tuple(cell.evaluate for cell in self.cells))
+
+
+def plan(recipe: Recipe, resolve: Callable[[], ResolvedBase], source: Source) -> Plan:
+    """Resolve everything a result depends on and lay out the stages.
+
+    Args:
+        resolve: finds the base; called last, so that a misspelt task is told before the network is asked.
+
+    Raises:
+        UsageError: an unknown task, language or option, or tasks that do not fit together.
+        DataError, SourceUnavailableError: the data are not there.
+    """
+    request = Request(recipe, source, resolve)
+    _check_names(request)
+    names = recipe.intermediate.tasks
+    if recipe.intermediate.baseline and NONE not in names:
+        names = (NONE, *names)
+    starts = {name: plan_intermediate(request, name) for name in names}
+    target_names, told = expanded(recipe, source)
+    targets = [target_task(name) for name in target_names]
+    languages, more = evaluation_languages(request, targets)
+    whole = [*starts.values(), Added(notices=told + more)]
+    if recipe.combine != "continue":
+        starts = plan_combination(request, starts)
+        whole += starts.values()
+    cells = []
+    for inter, before in starts.items():
+        for target in targets:
+            added = _plan_cell(request, target, languages[target.name], before)
+            whole.append(added)
+            cells.append(_cell(recipe, inter, before, target, added.stages[-1]))
+    found = together(whole)
+    return Plan(tuple(cells), found.notices, found.bundles, found.texts)
+
+
+def _check_names(request: Request) -> None:
+    """Raises UsageError where the recipe names what there is not, or what the mode cannot do."""
+    recipe = request.recipe
+    for name in recipe.formats:
+        if name not in format_names():
+            raise UnknownNameError("recipe key formats", name, format_names())
+    for name, chosen in recipe.options.items():
+        check_options(get_task(name), chosen)
+    if not recipe.target.tasks:
+        choices = ", ".join(task.name for task in all_tasks() if task.role == "target")
+        raise UsageError(f"no target task: name one or several with --target, or all. Choices: {choices}")
+    settings = request.tuning
+    check_installed(recipe.mode)
+    get_tuning(recipe.mode).backbone_weights(settings, recipe.precision)
+
+
+def _plan_cell(request: Request, target: Task, languages: tuple[str, ...], before: Added) -> Added:
+    """The stages from an intermediate start to an evaluation, which is the last of them."""
+    recipe = request.recipe
+    frozen = recipe.frozen_under if before.stages else None
+    if target.train_task is not None:
+        task = train_task(request, target)
+        trained = plan_training(request, task, recipe.target, before, frozen)
+    elif frozen is not None:
+        named, instead = f"--combine {frozen}", "merge:linear"
+        if recipe.combine != frozen:
+            named, instead = f"merge.then = {frozen!r}", recipe.combine
+        raise UsageError(
+            f"{named} is trained on the target, and {target.name!r} trains nothing: --combine {instead} "
+            "alone needs no training"
+        )
+    else:
+        trained = before
+    return together([trained, plan_evaluating(request, target, languages, trained.stages)])
+
+
+def _cell(recipe: Recipe, inter: str, before: Added, target: Task, stage: Stage) -> Cell:
+    limits = Limits(
+        recipe.intermediate.limit_train if before.stages else None,
+        recipe.target.limit_train if target.train_task is not None else None,
+        recipe.evaluation.limit,
+    )
+    added = inter == NONE and NONE not in recipe.intermediate.tasks
+    about = (recipe.mode, recipe.precision, recipe.base.id, recipe.seed, limits)
+    return Cell(inter, target.name, stage, *about, added)
+
+
+def plan_evaluation(
+    recipe: Recipe, resolve: Callable[[], ResolvedBase], source: Source, bundle: Path
+) -> Plan:
+    """The plan of evaluating a bundle on the recipe's one target.
+
+    Args:
+        resolve: finds the bundle's own encoder.
+
+    Raises:
+        BundleError: the bundle is damaged, or has no head for the target.
+    """
+    info = read_bundle(bundle)
+    check_installed(info.tuning)
+    request = Request(recipe, source, resolve)
+    target = target_task(recipe.target.tasks[0])
+    _check_answers(bundle, info, target)
+    digest = bundle_digest(bundle)
+    languages, notices = evaluation_languages(request, [target])
+    added = plan_evaluating(request, target, languages[target.name], (), digest)
+    training, seed = info.settings.get("training"), info.settings.get("seed")
+    limits = Limits(
+        None, training.get("limit_train") if isinstance(training, dict) else None, recipe.evaluation.limit
+    )
+    about = (info.tuning, recipe.precision, info.base, seed, limits)
+    cell = Cell(address_of(bundle), target.name, added.stages[0], *about)
+    return Plan((cell,), tuple(dict.fromkeys(notices + added.notices)), {digest: bundle})
+
+
+def _check_answers(bundle: Path, info: BundleInfo, target: Task) -> None:
+    """Raises BundleError where a bundle has no head for a target, and names those that it has one for."""
+    if target.train_task is None or info.answers(target.format, target.labels):
+        return
+    fitting = sorted(
+        task.name
+        for task in all_tasks()
+        if task.role == "target" and (task.train_task is None or info.answers(task.format, task.labels))
+    )
+    raise BundleError(
+        f"{bundle} was trained on {info.task!r} ({info.format}); its head cannot answer {target.name!r} "
+        f"({target.format}). Targets it can be evaluated on: {', '.join(fitting)}"
+    )

@@ -1,0 +1,156 @@
+"""What a run leaves, and the only place that writes and reads it.
+
+<store>/<stage>/stage.json                  what was computed, from what, with what, in how long: the commit marker
+<store>/<stage>/metrics.json                an evaluation: per language, averages, counts
+<store>/<stage>/scores/<language>.jsonl     a row an example, from which the language's metrics are computed
+<store>/<stage>/predictions/<task>/…        in the benchmarks' submission format
+<store>/plans/<digest>.json                 the cells of one plan, written once the store holds a result of it
+
+A stage does not know its cells: equal stages have one key, whatever they were asked for as. So the name of a cell is
+written as it was planned, and never guessed from a stage's parents.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from adapter_stilts.errors import StoreError
+from adapter_stilts.evaluate.scoring import Row, Scored
+from adapter_stilts.evaluate.xtreme import write_predictions
+from adapter_stilts.io import digest_of, disk_errors, write_json
+from adapter_stilts.stages.cells import Cell
+from adapter_stilts.stages.graph import KEY_DIGITS, Stage
+from adapter_stilts.tasks.base import Task
+from adapter_stilts.tasks.sources import Source
+
+STAGE, METRICS, SCORES, PREDICTIONS, PLANS = "stage.json", "metrics.json", "scores", "predictions", "plans"
+PLAN_SCHEMA = 1
+INSTEAD = "another place with --store"
+
+
+def stage_record(stage: Stage, machine: Mapping[str, Any], began: float) -> dict[str, Any]:
+    """stage.json, but for what a kind of stage adds.
+
+    Args:
+        machine: versions, hardware, processes and peak memory.
+        began: when the stage began, by `time.perf_counter`.
+    """
+    return {
+        "key": stage.key,
+        "kind": stage.kind,
+        "task": stage.task,
+        "part": dict(stage.part.to_json()),
+        "parents": [parent.name for parent in stage.parents],
+        **machine,
+        "seconds": round(time.perf_counter() - began, 3),
+    }
+
+
+def write_stage(directory: Path, record: Mapping[str, Any]) -> None:
+    """Write stage.json into a directory that holds all else."""
+    write_json(directory / STAGE, record, INSTEAD)
+
+
+def read_stage(directory: Path) -> dict[str, Any]:
+    """stage.json of a finished stage.
+
+    Raises:
+        FileNotFoundError: there is none.
+        StoreError: it cannot be read, or lacks what every stage says.
+    """
+    path = directory / STAGE
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not {"key", "kind", "task", "part", "parents"} <= record.keys():
+            raise ValueError("it lacks keys of a stage")
+        if not isinstance(record["part"], dict):
+            raise ValueError("its part is no object")
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise StoreError(f"{path} cannot be read ({error}): remove the directory") from error
+    return dict(record)
+
+
+def write_evaluation(directory: Path, task: Task, results: Mapping[str, Scored], source: Source) -> None:
+    """Write metrics, scores and predictions of an evaluate stage."""
+    write_json(directory / METRICS, summarise(task, results, source), INSTEAD)
+    (directory / SCORES).mkdir()
+    for language, scored in results.items():
+        write_predictions(directory / PREDICTIONS, task.name, language, scored.submission)
+        with (directory / SCORES / f"{language}.jsonl").open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in scored.rows)
+
+
+def read_metrics(directory: Path) -> dict[str, Any]:
+    """metrics.json of an evaluate stage, whose digests were looked at."""
+    found: dict[str, Any] = json.loads((directory / METRICS).read_text(encoding="utf-8"))
+    return found
+
+
+def read_scores(directory: Path, language: str) -> list[Row]:
+    """The rows of one language of an evaluate stage."""
+    text = (directory / SCORES / f"{language}.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.split("\n") if line]
+
+
+def summarise(task: Task, results: Mapping[str, Scored], source: Source) -> dict[str, Any]:
+    """metrics.json: per language, averages over languages, counts.
+
+    Languages that no benchmark has are no part of the averages, unless there are no others.
+    """
+    languages = {language: scored.metrics for language, scored in results.items()}
+    outside = [language for language in languages if language not in source.offered(task)]
+    averaged = [language for language in languages if language not in outside] or outside
+    scored = [languages[language] for language in averaged if languages[language]]
+    names = list(scored[0]) if scored else []
+    return {
+        "task": task.name,
+        "metric": list(task.metric),
+        "languages": languages,
+        "average": {name: sum(metrics[name] for metrics in scored) / len(scored) for name in names},
+        "counts": {language: len(result.rows) for language, result in results.items()},
+        "outside": outside,
+        "missing": [language for language in source.wanted(task) if language not in results],
+        "beside": {language: result.beside for language, result in results.items() if result.beside},
+        "levels": {language: source.levels[language] for language in results if language in source.levels},
+    }
+
+
+def write_cells(store: Path, cells: Iterable[Cell]) -> None:
+    """Keep the names of a plan's cells. Equal plans are one file.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    rows = [{**cell.about(), "target": cell.target, "evaluate": cell.evaluate.name} for cell in cells]
+    value = {"schema": PLAN_SCHEMA, "cells": rows}
+    path = store / PLANS / f"{digest_of(value)[:KEY_DIGITS]}.json"
+    if not path.is_file():
+        with disk_errors(path, INSTEAD):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, value, INSTEAD)
+
+
+def names_of(store: Path) -> Mapping[str, tuple[str, ...]]:
+    """Under which names each evaluate stage of a store was planned, by the stage's name.
+
+    Raises:
+        StoreError: a plan cannot be read.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for path in sorted((store / PLANS).glob("*.json")):
+        try:
+            rows = json.loads(path.read_text(encoding="utf-8"))["cells"]
+            for row in rows:
+                found.setdefault(str(row["evaluate"]), {})[str(row["inter"])] = None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise StoreError(
+                f"{path} cannot be read ({error!r}): remove it, and run the same command again, which answers from "
+                "the store and writes it anew"
+            ) from error
+    return {stage: tuple(names) for stage, names in found.items()}
