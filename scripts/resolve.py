@@ -1,9 +1,10 @@
 #!/usr/bin/env python
 """Whether the install lines resolve on every Python that is promised, and beside libraries people have.
 
-Resolves for each Python README's install with ``constraints.txt``, the second CI job's with ``constraints-5.txt``, and
-us beside sentence-transformers and mteb in their newest releases. Nothing is installed. Needs `uv` (pip knows no
-markers of another Python) and the index that pip is set to. Prints a line each; leaves with 0 where all resolve.
+Resolves for each Python README's install with the pages' (``constraints.txt``), the second CI job's
+(``constraints-5.txt``), and us beside sentence-transformers and mteb in their newest releases. Nothing is installed.
+Needs `uv` (pip knows no markers of another Python) and the index that pip is set to. Prints a line each; leaves with 0
+where all resolve.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 INSTALLS = {
-    "constraints.txt": (["--extra", "adapters", "--extra", "test"], "constraints.txt", ()),
+    "constraints.txt": (
+        ["--extra", "adapters", "--extra", "test", "--extra", "docs"],
+        "constraints.txt",
+        (),
+    ),
     "constraints-5.txt": (["--extra", "test"], "constraints-5.txt", ()),
     "beside sentence-transformers and mteb": (
         [],

@@ -1,4 +1,4 @@
-"""README's tables of tasks, sources and languages, as Markdown."""
+"""The tables of docs/tasks.md: tasks, sources and languages, as Markdown."""
 
 from __future__ import annotations
 

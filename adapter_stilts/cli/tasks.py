@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @option("--data", metavar="DIR", help="Tell which splits and languages this folder holds.")
 @option("--json", "as_json", is_flag=True, help="A JSON list of the tasks on stdout.")
-@option("--markdown", "as_markdown", is_flag=True, help="The tables of README: tasks, sources, languages.")
+@option(
+    "--markdown", "as_markdown", is_flag=True, help="The tables of docs/tasks.md: tasks, sources, languages."
+)
 def tasks(name: str | None, data: str | None, as_json: bool, as_markdown: bool) -> None:
     """List the tasks, or show NAME alone: role, format, languages, what trains it, metric, licence."""
     import json

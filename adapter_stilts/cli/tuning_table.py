@@ -1,4 +1,4 @@
-"""README's table of tunings: what each mode can be combined by, under which precision, and exported to."""
+"""The table of docs/tunings.md: what each mode can be combined by, under which precision, and exported to."""
 
 from __future__ import annotations
 

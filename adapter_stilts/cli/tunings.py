@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("mode", required=False)
 @option("--json", "as_json", is_flag=True, help="A JSON list on stdout.")
-@option("--markdown", "as_markdown", is_flag=True, help="The table of README.")
+@option("--markdown", "as_markdown", is_flag=True, help="The table of docs/tunings.md.")
 def tunings(mode: str | None, as_json: bool, as_markdown: bool) -> None:
     """List what can be trained, how intermediate results combine in it, under which precision; or show MODE alone,
     with its settings."""
