@@ -282,7 +282,7 @@ class Study:
 
         watch = StageWatch() if watch is None else watch
         machine = Machine(build_accelerator(self.runtime), self.runtime, store, watch)
-        watch.attached(machine.accelerator)
+        watch.attached(machine.accelerator, stages)
         if machine.writes:
             remove_partials(self.runtime.cache, ("features/*/*",))
         inputs = Inputs(self.base, self.source, self.plan().bundles, self.plan().texts)

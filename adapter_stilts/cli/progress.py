@@ -42,6 +42,8 @@ class Progress(StageWatch):
         )
         self._row: Any = None
         self._title = ""
+        self._waiting: list[Stage] = []
+        self._took: dict[tuple[str, str], float] = {}
         self._printed = 0.0
         self._began = 0.0
         self._first = 0
@@ -65,15 +67,21 @@ class Progress(StageWatch):
         """Ask the running loop to stop after its step."""
         self._interrupted = True
 
-    def attached(self, accelerator: Any) -> None:
-        self._accelerator = accelerator
+    def attached(self, accelerator: Any, stages: tuple[Stage, ...]) -> None:
+        self._accelerator, self._waiting = accelerator, list(stages)
 
     def started(self, stage: Stage, number: int, total: int) -> None:
-        self._title = printable(f"[{number}/{total}] {stage.kind} {stage.task}")
+        self._title = printable(f"[{number}/{total}] {stage.title}")
         self._speed, self._printed, self._first, self._began = None, 0.0, 0, time.perf_counter()
         self.training = False
 
+    def preparing(self, doing: str) -> None:
+        self.say(f"{self._title}: {doing}")
+
     def finished(self, stage: Stage, status: str, seconds: float) -> None:
+        self._waiting = [other for other in self._waiting if other != stage]
+        if status == "ran":
+            self._took[stage.kind, stage.task] = seconds
         if self._row is not None:
             self._bar.remove_task(self._row)
             self._row = None
@@ -113,6 +121,7 @@ class Progress(StageWatch):
         if self._quiet:
             return
         if self._live:
+            numbers += self._behind(done, total)
             if self._row is None:
                 self._row = self._bar.add_task(self._title, total=total, completed=done, numbers=numbers)
             self._bar.update(self._row, completed=done, total=total, numbers=numbers)
@@ -126,10 +135,23 @@ class Progress(StageWatch):
             if not first:
                 left = (now - self._began) / max(done - self._first, 1) * (total - done)
                 print(
-                    f"{self._title}: {done}/{total}  {numbers}  {_clock(left)} left",
+                    f"{self._title}: {done}/{total}  {numbers}  {_clock(left)} left{self._behind(done, total)}",
                     file=sys.stderr,
                     flush=True,
                 )
+
+    def _behind(self, done: int, total: int) -> str:
+        """What the command has before it when this stage is through: time, where stages like them ran already."""
+        coming = self._waiting[1:]
+        if not coming:
+            return ""
+        known = [self._took.get((stage.kind, stage.task)) for stage in coming]
+        if None in known:
+            return f", then {len(coming)} stage{'' if len(coming) == 1 else 's'}"
+        whole = sum(seconds for seconds in known if seconds is not None)
+        if done > self._first:
+            whole += (time.perf_counter() - self._began) / (done - self._first) * (total - done)
+        return f", {_clock(whole)} in all"
 
 
 def _clock(seconds: float) -> str:

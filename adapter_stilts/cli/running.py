@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import threading
@@ -16,6 +17,9 @@ from adapter_stilts.study import Results, Study, is_first_process
 
 if TYPE_CHECKING:
     from adapter_stilts.cli.progress import Progress
+
+
+SHOWN_PLACES = 3
 
 
 def show_plan(study: Study, as_json: bool) -> int:
@@ -54,6 +58,28 @@ def _show(study: Study, results: Results, as_json: bool) -> None:
     else:
         benchmark = None if study.source.constructed else BENCHMARKS[results.benchmark]
         show.results(results.by_inter(), benchmark)
+        for line in _next_steps(study, results):
+            say(line, err=True)
+
+
+def _next_steps(study: Study, results: Results) -> list[str]:
+    """Where results lie, and what to type next."""
+    finished = [result for result in results.cells if result.metrics is not None]
+    if not finished:
+        return []
+    places = list(dict.fromkeys(str(result.directory) for result in finished))
+    shown = [
+        *places[:SHOWN_PLACES],
+        *([f"and {len(places) - SHOWN_PLACES} more"] * (len(places) > SHOWN_PLACES)),
+    ]
+    lines = [f"results: {', '.join(shown)} (metrics.json, scores/, predictions/)"]
+    bundle = next((result.bundle for result in reversed(finished) if result.bundle is not None), None)
+    if bundle is not None and study.bundle is None:
+        lines += [
+            f"bundle:  {bundle}",
+            f"next:    adapter-stilts hub show {shlex.quote(str(bundle))}    # or: evaluate, compose, export, hub push",
+        ]
+    return lines
 
 
 def _notices(study: Study) -> None:

@@ -66,6 +66,13 @@ class Stage:
         """Its directory in the store."""
         return f"{self.kind}-{self.task}-{self.key[:KEY_DIGITS]}"
 
+    @property
+    def title(self) -> str:
+        """What a person reads of it: ``train tydiqa after hellaswag``."""
+        before = [stage.task for stage in in_order(self.parents) if stage.task != self.task]
+        after = f" after {', '.join(dict.fromkeys(before))}" if before else ""
+        return f"{self.kind} {self.task}{after}"
+
     def __hash__(self) -> int:
         return hash(self.key)
 

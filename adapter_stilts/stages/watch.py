@@ -11,8 +11,8 @@ from adapter_stilts.train.loop import Watch
 class StageWatch(Watch):
     """Override what you want to hear; as it stands it is silent."""
 
-    def attached(self, accelerator: Any) -> None:
-        """Before the first stage: accelerate's Accelerator that they run with, and its trackers."""
+    def attached(self, accelerator: Any, stages: tuple[Stage, ...]) -> None:
+        """Before the first stage: accelerate's Accelerator (with its trackers), and all stages in order."""
 
     def started(self, stage: Stage, number: int, total: int) -> None:
         """Before a stage is looked up."""
