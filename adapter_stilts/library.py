@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from adapter_stilts.model.bundle import BundleInfo
     from adapter_stilts.stages.watch import StageWatch
     from adapter_stilts.study import Results, Study
-    from adapter_stilts.train.fit import Fit
+    from adapter_stilts.training.fit import Fit
 
 Names: TypeAlias = str | Sequence[str] | None
 """One name, several with commas between, or several."""
@@ -309,7 +309,7 @@ def fit(
         raise UsageError(f"--length {length}: this encoder has positions for {longest} tokens")
 
     from adapter_stilts.model.tuning import tuning_settings
-    from adapter_stilts.train import fit as fitting
+    from adapter_stilts.training import fit as fitting
 
     # A size that is named is a GPU's, whatever this machine has.
     device = "cuda" if memory is not None else default_device()
@@ -343,7 +343,7 @@ def score(
     Raises:
         DataError: a file is missing or malformed.
     """
-    from adapter_stilts.evaluate import xtreme
+    from adapter_stilts.evaluation import xtreme
 
     return xtreme.score_folders(Path(predictions), Path(labels), benchmark, note or _log.warning)  # type: ignore[arg-type]
 

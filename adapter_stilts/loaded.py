@@ -101,7 +101,7 @@ class LoadedBundle:
             UsageError: no such head, or examples of another format.
             BundleError: the bundle has no head.
         """
-        from adapter_stilts.evaluate.predict import predict
+        from adapter_stilts.evaluation.predict import predict
 
         chosen = self._head(head)
         format = get_format(chosen.format)

@@ -13,4 +13,11 @@ made = stilts.compose(f"0.5*{mnli} + 0.5*{squad}", out="mixed", no_head=True)
 print(f"mixed: {made.tuning} of {made.task}")
 
 results = stilts.train(inter=["none", "./mixed"], target="tydiqa", **small)
-print(results.frame().query("language != 'en'").groupby(["inter", "metric"])["value"].mean().round(2).to_string())
+print(
+    results.frame()
+    .query("language != 'en'")
+    .groupby(["inter", "metric"])["value"]
+    .mean()
+    .round(2)
+    .to_string()
+)

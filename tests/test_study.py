@@ -14,7 +14,11 @@ from adapter_stilts.errors import BundleError, DataError, UnknownNameError, Usag
 from adapter_stilts.stages.record import read_metrics
 
 FEW = {
-    "settings": {"intermediate.max_steps": 2, "target.max_steps": 2, "formats.multiple_choice.max_length": 64},
+    "settings": {
+        "intermediate.max_steps": 2,
+        "target.max_steps": 2,
+        "formats.multiple_choice.max_length": 64,
+    },
     "limit_eval": 2,
 }
 
@@ -79,7 +83,9 @@ def test_a_study_plans_without_running(few: dict[str, Any], tmp_path: Path) -> N
     assert not (tmp_path / "store").exists()
 
 
-def test_a_stage_that_fails_is_raised_after_the_others(few: dict[str, Any], tiny_data: Path, tmp_path: Path) -> None:
+def test_a_stage_that_fails_is_raised_after_the_others(
+    few: dict[str, Any], tiny_data: Path, tmp_path: Path
+) -> None:
     import shutil
 
     data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
@@ -162,4 +168,11 @@ def test_bundles_say_every_setting(few: dict[str, Any]) -> None:
     settings = stilts.load_bundle(bundle).info.settings
     record = json.loads((bundle.parent / "stage.json").read_text(encoding="utf-8"))["part"]
     assert settings == {key: value for key, value in record.items() if key not in ("base", "data")}
-    assert {"optimizer", "gradient_checkpointing", "training", "format", "options", "tuning"} <= settings.keys()
+    assert {
+        "optimizer",
+        "gradient_checkpointing",
+        "training",
+        "format",
+        "options",
+        "tuning",
+    } <= settings.keys()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from adapter_stilts.cli import show
 from adapter_stilts.cli.terminal import say, say_json
 from adapter_stilts.errors import Interrupted
-from adapter_stilts.evaluate.membership import BENCHMARKS
+from adapter_stilts.evaluation.membership import BENCHMARKS
 from adapter_stilts.study import Results, Study, is_first_process
 
 if TYPE_CHECKING:

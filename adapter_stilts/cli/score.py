@@ -35,7 +35,7 @@ def score(predictions: Path, labels: Path, benchmark: Literal["xtreme", "xtreme-
     import json
 
     from adapter_stilts import library
-    from adapter_stilts.evaluate import xtreme
+    from adapter_stilts.evaluation import xtreme
 
     def note(message: str) -> None:
         click.echo(f"note: {message}", err=True)
@@ -74,7 +74,7 @@ def _print_task(console: Console, task: str, result: dict[str, Any]) -> None:
 def _print_averages(console: Console, scores: dict[str, Any], missing: list[str], benchmark: str) -> None:
     from rich.table import Table
 
-    from adapter_stilts.evaluate.membership import BENCHMARKS
+    from adapter_stilts.evaluation.membership import BENCHMARKS
 
     table = Table(title=benchmark, title_justify="left")
     table.add_column("average")

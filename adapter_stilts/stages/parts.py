@@ -226,7 +226,7 @@ class EvaluatePart:
         bundle: digest of the bundle that is evaluated; None evaluates the parent's, or the base itself.
         limit: first examples of a language; None takes all.
         data: fingerprint of the test split of each language.
-        beside: of what else is looked at, by split and language (`evaluate/judging.py`).
+        beside: of what else is looked at, by split and language (`evaluation/judging.py`).
     """
 
     KIND: ClassVar[str] = "evaluate"

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import DataError, StoreError, UsageError
-from adapter_stilts.evaluate.families import FAMILIES, family_of
-from adapter_stilts.evaluate.membership import BENCHMARKS, Benchmark
-from adapter_stilts.evaluate.sizes import size_of
-from adapter_stilts.evaluate.xtreme import prediction_path
+from adapter_stilts.evaluation.families import FAMILIES, family_of
+from adapter_stilts.evaluation.membership import BENCHMARKS, Benchmark
+from adapter_stilts.evaluation.sizes import size_of
+from adapter_stilts.evaluation.xtreme import prediction_path
 from adapter_stilts.io import broken_seal, whole_directory
 from adapter_stilts.stages.parts import EvaluatePart
 from adapter_stilts.stages.record import STAGE, names_of, read_stage

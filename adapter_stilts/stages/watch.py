@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from adapter_stilts.stages.graph import Stage
-from adapter_stilts.train.loop import Watch
+from adapter_stilts.training.loop import Watch
 
 
 class StageWatch(Watch):

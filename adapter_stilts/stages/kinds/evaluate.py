@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from adapter_stilts.evaluate.judging import Predicted, judge, passes
-from adapter_stilts.evaluate.predict import predict, rows_of
-from adapter_stilts.evaluate.scoring import Scored
+from adapter_stilts.evaluation.judging import Predicted, judge, passes
+from adapter_stilts.evaluation.predict import predict, rows_of
+from adapter_stilts.evaluation.scoring import Scored
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import concatenate
 from adapter_stilts.model.task_model import TaskModel, states_of_layer
@@ -47,7 +47,7 @@ def evaluate_splits(
 
     Args:
         splits: the test splits.
-        beside: what else is looked at (see `evaluate/judging.py`).
+        beside: what else is looked at (see `evaluation/judging.py`).
     """
     task, settings, device = splits[0].task, splits[0].settings, str(model.device)
     known = {(split.split, split.language): split for split in (*splits, *beside)}

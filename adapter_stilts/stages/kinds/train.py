@@ -15,8 +15,8 @@ from adapter_stilts.stages.course import Course, course
 from adapter_stilts.stages.kinds import Running
 from adapter_stilts.stages.parts import TrainPart
 from adapter_stilts.stages.watch import StageWatch
-from adapter_stilts.train.fit import Training, pass_tokens
-from adapter_stilts.train.loop import Speed, Step, Watch, train
+from adapter_stilts.training.fit import Training, pass_tokens
+from adapter_stilts.training.loop import Speed, Step, Watch, train
 
 LOG = "log.jsonl"
 

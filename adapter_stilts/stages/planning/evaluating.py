@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapter_stilts.errors import DataError, UnknownNameError
-from adapter_stilts.evaluate.judging import beside
+from adapter_stilts.evaluation.judging import beside
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.parts import EvaluatePart
 from adapter_stilts.stages.planning.reading import options_of, reading
