@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from adapter_stilts.cli.options import as_json_option, option
+from adapter_stilts.cli.options import as_json_option, mode_option, option
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
@@ -15,7 +15,7 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "m
 @option("--recipe", metavar="NAME|PATH", help="A shipped recipe or a TOML file.  [default: study]")
 @option("--base", metavar="ID|DIR", help="The encoder; its config.json is enough.  [default: the recipe's]")
 @option("--geometry", metavar="NAME", help="In its place, published sizes: xlmr-base or xlmr-large.")
-@option("--mode", metavar="MODE", help="What is trained: full, adapter, lora, dora, rslora or ia3.")
+@mode_option
 @option("--precision", metavar="P", help="fp32 or bf16; 8bit or 4bit under a frozen encoder.")
 @option("--batch", type=click.IntRange(min=1), metavar="N", help="Sequences a step.  [default: the recipe's]")
 @option(

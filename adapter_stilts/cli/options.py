@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from adapter_stilts.errors import UsageError
+from adapter_stilts.registry import TUNINGS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -45,7 +46,13 @@ def option(*names: str, **more: Any) -> Callable[[Function], Function]:
     return partial(click.option, cls=Option)(*names, **more)
 
 
+_MODES = ", ".join(TUNINGS.modules())
+"""Ours, by the names of their files: help imports none of them, and asks no other package."""
+
 # Of several verbs, with one meaning.
+mode_option = option(
+    "--mode", metavar="MODE", help=f"What is trained: {_MODES}; `adapter-stilts tunings` tells of each."
+)
 as_json_option = option(
     "--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr."
 )

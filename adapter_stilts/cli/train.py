@@ -9,6 +9,7 @@ from adapter_stilts.cli.options import (
     data_option,
     device_option,
     languages_option,
+    mode_option,
     option,
     store_option,
 )
@@ -39,7 +40,7 @@ from adapter_stilts.cli.options import (
     type=click.Choice(["xtreme", "xtreme-r"]),
     help="Whose languages, and whose targets `all` means.  [default: the recipe's, xtreme]",
 )
-@option("--mode", metavar="MODE", help="What is trained: full, adapter, lora, dora, rslora or ia3.")
+@mode_option
 @option(
     "--combine",
     metavar="HOW",
