@@ -7,7 +7,7 @@ the whole optimizer step, so that how a step is cut into sub-batches does not ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -72,14 +72,39 @@ class HeadShape:
         return {**weights, **{f"{layer}.bias": (count,) for layer, count in rows.items()}}
 
 
+@dataclass(frozen=True)
+class Judged:
+    """How predictions are scored, and written down for a benchmark's scorer.
+
+    Args:
+        scorer: of examples and predictions: a name in `evaluate/scoring.py` or `evaluate/judging.py`, or a function
+            like those of `evaluate/scoring.py`.
+        form: of the files of a submission: a name in `evaluate/forms.py`, or a `Form` of it.
+    """
+
+    scorer: str | Callable[..., Any]
+    form: Any
+
+
 class Format(Protocol):
-    """The interface of a module in `formats/`."""
+    """The interface of a module in `formats/`, or of another package's format.
+
+    Everything that is true of a format is said here; the functions that go by it are found by what it says.
+    """
 
     SCHEMA: int
     """Raised when `encode` changes what it returns; part of the key of encoded features."""
     ITEMS: Literal["examples", "sequences"]
     """What an item is: an example with all its sequences, or each sequence."""
     Settings: type[FormatSettings]
+    JUDGED: Mapping[str, Judged]
+    """How a task is judged, by the first of its metrics; empty where nothing is evaluated."""
+    TASK_CLASS: str | None
+    """Transformers' Auto class of such models, which has our head's layers; None where there is none."""
+    PEFT_TASK: str | None
+    """PEFT's name for such tasks (`peft.TaskType`), None where it has none."""
+    PIPELINE: str | None
+    """The hub's name for what such a model does (`pipeline_tag`), None where it has none."""
 
     def head_shape(self, labels: Sequence[str]) -> HeadShape | None:
         """The head, or None where the encoder's states are the result."""

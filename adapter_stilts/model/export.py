@@ -17,7 +17,7 @@ from pathlib import Path
 
 from adapter_stilts.errors import UnknownNameError, UsageError
 from adapter_stilts.formats import get_format
-from adapter_stilts.model import families
+from adapter_stilts.model import task_classes
 from adapter_stilts.model.backbone import ResolvedBase, load_encoder, load_tokenizer
 from adapter_stilts.model.bundle import BundleInfo, bundle_digest, check_base, read_bundle, write_bundle
 from adapter_stilts.model.bundle_files import DIGESTS, HEADS, HOUSEKEEPING
@@ -198,8 +198,8 @@ def _merged(bundle: Path, info: BundleInfo, choice: Choice, out: Path, base: Res
 
 def _auto_class(info: BundleInfo, model_type: str) -> str:
     """The class of Transformers that a bundle's head belongs to, or that of the bare encoder."""
-    if families.has_task_class(model_type, info.format, info.pooler):
-        return families.TASK_CLASS[info.format]
+    if task_classes.has_task_class(model_type, info.format, info.pooler):
+        return str(task_classes.class_of(info.format))
     return ENCODER_OF.get(model_type, "AutoModel")
 
 

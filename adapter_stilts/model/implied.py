@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.formats import get_format
-from adapter_stilts.model import door, families
+from adapter_stilts.model import door, task_classes
 from adapter_stilts.model.bundle_files import DIGESTS, HEADS, Headers, Shapes, shapes_in
 from adapter_stilts.model.stored import WEIGHTS
 from adapter_stilts.model.tuning.base import NO_HEAD
@@ -61,8 +61,8 @@ def check_whole(directory: Path, info: BundleInfo, headers: Headers) -> None:
             del expected[name]
     if info.format != NO_HEAD and not info.heads:
         head = _head_shapes(info.format, info.labels, config, info.pooler)
-        if head and families.has_task_class(config.model_type, info.format, info.pooler):
-            expected |= families.head_to_task_class(config.model_type, info.format, head)
+        if head and task_classes.has_task_class(config.model_type, info.format, info.pooler):
+            expected |= task_classes.head_to_task_class(config.model_type, info.format, head)
         elif head:
             check_shapes(head, shapes_in(headers, directory, HEAD), directory / HEAD)
     check_shapes(expected, found, directory / WEIGHTS)

@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.io import write_json
-from adapter_stilts.model import families
+from adapter_stilts.model import task_classes
 from adapter_stilts.model.door import read_config
 from adapter_stilts.model.encoders import encoder_class
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
@@ -104,12 +104,12 @@ def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str,
     config: Any = copy.deepcopy(model.encoder.config)
     encoder = _untied(model.encoder.state_dict())
     head = {} if model.head is None else dict(model.head.state_dict())
-    if families.has_task_class(config.model_type, format_name, "pooler.weight" in head):
-        prefix = families.encoder_prefix(config.model_type)
+    if task_classes.has_task_class(config.model_type, format_name, "pooler.weight" in head):
+        prefix = task_classes.encoder_prefix(config.model_type)
         weights = {f"{prefix}.{name}": tensor for name, tensor in encoder.items()}
         if head:
-            weights |= families.head_to_task_class(config.model_type, format_name, head)
-        config.architectures = [families.task_class(config, format_name)]
+            weights |= task_classes.head_to_task_class(config.model_type, format_name, head)
+        config.architectures = [task_classes.task_class(config, format_name)]
     else:
         weights = encoder
         config.architectures = [encoder_class(config).__name__]
@@ -216,7 +216,7 @@ def fold(model: TaskModel) -> None:
 
 def prefix_in(model_type: str, names: Collection[str]) -> str:
     """What stands before the encoder's names in a bundle: a task class's prefix, or nothing."""
-    prefix = families.prefix_before(model_type)
+    prefix = task_classes.prefix_before(model_type)
     return prefix if any(name.startswith(prefix) for name in names) else ""
 
 
@@ -224,7 +224,7 @@ def load(directory: Path, format_name: str) -> dict[str, Tensor]:
     if (directory / HEAD).is_file():
         return read_tensors(directory / HEAD)
     config = read_config(directory / "config.json")
-    if not families.has_task_class(config["model_type"], format_name):
+    if not task_classes.has_task_class(config["model_type"], format_name):
         raise BundleError(f"{directory}: {HEAD} is missing, the head of {format_name}")
     path = directory / "model.safetensors"
-    return families.head_from_task_class(config["model_type"], format_name, read_tensors(path), path)
+    return task_classes.head_from_task_class(config["model_type"], format_name, read_tensors(path), path)
