@@ -112,8 +112,7 @@ class FileSource:
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """sha256 over the bytes of the files read, in order, and over what is taken from them."""
         match = self._find(task, split, language, options)
-        taken = {**match.fields, "task": task.name, "split": split}
-        digest = hashlib.sha256(json.dumps(taken, sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(task.taken(split, match.fields), sort_keys=True).encode())
         for path in match.flat():
             digest.update(self._digest(path).encode())
         return digest.hexdigest()

@@ -81,7 +81,7 @@ class HubSource:
         hub, fields = self._find(task, split, language, options)
         address = _address(hub, fields)
         cached = str(self._load(address)._fingerprint)
-        taken = [{**fields, "task": task.name, "split": split}, *address[:3], cached]
+        taken = [task.taken(split, fields), *address[:3], cached]
         return hashlib.sha256(json.dumps(taken, sort_keys=True).encode()).hexdigest()
 
     def examples(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> list[Example]:
