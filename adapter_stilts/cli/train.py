@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from adapter_stilts.cli.options import (
+    add_tasks,
     as_json_option,
     data_option,
     device_option,
@@ -12,6 +13,7 @@ from adapter_stilts.cli.options import (
     mode_option,
     option,
     store_option,
+    tasks_option,
 )
 
 
@@ -54,6 +56,7 @@ from adapter_stilts.cli.options import (
     help="fp32 or bf16; 8bit or 4bit under a frozen encoder.  [default: an --inter bundle's, or the recipe's]",
 )
 @data_option
+@tasks_option
 @store_option
 @option("--seed", type=int, metavar="N", help="Of new heads, dropout and the order of examples.")
 @languages_option
@@ -90,6 +93,7 @@ def train(
     base: str | None,
     precision: str | None,
     data: str | None,
+    task_folder: str | None,
     store: str,
     seed: int | None,
     languages: str | None,
@@ -124,6 +128,7 @@ def train(
     from adapter_stilts.runtime import Runtime, default_cache
     from adapter_stilts.stages.precision import of_intermediates
 
+    add_tasks(task_folder)
     flags = {
         "intermediate.tasks": _cells(inter) if inter else None,
         "intermediate.languages": _names(inter_languages),
