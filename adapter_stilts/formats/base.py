@@ -1,4 +1,4 @@
-"""What a format module offers. Everything specific to a task's shape stands in its one file.
+"""Formats: the interface of their modules. Everything specific to a task's shape stands in its one file.
 
 A training *item* is what a shuffle moves as a whole: a multiple-choice row with all its choices, one window of
 a question or a sentence. Losses are sums over *units* (items, or labelled words), divided by the units of
@@ -36,11 +36,11 @@ class FormatSettings(BaseModel):
     """Switches of a new head: how rows are encoded and answers decoded does not depend on them."""
 
     def part(self) -> dict[str, Any]:
-        """What goes into the key of a stage that trains."""
+        """The settings that go into the key of a stage that trains."""
         return {name: v for name, v in self.model_dump(mode="json").items() if v or name not in self.LATER}
 
     def reading(self) -> dict[str, Any]:
-        """What goes into the key of encoded features, and of a stage whose head is there already."""
+        """The settings that go into the key of encoded features, and of a stage whose head is there already."""
         return {name: value for name, value in self.part().items() if name not in self.OF_HEAD}
 
 
@@ -95,7 +95,7 @@ class Format(Protocol):
     SCHEMA: int
     """Raised when `encode` changes what it returns; part of the key of encoded features."""
     ITEMS: Literal["examples", "sequences"]
-    """What an item is: an example with all its sequences, or each sequence."""
+    """The kind of item: an example with all its sequences, or each sequence."""
     Settings: type[FormatSettings]
     JUDGED: Mapping[str, Judged]
     """How a task is judged, by the first of its metrics; empty where nothing is evaluated."""
@@ -115,7 +115,7 @@ class Format(Protocol):
         """Examples to arrays. Raises DataError-worthy ValueError on an example that cannot be encoded."""
 
     def units(self, features: Features, items: Indices) -> float:
-        """What a step's summed loss is divided by."""
+        """The number that a step's summed loss is divided by."""
 
     def loss_sum(
         self, outputs: Sequence[Tensor], parts: Sequence[Indices], features: Features, items: Indices

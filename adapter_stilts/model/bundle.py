@@ -46,7 +46,7 @@ class HeadInfo(BaseModel):
     format: str
     labels: tuple[str, ...]
     tasks: tuple[str, ...]
-    """What it was trained on."""
+    """The tasks it was trained on."""
     pooler: bool = False
     """Whether it reads the encoder's pooler, which it then holds."""
 
@@ -72,11 +72,11 @@ class BundleInfo(BaseModel):
     """English dev metrics of the chosen checkpoint, in percent."""
     versions: dict[str, str]
     heads: dict[str, HeadInfo] = Field(default_factory=dict)
-    """Of a stage over several tasks: its heads by name. Empty where there is one, of `format` and `labels`."""
+    """The heads of a stage over several tasks, by name. Empty where there is one, of `format` and `labels`."""
     pooler: bool = False
     """Whether the one head reads the encoder's pooler, which it then holds."""
     command: str | None = None
-    """What makes it; None where that is not known."""
+    """The command that makes it; None where that is not known."""
 
     def answers(self, format_name: str, labels: tuple[str, ...]) -> bool:
         """Whether a head fits."""
@@ -161,7 +161,7 @@ def _names(directory: Path) -> list[str]:
 
 
 def read_info(directory: Path) -> BundleInfo:
-    """What a bundle says it is, with no look at its other files. Raises BundleError."""
+    """The bundle.json of a bundle: what it says it is, with no look at its other files. Raises BundleError."""
     path = directory / "bundle.json"
     if not path.exists():
         raise no_bundle(directory, _names(directory))
@@ -192,5 +192,5 @@ def check_base(directory: Path, info: BundleInfo, base: str, fingerprint: str) -
 
 
 def bundle_digest(directory: Path) -> str:
-    """What identifies a bundle's content: the digest of its digests."""
+    """The digest of a bundle's digests, which identifies its content."""
     return sha256_file(directory / DIGESTS)

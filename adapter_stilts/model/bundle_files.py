@@ -23,7 +23,7 @@ HEADS = "heads.safetensors"
 VOCABULARIES = ("tokenizer.json", "vocab.json", "added_tokens.json")
 """Whose keys are pieces of text."""
 HOUSEKEEPING = (".git", ".gitattributes", ".cache")
-"""What git, the hub and its tools put beside a bundle's files: neither part of it nor read."""
+"""Names that git, the hub and its tools put beside a bundle's files: neither part of it nor read."""
 SUFFIXES = (".safetensors", ".json", ".md")
 NAMES = (DIGESTS, "vocab.txt", "merges.txt")
 """Allowed by name: the digests, and the word lists of tokenizers."""

@@ -189,7 +189,7 @@ def _apply(
 
 
 def _precision(infos: Sequence[BundleInfo]) -> dict[str, str]:
-    """What the inputs were trained under, where that was not fp32."""
+    """The precisions the inputs were trained under, where that was not fp32."""
     known = dict.fromkeys(str(info.settings.get("precision", "fp32")) for info in infos)
     return {} if list(known) == ["fp32"] else {"precision": ", ".join(known)}
 

@@ -27,12 +27,12 @@ from adapter_stilts.model.tuning.base import NO_HEAD, Tuning
 from adapter_stilts.recipe import MINIATURE
 
 PRECISIONS = ("fp32", "bf16")
-"""Of a checkpoint's weights: no form holds integers."""
+"""Types of a checkpoint's weights: no form holds integers."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What may be chosen of an export.
+    """Choices that an export leaves.
 
     Args:
         precision: of the weights; None takes fp32, or leaves a whole model's as they are.

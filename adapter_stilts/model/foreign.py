@@ -17,7 +17,7 @@ CONFIG = "adapter_config.json"
 
 
 def tuning_of(directory: Path) -> str:
-    """Which tuning made a folder's files, by its config. Raises BundleError."""
+    """The tuning that made a folder's files, by its config. Raises BundleError."""
     values = read_config(directory / CONFIG)
     kind = values.get("peft_type")
     if kind == "LORA":

@@ -103,12 +103,12 @@ def activation(config: Any) -> str:
 
 
 def encoder_prefix(model_type: str) -> str:
-    """What Transformers' task classes call the encoder, e.g. ``roberta``."""
+    """The name of the encoder in Transformers' task classes, e.g. ``roberta``."""
     return _family(model_type)[0]
 
 
 def prefix_before(model_type: str) -> str:
-    """What stands before the encoder's names in a task class, dot included; nothing for types not known here."""
+    """The prefix of the encoder's names in a task class, dot included; nothing for types not known here."""
     return f"{encoder_prefix(model_type)}." if is_known(model_type) else ""
 
 
@@ -149,7 +149,7 @@ def head_from_task_class(
 
 
 def prefixes() -> list[str]:
-    """What the task classes of all families call their encoders."""
+    """The names of encoders in the task classes of all families."""
     return list(dict.fromkeys(prefix for prefix, _ in _FAMILIES.values()))
 
 

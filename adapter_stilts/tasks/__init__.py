@@ -44,7 +44,7 @@ def all_tasks() -> tuple[Task, ...]:
 
 
 def own_tasks() -> tuple[Task, ...]:
-    """Those of this package."""
+    """The tasks of this package."""
     return tuple(_own().values())
 
 

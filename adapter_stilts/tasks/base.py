@@ -1,4 +1,4 @@
-"""What a task is: a format, a metric, languages, and where its rows come from.
+"""Tasks: each a format, a metric, languages, where its rows come from, and all else that is true of it.
 
 A task file holds one `TASK` value and the functions that turn one row into one example. Everything else
 (reading files and hub data sets, locating an error, fingerprints) belongs to the sources.
@@ -180,7 +180,7 @@ class Task:
         return (*self.languages, *self.added_languages)
 
     def taken(self, split: Split, fields: Mapping[str, str]) -> dict[str, Any]:
-        """What of the rows of a source is taken, by the values of its templates' fields: part of a fingerprint.
+        """The choice that is made of a source's rows, by the values of its templates' fields: part of a fingerprint.
 
         The task's code is no part of it. Where it comes to read the same files otherwise, `schema` is raised.
         """

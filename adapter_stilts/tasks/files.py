@@ -72,11 +72,11 @@ class FileSource:
     levels: Mapping[str, str] = MappingProxyType({})
 
     def wanted(self, task: Task) -> tuple[str, ...]:
-        """XTREME's."""
+        """XTREME's languages."""
         return task.languages
 
     def offered(self, task: Task) -> tuple[str, ...]:
-        """What XTREME-R adds as well."""
+        """XTREME's languages, and those that XTREME-R adds."""
         return task.all_languages
 
     def further(self, task: Task, language: str) -> bool:
@@ -91,7 +91,7 @@ class FileSource:
         )
 
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
-        """Of the languages that the split is used in, those found here under any options, in the task's order.
+        """The languages found here, under any options, of those that the split is used in, in the task's order.
 
         Raises:
             DataError: a file holding several languages is malformed.

@@ -49,11 +49,11 @@ class HubSource:
     levels: Mapping[str, str] = MappingProxyType({})
 
     def wanted(self, task: Task) -> tuple[str, ...]:
-        """XTREME's."""
+        """XTREME's languages."""
         return task.languages
 
     def offered(self, task: Task) -> tuple[str, ...]:
-        """What XTREME-R adds as well."""
+        """XTREME's languages, and those that XTREME-R adds."""
         return task.all_languages
 
     def further(self, task: Task, language: str) -> bool:
@@ -163,7 +163,7 @@ def _translated(task: Task) -> tuple[str, ...]:
 
 
 def _held(task: Task, split: Split) -> tuple[str, ...]:
-    """Of the languages a split is used in, those of the hub's copies, which are XTREME's."""
+    """The languages of the hub's copies, which are XTREME's, of those a split is used in."""
     return tuple(
         language for language in wanted_languages(task, split) if language not in task.added_languages
     )
@@ -211,7 +211,7 @@ def _ask(dataset: str) -> None:
 
 
 def _load_cached(dataset: str, config: str | None, split: str, cache_dir: str | None) -> Any:
-    """What `load_dataset` itself reads in offline mode: the newest prepared copy."""
+    """The newest prepared copy, which `load_dataset` itself reads in offline mode."""
     from datasets.packaged_modules.cache.cache import Cache
 
     builder = Cache(

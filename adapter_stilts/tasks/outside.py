@@ -27,7 +27,7 @@ RESERVED = ("none", ALL, *TEXTS, *UNIONS)
 
 
 def declared_tasks() -> Iterator[tuple[str, Task]]:
-    """What other packages declare, with its place. Raises UsageError where it cannot be loaded or used."""
+    """The tasks that other packages declare, each with its place. Raises UsageError where one is of no use."""
     for name in TASKS.names():
         if name not in TASKS.declared():
             continue

@@ -39,7 +39,7 @@ class Source(Protocol):
         """Whether it holds a test split in a language that no benchmark has the task in."""
 
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
-        """Of the languages the split is used in (English for train and dev), those this source holds."""
+        """The languages this source holds of those the split is used in (English for train and dev)."""
 
     def training_languages(self, task: Task) -> tuple[str, ...]:
         """The languages the train split is held in: English, and those it was translated to."""

@@ -42,7 +42,7 @@ class Settings(TuningSettings):
     (Houlsby et al. 2019), beside the block (He et al. 2022), of Kronecker products (Mahabadi et al. 2021), or
     learned keys and values before the sequence's (Li and Liang 2021)."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Of the modules' output."""
+    """Dropout rate of the modules' output."""
     reduction_factor: float | None = Field(default=None, gt=0)
     """The encoder's width over the bottleneck's."""
     non_linearity: str | None = None

@@ -1,4 +1,4 @@
-"""What a tuning offers. Importing one costs nothing: torch and the libraries are imported where they are used."""
+"""Tunings: their interface. Importing one costs nothing: torch and the libraries are imported where they are used."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TuningSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     def part(self) -> dict[str, Any]:
-        """What of them goes into a stage's key: all."""
+        """The settings that go into a stage's key: all."""
         return self.model_dump(mode="json")
 
 

@@ -39,7 +39,7 @@ LIBRARY = "transformers"
 
 
 class Settings(TuningSettings):
-    """What saves memory in full fine-tuning."""
+    """Ways to save memory in full fine-tuning."""
 
     freeze_embeddings: bool = False
     """Leave the embedding table as it is: in XLM-R it holds half of all weights, and most of its rows never
@@ -215,7 +215,7 @@ def fold(model: TaskModel) -> None:
 
 
 def prefix_in(model_type: str, names: Collection[str]) -> str:
-    """What stands before the encoder's names in a bundle: a task class's prefix, or nothing."""
+    """The prefix of the encoder's names in a bundle: a task class's prefix, or nothing."""
     prefix = task_classes.prefix_before(model_type)
     return prefix if any(name.startswith(prefix) for name in names) else ""
 

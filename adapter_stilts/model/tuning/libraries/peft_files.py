@@ -177,7 +177,7 @@ def read_modules(directory: Path, model_type: str) -> dict[str, Tensor]:
 
 
 def _modules_of(held: Mapping[str, ValueT], prefix: str, path: Path) -> dict[str, ValueT]:
-    """Of what a file holds, the modules by their names in the bare encoder. Raises BundleError.
+    """The modules among what a file holds, by their names in the bare encoder. Raises BundleError.
 
     Args:
         prefix: what a task class calls the encoder.
@@ -245,7 +245,7 @@ def _check_module_shapes(modules: Shapes, arguments: Mapping[str, Any], path: Pa
 
 
 def spoken_of(directory: Path, model_type: str) -> str:
-    """What stands before the bare encoder's names in a bundle: PEFT's root, and a task class's prefix if it has one."""
+    """The prefix of the bare encoder's names in a bundle: PEFT's root, and a task class's prefix if it has one."""
     prefix = task_classes.prefix_before(model_type)
     names = read_tensors(directory / WEIGHTS)
     whole = any(is_module(name) and name.startswith(ROOT + prefix) for name in names)

@@ -166,7 +166,7 @@ def _kept_name(key: str) -> str:
 
 
 def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
-    """What is active and the head: one adapter at the root, or a composition in folders of its own parts.
+    """Write what is active and the head: one adapter at the root, or a composition in folders of its own parts.
 
     A composition is in the layout of AdapterHub's `save_adapter_setup`, which ``load_adapter_setup(DIR,
     set_active=True, use_safetensors=True)`` reads.
