@@ -32,7 +32,7 @@ def model_card(info: BundleInfo, loading: str | None = None) -> str:
 
 
 def front_matter(info: BundleInfo) -> dict[str, Any]:
-    """The fields that the hub indexes. A base that is a folder of somebody's own has no place there: the text names it."""
+    """The fields that the hub indexes. A base in a folder of somebody's own has no place there: the text names it."""
     formats = [head.format for head in info.heads.values()] or [info.format]
     found = {
         "library_name": get_tuning(info.tuning).LIBRARY,

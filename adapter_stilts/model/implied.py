@@ -25,7 +25,7 @@ FILES = (
     "README.md", DIGESTS, "bundle.json", door.CONFIG, WEIGHTS, HEAD, HEADS, "tokenizer.json", "vocab.json",
     "vocab.txt", "merges.txt", door.TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json",
 )  # fmt: skip
-"""Names of a whole bundle's files. Others change what libraries load: adapter_config.json sends them to another base."""
+"""Files of a whole bundle. Others change what libraries load: adapter_config.json sends them to another base."""
 
 TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt")
 """One of which is a tokenizer's vocabulary."""

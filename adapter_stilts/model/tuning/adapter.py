@@ -115,6 +115,10 @@ def check_files(directory: Path, info: BundleInfo, headers: Headers) -> None:
     adapterhub_checks.check_files(directory, info, headers)
 
 
+def made(config: Mapping[str, Any]) -> bool:
+    return config.get("peft_type") is None and isinstance(config.get("config"), dict)
+
+
 def check_combine(how: str, settings: Any = None) -> None:
     if how == "fuse" and settings is not None and settings.architecture == "prefix":
         raise UsageError(

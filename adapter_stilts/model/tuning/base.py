@@ -92,6 +92,9 @@ class Tuning(Protocol):
             headers: of its files, as `bundle_files.check_files` read them.
         """
 
+    def made(self, config: Mapping[str, Any]) -> bool:
+        """Whether a plain folder's modules, by its library's config alone, are of this tuning."""
+
     def check_combine(self, how: str, settings: Any = None) -> None:
         """Raises UsageError where modules of this tuning cannot be combined so (``stack``, ``fuse``) in training.
 

@@ -141,6 +141,11 @@ def check_files(directory: Path, info: BundleInfo, headers: Headers) -> None:
     implied.check_whole(directory, info, headers)
 
 
+def made(config: Mapping[str, Any]) -> bool:
+    """No: such a folder holds modules, and no whole model."""
+    return False
+
+
 def check_combine(how: str, settings: Any = None) -> None:
     raise UsageError(
         f"--combine {how} puts modules on top of one another or side by side; full models have none: continue or merge"

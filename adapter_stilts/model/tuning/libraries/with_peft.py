@@ -142,6 +142,10 @@ class PeftTuning:
         arguments = peft_files.read_arguments(directory, self.peft_type, self.understood, self.own)
         peft_files.check_weights(directory, info, headers, arguments)
 
+    def made(self, config: Mapping[str, Any]) -> bool:
+        same = all(bool(config.get(field)) == value for field, value in self.own.items())
+        return config.get("peft_type") == self.peft_type and same
+
     def check_combine(self, how: str, settings: Any = None) -> None:
         if self.peft_type == "IA3" or self.own.get("use_dora"):
             kind = "IA3's factors" if self.peft_type == "IA3" else "DoRA's updates"
