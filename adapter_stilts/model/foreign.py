@@ -23,8 +23,8 @@ def tuning_of(directory: Path) -> str:
     if found is None:
         both = " with use_dora and use_rslora" if values.get("use_dora") and values.get("use_rslora") else ""
         raise BundleError(
-            f"{directory / CONFIG}: peft_type = {values.get('peft_type')!r}{both}; LORA and IA3 of PEFT, and bottlenecks "
-            "and prefixes of AdapterHub are taken in"
+            f"{directory / CONFIG}: peft_type = {values.get('peft_type')!r}{both}; LORA and IA3 of PEFT, and "
+            "bottlenecks and prefixes of AdapterHub are taken in"
         )
     return found
 
