@@ -21,7 +21,7 @@ from typing import Any
 import measure
 import numpy as np
 
-from adapter_stilts.evaluate.metrics import mlqa_exact_match, squad_exact_match
+from adapter_stilts.evaluation.metrics import mlqa_exact_match, squad_exact_match
 from adapter_stilts.formats import span_qa
 from adapter_stilts.formats.examples import SpanQAExample
 from adapter_stilts.model.backbone import load_tokenizer, resolve_base

@@ -27,7 +27,7 @@ import measure
 import numpy as np
 import torch
 
-from adapter_stilts.evaluate.predict import length_batches, predict, rows_of
+from adapter_stilts.evaluation.predict import length_batches, predict, rows_of
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import Array, Indices, concatenate
 from adapter_stilts.model.backbone import load_encoder, load_tokenizer, resolve_base

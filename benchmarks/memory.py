@@ -64,7 +64,7 @@ def training_of(cell: str, config: dict[str, Any], device: str) -> Any:
     """The `Training` of a cell."""
     from adapter_stilts.model.tuning import get_tuning, tuning_settings
     from adapter_stilts.recipe import load_recipe
-    from adapter_stilts.train.fit import Training
+    from adapter_stilts.training.fit import Training
 
     kind, _, name = cell.partition(":")
     if kind == "recipe":
@@ -109,8 +109,8 @@ def run_cell(options: argparse.Namespace) -> dict[str, Any]:
     from adapter_stilts.model.tuning import get_tuning
     from adapter_stilts.recipe import TrainingSettings
     from adapter_stilts.runtime import peak_memory
-    from adapter_stilts.train.optim import build_optimizer
-    from adapter_stilts.train.sparse_rows import clipped
+    from adapter_stilts.training.optim import build_optimizer
+    from adapter_stilts.training.sparse_rows import clipped
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -195,7 +195,7 @@ def status_bytes(name: str) -> int:
 def estimate(cell: str, config: dict[str, Any], batch: int, length: int, device: str) -> dict[str, int]:
     import numpy as np
 
-    from adapter_stilts.train.fit import usage
+    from adapter_stilts.training.fit import usage
 
     rows = len(np.unique(micro_batch(batch, length).features.input_ids.values))
     found = usage(replace(training_of(cell, config, device), rows=rows), batch, length)

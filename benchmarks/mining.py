@@ -21,8 +21,8 @@ import measure
 import numpy as np
 import torch
 
-from adapter_stilts.evaluate.metrics import bucc_scores
-from adapter_stilts.evaluate.mining import BLOCKS, Array, mine, similarity_blocks
+from adapter_stilts.evaluation.metrics import bucc_scores
+from adapter_stilts.evaluation.mining import BLOCKS, Array, mine, similarity_blocks
 from adapter_stilts.model import cpu_linear
 from adapter_stilts.runtime import peak_memory
 

@@ -28,13 +28,13 @@ import precision_throughput as precisions
 import torch
 import train_throughput as training
 
-from adapter_stilts.evaluate.predict import length_batches
+from adapter_stilts.evaluation.predict import length_batches
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import concatenate
 from adapter_stilts.model import cpu_integers, cpu_products
 from adapter_stilts.model.backbone import load_encoder
 from adapter_stilts.model.task_model import TaskModel
-from adapter_stilts.train.loop import Speed
+from adapter_stilts.training.loop import Speed
 
 PRECISIONS = ("bf16", "8bit", "4bit")
 

@@ -28,7 +28,7 @@ import torch
 import train_throughput as training
 from train_throughput import HUGE, SETTINGS, Job
 
-from adapter_stilts.evaluate.predict import predict
+from adapter_stilts.evaluation.predict import predict
 from adapter_stilts.formats import get_format
 from adapter_stilts.model.backbone import load_encoder
 from adapter_stilts.model.cpu_linear import keep_few_products, linear_library, quicken
@@ -37,7 +37,7 @@ from adapter_stilts.model.heads import Head
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.recipe import TrainingSettings
-from adapter_stilts.train.loop import Speed, Step, train
+from adapter_stilts.training.loop import Speed, Step, train
 
 PRECISIONS = {
     "lora": ("fp32", "bf16", "8bit", "4bit"),

@@ -46,9 +46,9 @@ from adapter_stilts.stages.data import Encoder, SplitData
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.sources import open_source
-from adapter_stilts.train.batching import item_lengths, sequences_of
-from adapter_stilts.train.loop import Speed, Step, Watch, train
-from adapter_stilts.train.order import Order
+from adapter_stilts.training.batching import item_lengths, sequences_of
+from adapter_stilts.training.loop import Speed, Step, Watch, train
+from adapter_stilts.training.order import Order
 
 # Hyperparameters of both sides: the study's.
 SETTINGS: dict[str, Any] = {

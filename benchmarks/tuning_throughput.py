@@ -25,7 +25,7 @@ from train_throughput import Job, Rows
 from adapter_stilts.model import task_classes
 from adapter_stilts.model.encoders import layers_of
 from adapter_stilts.model.tuning import get_tuning
-from adapter_stilts.train.batching import sequences_of
+from adapter_stilts.training.batching import sequences_of
 
 TUNINGS = ("lora", "adapter")
 COUNTED: dict[str, int] = {}

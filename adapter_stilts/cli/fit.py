@@ -80,7 +80,7 @@ def fit(
         raise UsageError(f"--length {length}: this encoder has positions for {longest} tokens")
 
     from adapter_stilts.model.tuning import tuning_settings
-    from adapter_stilts.train import fit as fitting
+    from adapter_stilts.training import fit as fitting
 
     device, available = _device(memory)
     training = fitting.Training(

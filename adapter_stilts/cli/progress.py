@@ -14,7 +14,7 @@ from rich.progress import Progress as Bar
 from adapter_stilts.cli.terminal import printable
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.run import StageWatch
-from adapter_stilts.train.loop import Step
+from adapter_stilts.training.loop import Step
 
 PLAIN_SECONDS = 10.0
 # Speed and time left are means over about so many steps.

@@ -34,7 +34,7 @@ def score(predictions: Path, labels: Path, benchmark: Literal["xtreme", "xtreme-
     """
     import json
 
-    from adapter_stilts.evaluate import xtreme
+    from adapter_stilts.evaluation import xtreme
 
     scores = xtreme.score_folders(
         predictions, labels, benchmark, note=lambda message: click.echo(f"note: {message}", err=True)
@@ -72,7 +72,7 @@ def _print_task(console: Console, task: str, result: dict[str, Any]) -> None:
 def _print_averages(console: Console, scores: dict[str, Any], missing: list[str], benchmark: str) -> None:
     from rich.table import Table
 
-    from adapter_stilts.evaluate.membership import BENCHMARKS
+    from adapter_stilts.evaluation.membership import BENCHMARKS
 
     table = Table(title=benchmark, title_justify="left")
     table.add_column("average")

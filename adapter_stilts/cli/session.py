@@ -13,7 +13,7 @@ from typing import Any
 from adapter_stilts.cli import show
 from adapter_stilts.cli.terminal import say, say_json
 from adapter_stilts.errors import StoreError, UsageError
-from adapter_stilts.evaluate.membership import BENCHMARKS
+from adapter_stilts.evaluation.membership import BENCHMARKS
 from adapter_stilts.model.backbone import ResolvedBase, resolve_base
 from adapter_stilts.recipe import MINIATURE, Base, Recipe
 from adapter_stilts.runtime import Runtime

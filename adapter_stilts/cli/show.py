@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from adapter_stilts.cli.terminal import plain, say
-from adapter_stilts.evaluate.membership import Benchmark
+from adapter_stilts.evaluation.membership import Benchmark
 
 BASELINE = "none"
 

@@ -77,9 +77,9 @@ class Judged:
     """How predictions are scored, and written down for a benchmark's scorer.
 
     Args:
-        scorer: of examples and predictions: a name in `evaluate/scoring.py` or `evaluate/judging.py`, or a function
-            like those of `evaluate/scoring.py`.
-        form: of the files of a submission: a name in `evaluate/forms.py`, or a `Form` of it.
+        scorer: of examples and predictions: a name in `evaluation/scoring.py` or `evaluation/judging.py`, or a function
+            like those of `evaluation/scoring.py`.
+        form: of the files of a submission: a name in `evaluation/forms.py`, or a `Form` of it.
     """
 
     scorer: str | Callable[..., Any]

@@ -42,7 +42,7 @@ class Settings(FormatSettings):
     neighbours: int = Field(default=4, ge=1)
     """Where pairs are mined: neighbours whose mean cosine is the measure of a candidate's (the margin)."""
     pairs: Literal["max", "intersect", "forward", "backward"] = "max"
-    """Where pairs are mined: which candidates become pairs; see `evaluate/mining.py`."""
+    """Where pairs are mined: which candidates become pairs; see `evaluation/mining.py`."""
 
 
 def layer_for(settings: Settings, depth: int) -> int:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from adapter_stilts.errors import UsageError
-from adapter_stilts.evaluate.judging import Predicted, scored
-from adapter_stilts.evaluate.predict import predict
+from adapter_stilts.evaluation.judging import Predicted, scored
+from adapter_stilts.evaluation.predict import predict
 from adapter_stilts.formats import get_format, masked_lm
 from adapter_stilts.formats.features import Features, concatenate
 from adapter_stilts.model import multitask
@@ -32,9 +32,9 @@ from adapter_stilts.stages.starting import start
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import with_labels
-from adapter_stilts.train.batching import item_lengths
-from adapter_stilts.train.mixture import Mixture, Portion, mix
-from adapter_stilts.train.order import Order, SmoothedOrder
+from adapter_stilts.training.batching import item_lengths
+from adapter_stilts.training.mixture import Mixture, Portion, mix
+from adapter_stilts.training.order import Order, SmoothedOrder
 
 if TYPE_CHECKING:
     from adapter_stilts.stages.run import Context

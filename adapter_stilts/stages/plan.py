@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from adapter_stilts.errors import BundleError, DataError, UnknownNameError, UsageError
-from adapter_stilts.evaluate.judging import beside
+from adapter_stilts.evaluation.judging import beside
 from adapter_stilts.formats import format_names, get_format
 from adapter_stilts.formats.base import FormatSettings
 from adapter_stilts.hub.address import address_of

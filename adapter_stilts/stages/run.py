@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from adapter_stilts.errors import AdapterStiltsError
-from adapter_stilts.evaluate.judging import Predicted, judge, passes
-from adapter_stilts.evaluate.predict import predict, rows_of
-from adapter_stilts.evaluate.scoring import Scored
-from adapter_stilts.evaluate.xtreme import write_predictions
+from adapter_stilts.evaluation.judging import Predicted, judge, passes
+from adapter_stilts.evaluation.predict import predict, rows_of
+from adapter_stilts.evaluation.scoring import Scored
+from adapter_stilts.evaluation.xtreme import write_predictions
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import concatenate
 from adapter_stilts.hub.transfer import copy
@@ -50,9 +50,9 @@ from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import Source, with_labels
 from adapter_stilts.tasks.text import TextSource
-from adapter_stilts.train.fit import Training, pass_tokens
-from adapter_stilts.train.loop import Speed, Step, Watch, train
-from adapter_stilts.train.mixture import Mixture, alone
+from adapter_stilts.training.fit import Training, pass_tokens
+from adapter_stilts.training.loop import Speed, Step, Watch, train
+from adapter_stilts.training.mixture import Mixture, alone
 
 
 class StageWatch(Watch):
@@ -318,7 +318,7 @@ def evaluate_splits(
 
     Args:
         splits: the test splits.
-        beside: what else is looked at (see `evaluate/judging.py`).
+        beside: what else is looked at (see `evaluation/judging.py`).
     """
     task, settings, device = splits[0].task, splits[0].settings, str(model.device)
     known = {(split.split, split.language): split for split in (*splits, *beside)}

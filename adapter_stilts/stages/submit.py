@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import DataError, StoreError, UsageError
-from adapter_stilts.evaluate.forms import form_of
-from adapter_stilts.evaluate.membership import BENCHMARKS, Benchmark, in_a_benchmark
-from adapter_stilts.evaluate.xtreme import prediction_path
+from adapter_stilts.evaluation.forms import form_of
+from adapter_stilts.evaluation.membership import BENCHMARKS, Benchmark, in_a_benchmark
+from adapter_stilts.evaluation.xtreme import prediction_path
 from adapter_stilts.io import broken_seal, whole_directory
 from adapter_stilts.stages.cells import names_of
 from adapter_stilts.tasks import get_task

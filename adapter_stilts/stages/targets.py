@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from adapter_stilts.errors import DataError, UsageError
-from adapter_stilts.evaluate.membership import BENCHMARKS
+from adapter_stilts.evaluation.membership import BENCHMARKS
 from adapter_stilts.recipe import Recipe
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Task

@@ -129,7 +129,7 @@ def test_a_signal_in_a_dev_evaluation_stops_in_its_middle(
     cli: Cli, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The step's checkpoint is kept, and the same command judges its weights and goes on."""
-    from adapter_stilts.evaluate import predict as predicting
+    from adapter_stilts.evaluation import predict as predicting
 
     arguments = tiny("--target", "xquad", "--set", "target.eval_every_steps=2")
     alone = cli(*arguments, "--store", tmp_path / "alone")

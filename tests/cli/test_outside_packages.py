@@ -63,7 +63,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adapter_stilts.evaluate.scoring import Scored
+from adapter_stilts.evaluation.scoring import Scored
 from adapter_stilts.formats.base import FormatSettings, HeadShape, Judged
 from adapter_stilts.formats.features import Features
 from adapter_stilts.formats.tokens import assemble, template_of

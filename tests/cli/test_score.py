@@ -12,7 +12,7 @@ import pytest
 
 from adapter_stilts.cli.score import score
 from adapter_stilts.errors import DataError
-from adapter_stilts.evaluate.membership import XTREME
+from adapter_stilts.evaluation.membership import XTREME
 
 
 @pytest.fixture
@@ -88,4 +88,4 @@ def test_the_command_imports_only_click() -> None:
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     name, *modules = out.split()
     assert name == "score"
-    assert not {"numpy", "rich", "seqeval", "torch", "adapter_stilts.evaluate"} & set(modules)
+    assert not {"numpy", "rich", "seqeval", "torch", "adapter_stilts.evaluation"} & set(modules)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapter_stilts.cli import show
-from adapter_stilts.evaluate.membership import XTREME, XTREME_R, Benchmark
+from adapter_stilts.evaluation.membership import XTREME, XTREME_R, Benchmark
 
 
 def cell(benchmark: Benchmark, score: float, without: str = "", inter: str = "none") -> dict[str, Any]:

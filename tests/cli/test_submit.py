@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from adapter_stilts.evaluate.membership import XTREME
-from adapter_stilts.evaluate.xtreme import write_predictions
+from adapter_stilts.evaluation.membership import XTREME
+from adapter_stilts.evaluation.xtreme import write_predictions
 
 Cli = Callable[..., Any]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapter_stilts import tasks
-from adapter_stilts.evaluate.judging import gold_pairs
+from adapter_stilts.evaluation.judging import gold_pairs
 from adapter_stilts.miniature.languages import CODES
 from adapter_stilts.miniature.source import MiniatureSource
 from adapter_stilts.model.backbone import load_encoder, load_tokenizer, resolve_base

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from adapter_stilts.errors import DataError, StoreError, UsageError
-from adapter_stilts.evaluate.membership import BENCHMARKS, XTREME, XTREME_R
-from adapter_stilts.evaluate.xtreme import prediction_path, score_folders, write_predictions
+from adapter_stilts.evaluation.membership import BENCHMARKS, XTREME, XTREME_R
+from adapter_stilts.evaluation.xtreme import prediction_path, score_folders, write_predictions
 from adapter_stilts.io import seal
 from adapter_stilts.stages.cells import Cell, Limits, write_cells
 from adapter_stilts.stages.graph import Stage

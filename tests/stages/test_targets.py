@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapter_stilts.errors import DataError, UsageError
-from adapter_stilts.evaluate.membership import XTREME, XTREME_R
+from adapter_stilts.evaluation.membership import XTREME, XTREME_R
 from adapter_stilts.miniature import MiniatureSource
 from adapter_stilts.recipe import load_recipe
 from adapter_stilts.stages.plan import Plan

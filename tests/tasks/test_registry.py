@@ -10,7 +10,7 @@ import pytest
 
 from adapter_stilts import tasks
 from adapter_stilts.errors import UnknownNameError
-from adapter_stilts.evaluate.membership import BENCHMARKS
+from adapter_stilts.evaluation.membership import BENCHMARKS
 from adapter_stilts.formats.examples import Example
 from adapter_stilts.tasks import Task, all_tasks, get_task
 from adapter_stilts.tasks.base import Files
