@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         Study,
     )
     from adapter_stilts.tasks import (
+        add_folder,
         all_tasks,
         get_task,
     )
@@ -105,6 +106,7 @@ _HOMES = {
     "StageWatch": "adapter_stilts.stages.watch",
     "Results": "adapter_stilts.study",
     "Study": "adapter_stilts.study",
+    "add_folder": "adapter_stilts.tasks",
     "all_tasks": "adapter_stilts.tasks",
     "get_task": "adapter_stilts.tasks",
     "Task": "adapter_stilts.tasks.base",
@@ -134,6 +136,7 @@ __all__ = [
     "TrainingError",
     "UnknownNameError",
     "UsageError",
+    "add_folder",
     "all_tasks",
     "compose",
     "evaluate",

@@ -19,7 +19,7 @@ from adapter_stilts.runtime import Runtime, default_cache, default_device, total
 
 if TYPE_CHECKING:
     from adapter_stilts.loaded import LoadedBundle
-    from adapter_stilts.model.bundle import BundleInfo
+    from adapter_stilts.model.bundle_info import BundleInfo
     from adapter_stilts.stages.watch import StageWatch
     from adapter_stilts.study import Results, Study
     from adapter_stilts.training.fit import Fit
@@ -68,6 +68,7 @@ def plan_train(
     limit_train: int | None = None,
     limit_eval: int | None = None,
     settings: Settings = (),
+    tasks: str | Path | None = None,
     device: str | None = None,
     micro_batch_tokens: int | None = None,
     checkpoint_seconds: float = 60.0,
@@ -81,6 +82,7 @@ def plan_train(
         settings: any recipe keys, e.g. ``{"target.epochs": 2}``.
         data: folder of release files; None reads the hub.
         store: folder of finished stages.
+        tasks: folder of task files of your own.
         track: trackers of accelerate's.
 
     The other keywords are the flags of `adapter-stilts train`.
@@ -90,7 +92,10 @@ def plan_train(
     """
     from adapter_stilts.stages.precision import of_intermediates
     from adapter_stilts.study import Study
+    from adapter_stilts.tasks import add_folder
 
+    if tasks is not None:
+        add_folder(tasks)
     flags = {
         "intermediate.tasks": None if inter is None else _entries(inter),
         "intermediate.languages": _names(inter_languages),
@@ -149,6 +154,7 @@ def plan_evaluate(
     languages: Names = None,
     limit_eval: int | None = None,
     settings: Settings = (),
+    tasks: str | Path | None = None,
     device: str | None = None,
 ) -> Study:
     """The study of an `evaluate`; its keywords are the flags of `adapter-stilts evaluate`.
@@ -163,7 +169,10 @@ def plan_evaluate(
     from adapter_stilts.model.tuning import get_tuning
     from adapter_stilts.stages.precision import of_bundle
     from adapter_stilts.study import Study
+    from adapter_stilts.tasks import add_folder
 
+    if tasks is not None:
+        add_folder(tasks)
     if isinstance(bundle, LoadedBundle):
         base = base or (None if get_tuning(bundle.info.tuning).WHOLE else bundle.base.id)
         precision = precision or bundle.precision

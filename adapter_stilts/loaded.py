@@ -18,9 +18,9 @@ from adapter_stilts.formats.base import FormatSettings
 from adapter_stilts.formats.examples import Example
 from adapter_stilts.hub.transfer import locate
 from adapter_stilts.model.backbone import ResolvedBase, load_tokenizer
-from adapter_stilts.model.bundle import BundleInfo, HeadInfo, base_of, read_bundle
+from adapter_stilts.model.bundle import base_of, read_bundle
+from adapter_stilts.model.bundle_info import NO_HEAD, BundleInfo, HeadInfo
 from adapter_stilts.model.tuning import check_installed, get_tuning
-from adapter_stilts.model.tuning.base import NO_HEAD
 from adapter_stilts.recipe import Base, validated
 from adapter_stilts.runtime import default_device
 from adapter_stilts.stages.context import find_base

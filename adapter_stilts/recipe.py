@@ -12,16 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
+from adapter_stilts.registry import TUNINGS
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-Mode = Literal["full", "adapter", "lora", "dora", "rslora", "ia3"]
 Precision = Literal["fp32", "bf16", "8bit", "4bit"]
 Optimizer = Literal["adamw", "adamw8bit", "paged_adamw8bit"]
 Data = Literal["real", "miniature"]
@@ -210,8 +210,8 @@ class MergeSettings(_Frozen):
 class Recipe(_Frozen):
     """A full account of what `train` computes."""
 
-    mode: Mode = "full"
-    """What is trained."""
+    mode: str = "full"
+    """What is trained: the name of a tuning."""
     precision: Precision = "fp32"
     """Of weights and activations."""
     optimizer: Optimizer = "adamw"
@@ -247,6 +247,13 @@ class Recipe(_Frozen):
         """``stack`` or ``fuse`` where intermediate modules stay frozen under the target's; None where they do not."""
         enters = self.merge.then if self.combine.partition(":")[0] == "merge" else self.combine
         return enters if enters in ("stack", "fuse") else None
+
+    @field_validator("mode")
+    @classmethod
+    def _known_mode(cls, mode: str) -> str:
+        if mode not in TUNINGS.names():
+            raise UnknownNameError("mode", mode, TUNINGS.names())
+        return mode
 
     @model_validator(mode="after")
     def _trainable(self) -> Recipe:
@@ -368,17 +375,17 @@ def _model_at(model: type[BaseModel], path: list[str]) -> type[BaseModel]:
     return model
 
 
-def _lay_mode(values: dict[str, Any], mode: str) -> None:
+def _lay_mode(values: dict[str, Any], mode: Any) -> None:
     """Lay a recipe's section for one mode over the rest of it, and take out those of all modes."""
     modes = values.pop("modes", {})
     if not isinstance(modes, dict):
         raise UsageError(f"recipe key modes = {modes!r}: a section for each mode, e.g. [modes.lora]")
     for name, section in modes.items():
-        if name not in get_args(Mode):
-            raise UnknownNameError("mode of the recipe's modes", name, get_args(Mode))
+        if name not in TUNINGS.names():
+            raise UnknownNameError("mode of the recipe's modes", name, TUNINGS.names())
         if not isinstance(section, dict):
             raise UsageError(f"recipe key modes.{name} = {section!r}: a section, e.g. [modes.{name}]")
-    for key, value in _leaves(modes.get(mode, {})):
+    for key, value in _leaves(modes.get(mode, {}) if isinstance(mode, str) else {}):
         _lay(values, key, value)
 
 

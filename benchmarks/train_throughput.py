@@ -35,7 +35,6 @@ from torch.utils.data import Dataset, Sampler
 
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import Features, Indices, Ragged
-from adapter_stilts.model import families
 from adapter_stilts.model.backbone import ResolvedBase, load_encoder, load_tokenizer, resolve_base
 from adapter_stilts.model.cpu_linear import linear_library, quicken
 from adapter_stilts.model.heads import Head
@@ -249,7 +248,7 @@ def train_theirs(
         def _get_train_sampler(self, train_dataset: Any = None) -> InOrder:
             return InOrder(job.order(seed))
 
-    task_class = getattr(transformers, families.TASK_CLASS[job.task.format])
+    task_class = getattr(transformers, get_format(job.task.format).TASK_CLASS)
     collators = {
         "examples": transformers.DataCollatorForMultipleChoice,
         "sequences": transformers.DataCollatorWithPadding,

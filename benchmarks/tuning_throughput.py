@@ -22,7 +22,7 @@ import measure
 import train_throughput as training
 from train_throughput import Job, Rows
 
-from adapter_stilts.model import families
+from adapter_stilts.model import task_classes
 from adapter_stilts.model.encoders import layers_of
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.training.batching import sequences_of
@@ -38,7 +38,7 @@ def with_lora(job: Job, model: Any) -> Any:
     """As PEFT's documentation shows: a config, and the head among the modules to save."""
     from peft import LoraConfig, get_peft_model
 
-    names = families.head_names(model.config.model_type, job.task.format).values()
+    names = task_classes.head_names(model.config.model_type, job.task.format).values()
     config = LoraConfig(
         r=8, lora_alpha=16, lora_dropout=0.0, target_modules=["query", "value"], modules_to_save=list(names)
     )

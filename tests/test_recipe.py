@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
 from adapter_stilts.formats import format_names
-from adapter_stilts.model.tuning import get_tuning, tuning_settings
+from adapter_stilts.model.tuning import get_tuning, tuning_names, tuning_settings
 from adapter_stilts.recipe import (
-    Mode,
     Recipe,
     TrainingSettings,
     find_recipe,
@@ -47,7 +46,7 @@ def test_every_shipped_recipe_loads(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted(RECIPES.glob("*.toml"))])
-@pytest.mark.parametrize("mode", get_args(Mode))
+@pytest.mark.parametrize("mode", tuning_names())
 def test_every_shipped_recipe_loads_in_every_mode(name: str, mode: str) -> None:
     recipe = load_recipe(name, [("precision", "fp32"), ("combine", "continue"), ("mode", mode)])
     tuning_settings(recipe.mode, recipe.tuning)
@@ -236,7 +235,13 @@ BAD = {
     "out of range": ("target.epochs", 0, UsageError, r"recipe key target\.epochs = 0: .*greater than 0"),
     "wrong type": ("seed", "x", UsageError, r"recipe key seed = 'x'"),
     "not a choice": ("precision", "fp16", UsageError, r"precision = 'fp16'; valid: .*'bf16'"),
-    "not a mode": ("mode", "ful", UsageError, r"mode = 'ful'; valid: 'full'"),
+    "not a mode": (
+        "mode",
+        "lroa",
+        UnknownNameError,
+        r"mode 'lroa'; did you mean 'lora'\? Choices: adapter, .*full",
+    ),
+    "no name of a mode": ("mode", ["lora"], UsageError, r"mode = \['lora'\]: .*string"),
     "integers": ("precision", "8bit", UsageError, r"--precision bf16 with --set optimizer=adamw8bit"),
     "four bits": ("precision", "4bit", UsageError, r"cannot train 4bit weights"),
     "not a number": ("target.learning_rate", float("nan"), UsageError, "learning_rate = nan"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from adapter_stilts.cli.options import (
+    add_tasks,
     as_json_option,
     bundles_base_option,
     data_option,
@@ -12,6 +13,7 @@ from adapter_stilts.cli.options import (
     languages_option,
     option,
     store_option,
+    tasks_option,
 )
 
 
@@ -31,6 +33,7 @@ from adapter_stilts.cli.options import (
     help="fp32 or bf16; 8bit or 4bit under an adapter or LoRA.  [default: what it was trained under]",
 )
 @data_option
+@tasks_option
 @store_option
 @languages_option
 @option("--limit-eval", type=click.IntRange(min=1), metavar="N", help="The first N examples a language.")
@@ -45,6 +48,7 @@ def evaluate(
     base: str | None,
     precision: str | None,
     data: str | None,
+    task_folder: str | None,
     store: str,
     languages: str | None,
     limit_eval: int | None,
@@ -62,6 +66,7 @@ def evaluate(
     from adapter_stilts.cli.running import run
     from adapter_stilts.library import plan_evaluate
 
+    add_tasks(task_folder)
     study = plan_evaluate(
         bundle,
         target,

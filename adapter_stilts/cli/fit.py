@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from adapter_stilts.cli.options import as_json_option, option
+from adapter_stilts.cli.options import as_json_option, mode_option, option
 
 
 @click.command()
 @option("--recipe", metavar="NAME|PATH", help="A shipped recipe or a TOML file.  [default: study]")
 @option("--base", metavar="ID|DIR", help="The encoder; its config.json is enough.  [default: the recipe's]")
 @option("--geometry", metavar="NAME", help="In its place, published sizes: xlmr-base or xlmr-large.")
-@option("--mode", metavar="MODE", help="What is trained: full, adapter, lora, dora, rslora or ia3.")
+@mode_option
 @option("--precision", metavar="P", help="fp32 or bf16; 8bit or 4bit under a frozen encoder.")
 @option("--batch", type=click.IntRange(min=1), metavar="N", help="Sequences a step.  [default: the recipe's]")
 @option(

@@ -10,7 +10,7 @@ from adapter_stilts.cli.options import as_json_option, option
 from adapter_stilts.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
-    from adapter_stilts.model.bundle import BundleInfo
+    from adapter_stilts.model.bundle_info import BundleInfo
 
 VERBS = ("list", "show", "verify", "pull", "push", "import")
 SHELF = "adapters_hub"

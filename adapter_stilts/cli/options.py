@@ -5,13 +5,16 @@ Click's own keeps the last value and forgets the others without a word.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
 import click
 
+from adapter_stilts.cli.terminal import say
 from adapter_stilts.errors import UsageError
+from adapter_stilts.registry import TUNINGS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -45,11 +48,34 @@ def option(*names: str, **more: Any) -> Callable[[Function], Function]:
     return partial(click.option, cls=Option)(*names, **more)
 
 
+_MODES = ", ".join(TUNINGS.modules())
+"""Ours, by the names of their files: help imports none of them, and asks no other package."""
+
+
+def add_tasks(folder: str | None) -> None:
+    """Make the tasks after `--tasks` known, and tell, once a launch, which of its files hold none."""
+    if folder is None:
+        return
+    from adapter_stilts.tasks import add_folder
+
+    first = os.environ.get("RANK", "0") == "0"
+    add_folder(folder, lambda message: say(f"note: {message}", err=True) if first else None)
+
+
 # Of several verbs, with one meaning.
+mode_option = option(
+    "--mode", metavar="MODE", help=f"What is trained: {_MODES}; `adapter-stilts tunings` tells of each."
+)
 as_json_option = option(
     "--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr."
 )
 data_option = option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
+tasks_option = option(
+    "--tasks",
+    "task_folder",
+    metavar="DIR",
+    help="Folder of task files of your own: *.py, each with a TASK.",
+)
 store_option = option(
     "--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live."
 )

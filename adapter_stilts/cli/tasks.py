@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapter_stilts.cli.options import option
+from adapter_stilts.cli.options import add_tasks, option, tasks_option
 from adapter_stilts.errors import DataError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from adapter_stilts.tasks.base import Task
     from adapter_stilts.tasks.sources import Source
 
@@ -17,18 +19,24 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", required=False)
 @option("--data", metavar="DIR", help="Tell which splits and languages this folder holds.")
+@tasks_option
 @option("--json", "as_json", is_flag=True, help="A JSON list of the tasks on stdout.")
 @option(
     "--markdown", "as_markdown", is_flag=True, help="The tables of docs/tasks.md: tasks, sources, languages."
 )
-def tasks(name: str | None, data: str | None, as_json: bool, as_markdown: bool) -> None:
-    """List the tasks, or show NAME alone: role, format, languages, what trains it, metric, licence."""
+def tasks(
+    name: str | None, data: str | None, task_folder: str | None, as_json: bool, as_markdown: bool
+) -> None:
+    """List the tasks, or show NAME alone: role, format, languages, what trains it, metric, licence, and where its data
+    are: address, names of files, data sets of the hub."""
     import json
 
+    from adapter_stilts.cli.task_page import where
     from adapter_stilts.tasks import all_tasks, get_task
     from adapter_stilts.tasks.groups import UNIONS
     from adapter_stilts.tasks.sources import open_source
 
+    add_tasks(task_folder)
     source = open_source(data) if data is not None else None
     union = None if name is None else UNIONS.get(name)
     chosen = all_tasks() if name is None else tuple(map(get_task, union or (name,)))
@@ -37,7 +45,7 @@ def tasks(name: str | None, data: str | None, as_json: bool, as_markdown: bool) 
 
         click.echo(markdown(chosen), nl=False)
         return
-    rows = [_row(task, source) for task in chosen]
+    rows = [_row(task, source) | where(task) for task in chosen]
     by_name = {row["name"]: row for row in rows}
     unions = {each: parts for each, parts in UNIONS.items() if name in (None, each)}
     rows = [] if union else rows
@@ -47,8 +55,22 @@ def tasks(name: str | None, data: str | None, as_json: bool, as_markdown: bool) 
     elif name is None:
         _list(rows)
     else:
-        for key, value in rows[0].items():
-            click.echo(f"{key:<16} {_text(value)}")
+        _page(rows[0], chosen)
+
+
+def _page(row: dict[str, Any], tasks: tuple[Task, ...]) -> None:
+    """All that is known of a task, then where its data are; of several under one name, where those of each are."""
+    from adapter_stilts.cli.task_page import lines, where
+    from adapter_stilts.cli.terminal import say
+
+    for key, value in row.items():
+        if key not in where(tasks[0]):
+            say(f"{key:<16} {_text(value)}")
+    for task in tasks:
+        if len(tasks) > 1:
+            say(f"\n{task.name}")
+        for line in lines(task):
+            say(line)
 
 
 def _row(task: Task, source: Source | None) -> dict[str, Any]:
@@ -80,9 +102,14 @@ def _row(task: Task, source: Source | None) -> dict[str, Any]:
 
 def _union_row(name: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
     """A name that stands for several tasks after ``--inter``, told as they are, with what differs side by side."""
+    from adapter_stilts.cli.task_page import where
+    from adapter_stilts.tasks import get_task
+
     row: dict[str, Any] = {**parts[0], "name": name, "parts": [part["name"] for part in parts], "options": {}}
     for key in ("dataset", "paper", "licence"):
         row[key] = "; ".join(dict.fromkeys(part[key] for part in parts))
+    for key in where(get_task(parts[0]["name"])):
+        row[key] = {part["name"]: part[key] for part in parts}
     row["train_task"] = name
     if "at_hand" in row:
         # Of every part, as training takes what is held of each.
@@ -98,24 +125,49 @@ def _union_row(name: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
     return row
 
 
+# Left out where a terminal is too narrow for whole words, the first one first.
+_LEFT_OUT = ("licence", "role", "metric")
+
+
 def _list(rows: list[dict[str, Any]]) -> None:
-    from rich.table import Table
+    """The table; a terminal that has no room for whole names gets fewer columns, and is told which."""
+    from rich.console import Console
+    from rich.measure import Measurement
 
     from adapter_stilts.cli.show import print_table
 
+    columns = ["name", "role", "format", "languages", "train_task", "metric", "licence"]
+    columns += ["at_hand"] if "at_hand" in rows[0] else []
+    console, lacking = Console(), []
+    table = _table(rows, columns)
+    for column in _LEFT_OUT if console.is_terminal else ():
+        if Measurement.get(console, console.options.update(max_width=10_000), table).minimum > console.width:
+            columns.remove(column)
+            lacking.append(column)
+            table = _table(rows, columns)
+    print_table(table, 200)
+    if lacking:
+        click.echo(f"{', '.join(lacking)}: in a wider terminal, or by `adapter-stilts tasks NAME`", err=True)
+
+
+def _table(rows: list[dict[str, Any]], columns: list[str]) -> Table:
+    from rich.table import Table
+
     table = Table()
-    columns = ["name", "role", "format", "languages", "train_task", "metric"]
-    columns += ["licence", "at_hand"] if "at_hand" in rows[0] else ["licence"]
     for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        # Names are copied, and so never broken.
+        whole = column in ("name", "format", "train_task")
+        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=whole)
     for row in rows:
         shown = {**row, "languages": str(len(row["languages"]))}
+        if row["train_task"] == row["name"]:
+            shown["train_task"] = "itself"
         if "at_hand" in row:
             held = row["at_hand"]
             shown["at_hand"] = ", ".join(f"{split}: {len(found)}" for split, found in held.items() if found)
             shown["at_hand"] += "".join(f" {split}: unreadable" for split in row.get("unreadable", ()))
         table.add_row(*(_text(shown[column]) for column in columns))
-    print_table(table, 200)
+    return table
 
 
 def _text(value: Any) -> str:

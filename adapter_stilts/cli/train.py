@@ -5,12 +5,15 @@ from __future__ import annotations
 import click
 
 from adapter_stilts.cli.options import (
+    add_tasks,
     as_json_option,
     data_option,
     device_option,
     languages_option,
+    mode_option,
     option,
     store_option,
+    tasks_option,
 )
 
 
@@ -39,7 +42,7 @@ from adapter_stilts.cli.options import (
     type=click.Choice(["xtreme", "xtreme-r"]),
     help="Whose languages, and whose targets `all` means.  [default: the recipe's, xtreme]",
 )
-@option("--mode", metavar="MODE", help="What is trained: full, adapter, lora, dora, rslora or ia3.")
+@mode_option
 @option(
     "--combine",
     metavar="HOW",
@@ -53,6 +56,7 @@ from adapter_stilts.cli.options import (
     help="fp32 or bf16; 8bit or 4bit under a frozen encoder.  [default: an --inter bundle's, or the recipe's]",
 )
 @data_option
+@tasks_option
 @store_option
 @option("--seed", type=int, metavar="N", help="Of new heads, dropout and the order of examples.")
 @languages_option
@@ -89,6 +93,7 @@ def train(
     base: str | None,
     precision: str | None,
     data: str | None,
+    task_folder: str | None,
     store: str,
     seed: int | None,
     languages: str | None,
@@ -119,6 +124,7 @@ def train(
     from adapter_stilts.cli.running import run, show_plan
     from adapter_stilts.library import plan_train
 
+    add_tasks(task_folder)
     study = plan_train(
         inter or None,
         target or None,

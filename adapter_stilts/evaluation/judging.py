@@ -1,9 +1,9 @@
 """From what a model left of each split to each language's result: which splits are judged together, and how.
 
-Most tasks are judged language by language, on the test split alone. Two kinds of retrieval look beyond it:
+Most tasks are judged language by language, on the test split alone. Two scorers of retrieval look beyond it:
 
-- *mining* (metric ``f1``) chooses its threshold on a language's dev pairs and applies it unchanged to test;
-- *ranking* (``map@20``) ranks the candidates of all languages for each query, whichever languages are evaluated.
+- *mined* (metric ``f1``) chooses its threshold on a language's dev pairs and applies it unchanged to test;
+- *ranked* (``map@20``) ranks the candidates of all languages for each query, whichever languages are evaluated.
 
 What is looked at beside the test splits is part of an evaluate stage's key.
 """
@@ -29,7 +29,7 @@ from adapter_stilts.formats import get_format
 from adapter_stilts.formats.examples import RetrievalExample
 from adapter_stilts.formats.features import Column, Features
 from adapter_stilts.formats.span_qa import no_answer_margins
-from adapter_stilts.tasks.base import Split, Task
+from adapter_stilts.tasks.base import Split, Task, judged_of
 
 Part: TypeAlias = tuple[Split, str]
 """A split and a language."""
@@ -258,9 +258,10 @@ _RANKED = _Way(
     _ranked,
 )
 
-# By format and first metric; all others are judged language by language.
-_WAYS: Mapping[tuple[str, str], _Way] = {("retrieval", "f1"): _MINED, ("retrieval", "map@20"): _RANKED}
+# By scorer; all others judge language by language.
+_WAYS: Mapping[str, _Way] = {"mined": _MINED, "ranked": _RANKED}
 
 
 def _way(task: Task) -> _Way:
-    return _WAYS.get((task.format, task.metric[0]), _EACH)
+    scorer = judged_of(task).scorer
+    return _WAYS.get(scorer, _EACH) if isinstance(scorer, str) else _EACH

@@ -1,7 +1,6 @@
-"""Which tasks, languages and groups make up XTREME and XTREME-R.
+"""Which tasks, languages and groups make up XTREME and XTREME-R: what the tasks say of themselves, put together.
 
-Source: the task and language tables of google-research/xtreme `evaluate.py`; the languages of LAReQA, for
-which that table is empty, are those of XQuAD-R in the XTREME-R paper (Ruder et al. 2021, arXiv 2104.07412).
+Source of what they say: the task and language tables of google-research/xtreme `evaluate.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from adapter_stilts.tasks import own_tasks
 
 
 @dataclass(frozen=True)
@@ -31,72 +32,35 @@ def is_constructed(language: str) -> bool:
     return re.fullmatch("q[a-t][a-z]", language) is not None
 
 
-def _codes(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
+def _benchmark(name: str, groups: tuple[str, ...]) -> Benchmark:
+    """A benchmark of its tasks' memberships, in the order of its own tables: languages by code, added ones last."""
+    tasks = {task.name: task for task in own_tasks() if name in task.benchmarks}
+    members = {
+        task: tasks[task].benchmarks[name]
+        for task in sorted(tasks, key=lambda t: tasks[t].benchmarks[name].row)
+    }
+    assert [member.row for member in members.values()] == list(range(1, len(members) + 1)), members
+    assert {group for member in members.values() for group in member.groups} == set(groups), groups
+    return Benchmark(
+        name,
+        {task: (*sorted(tasks[task].languages), *sorted(member.more)) for task, member in members.items()},
+        {
+            group: tuple(task for task, member in members.items() if group in member.groups)
+            for group in groups
+        },
+    )
 
 
-_XNLI = _codes("ar bg de el en es fr hi ru sw th tr ur vi zh")
-_UDPOS = _codes(
-    "af ar bg de el en es et eu fa fi fr he hi hu id it ja kk ko mr nl pt ru ta te th tl tr ur vi yo zh"
-)
-_PANX = _codes(
-    "af ar bg bn de el en es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr ms my nl pt ru sw ta te th "
-    "tl tr ur vi yo zh"
-)
-_TATOEBA = _codes(
-    "af ar bg bn de el es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr nl pt ru sw ta te th tl tr "
-    "ur vi zh"
-)
-_XQUAD = _codes("ar de el en es hi ru th tr vi zh")
-_MLQA = _codes("ar de en es hi vi zh")
-_TYDIQA = _codes("ar bn en fi id ko ru sw te")
-
-XTREME = Benchmark(
-    name="xtreme",
-    languages={
-        "xnli": _XNLI,
-        "pawsx": _codes("de en es fr ja ko zh"),
-        "udpos": _UDPOS,
-        "panx": _PANX,
-        "xquad": _XQUAD,
-        "mlqa": _MLQA,
-        "tydiqa": _TYDIQA,
-        "bucc2018": _codes("de fr ru zh"),
-        "tatoeba": _TATOEBA,
-    },
-    groups={
-        "classification": ("pawsx", "xnli"),
-        "tagging": ("udpos", "panx"),
-        "qa": ("xquad", "mlqa", "tydiqa"),
-        "retrieval": ("bucc2018", "tatoeba"),
-    },
-)
-
-XTREME_R = Benchmark(
-    name="xtreme-r",
-    languages={
-        "xnli": _XNLI,
-        "xcopa": _codes("et ht id it qu sw ta th tr vi zh"),
-        "udpos": (*_UDPOS, *_codes("lt pl ro uk wo")),
-        "panx": (*_PANX, *_codes("az gu lt pa pl qu ro uk")),
-        "xquad": (*_XQUAD, "ro"),
-        "mlqa": _MLQA,
-        "tydiqa": _TYDIQA,
-        "tatoeba": (*_TATOEBA, *_codes("az lt pl ro uk")),
-        "mewslix": _codes("ar de en es fa ja pl ro ta tr uk"),
-        "lareqa": _XQUAD,
-    },
-    # As in the official scorer: XCOPA is in two groups, LAReQA in none.
-    groups={
-        "classification": ("xnli", "xcopa"),
-        "tagging": ("udpos", "panx"),
-        "qa": ("xquad", "mlqa", "tydiqa"),
-        "retrieval": ("tatoeba", "mewslix"),
-        "multi_choice": ("xcopa",),
-    },
-)
+XTREME = _benchmark("xtreme", ("classification", "tagging", "qa", "retrieval"))
+# As in the official scorer: XCOPA is in two groups, LAReQA in none.
+XTREME_R = _benchmark("xtreme-r", ("classification", "tagging", "qa", "retrieval", "multi_choice"))
 
 BENCHMARKS: Mapping[str, Benchmark] = {benchmark.name: benchmark for benchmark in (XTREME, XTREME_R)}
+
+
+def in_a_benchmark(task: str) -> bool:
+    """Whether either benchmark has the task."""
+    return any(task in benchmark.languages for benchmark in BENCHMARKS.values())
 
 
 def languages_of(task: str) -> tuple[str, ...]:

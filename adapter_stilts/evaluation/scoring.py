@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from adapter_stilts.evaluation.membership import languages_of
+from adapter_stilts.errors import UnknownNameError
 from adapter_stilts.evaluation.metrics import (
     mlqa_exact_match,
     mlqa_f1,
@@ -16,7 +16,7 @@ from adapter_stilts.evaluation.metrics import (
     tagging_scores,
 )
 from adapter_stilts.evaluation.spans import spans
-from adapter_stilts.tasks.base import Task
+from adapter_stilts.tasks.base import Task, judged_of
 
 Row = dict[str, float | str]
 
@@ -45,7 +45,7 @@ def score(
     language: str = "en",
     margins: Sequence[float] | None = None,
 ) -> Scored:
-    """Score one language's predictions by the task's format, as the task's official scorer does.
+    """Score one language's predictions as the task's official scorer does.
 
     Args:
         language: of the split; MLQA's is that of the context.
@@ -53,14 +53,19 @@ def score(
     """
     if margins is not None:
         return _answers_or_none(examples, predictions, margins)
-    if task.format == "span_qa":
-        # MLQA's rules are made for its seven languages.
-        rule = _ANSWER_RULES.get(task.name, _SQUAD) if language in languages_of(task.name) else _SQUAD
-        return _answers(examples, predictions, rule, language)
-    return (_BY_METRIC.get((task.format, task.metric[0])) or _SCORERS[task.format])(examples, predictions)
+    return _scorer_of(task)(task, examples, predictions, language)
 
 
-def _labels(examples: Sequence[Any], predictions: Sequence[Any]) -> Scored:
+def _scorer_of(task: Task) -> Scorer:
+    scorer = judged_of(task).scorer
+    if not isinstance(scorer, str):
+        return scorer
+    if scorer not in SCORERS:
+        raise UnknownNameError(f"scorer of {task.name}", scorer, SCORERS)
+    return SCORERS[scorer]
+
+
+def _labels(task: Task, examples: Sequence[Any], predictions: Sequence[Any], language: str) -> Scored:
     rows: list[Row] = [
         {"id": example.id, "accuracy": 100.0 * (example.label == predicted)}
         for example, predicted in zip(examples, predictions, strict=True)
@@ -76,15 +81,26 @@ class _Rule(NamedTuple):
     overlap: Callable[[str, Sequence[str], str], float]
 
 
-# English normalisation in every language, but for MLQA, which has its own for each.
+# English normalisation in every language, but for MLQA, which has its own for each of its seven.
 _SQUAD = _Rule(
     lambda text, gold, language: squad_exact_match(text, gold),
     lambda text, gold, language: squad_f1(text, gold),
 )
-_ANSWER_RULES: Mapping[str, _Rule] = {"mlqa": _Rule(mlqa_exact_match, mlqa_f1)}
+_MLQA = _Rule(mlqa_exact_match, mlqa_f1)
 
 
-def _answers(examples: Sequence[Any], predictions: Sequence[str], rule: _Rule, language: str) -> Scored:
+def _answers(task: Task, examples: Sequence[Any], predictions: Sequence[str], language: str) -> Scored:
+    return _answers_by(_SQUAD, examples, predictions, language)
+
+
+def _answers_by_language(
+    task: Task, examples: Sequence[Any], predictions: Sequence[str], language: str
+) -> Scored:
+    rule = _MLQA if language in task.all_languages else _SQUAD
+    return _answers_by(rule, examples, predictions, language)
+
+
+def _answers_by(rule: _Rule, examples: Sequence[Any], predictions: Sequence[str], language: str) -> Scored:
     rows: list[Row] = []
     for example, predicted in zip(examples, predictions, strict=True):
         gold = [answer.text for answer in example.answers]
@@ -130,7 +146,9 @@ def _answers_or_none(examples: Sequence[Any], predictions: Sequence[str], margin
     return Scored(_means(rows, "exact_match", "f1"), rows, texts, {"no_answer_threshold": threshold})
 
 
-def _tags(examples: Sequence[Any], predictions: Sequence[Sequence[str]]) -> Scored:
+def _spans(
+    task: Task, examples: Sequence[Any], predictions: Sequence[Sequence[str]], language: str
+) -> Scored:
     pairs = [(e, p) for e, p in zip(examples, predictions, strict=True) if e.tags is not None]
     rows: list[Row] = []
     for example, predicted in pairs:
@@ -144,7 +162,9 @@ def _tags(examples: Sequence[Any], predictions: Sequence[Sequence[str]]) -> Scor
     return Scored({"f1": beside.pop("f1")}, rows, list(predictions), beside)
 
 
-def _words(examples: Sequence[Any], predictions: Sequence[Sequence[str]]) -> Scored:
+def _words(
+    task: Task, examples: Sequence[Any], predictions: Sequence[Sequence[str]], language: str
+) -> Scored:
     """The share of words with the right tag: tags that name no spans have no F1."""
     rows: list[Row] = [
         {
@@ -160,7 +180,7 @@ def _words(examples: Sequence[Any], predictions: Sequence[Sequence[str]]) -> Sco
     return Scored({"accuracy": 100.0 * correct / words} if words else {}, rows, list(predictions))
 
 
-def _nearest(examples: Sequence[Any], predictions: Sequence[int]) -> Scored:
+def _nearest(task: Task, examples: Sequence[Any], predictions: Sequence[int], language: str) -> Scored:
     """Accuracy of finding, for each English sentence, its foreign one; the other direction beside it."""
     sides = {
         side: [(example, predicted) for example, predicted in zip(examples, predictions, strict=True)
@@ -189,14 +209,15 @@ def _means(rows: Sequence[Row], *names: str) -> dict[str, float]:
     return {name: sum(float(row[name]) for row in rows) / len(rows) for name in names}
 
 
-_SCORERS: Mapping[str, Callable[[Sequence[Any], Sequence[Any]], Scored]] = {
-    "pair_classification": _labels,
-    "multiple_choice": _labels,
-    "tagging": _tags,
-    "retrieval": _nearest,
-}
+Scorer: TypeAlias = Callable[[Task, Sequence[Any], Sequence[Any], str], Scored]
+"""Task, examples, their predictions and the language -> result."""
 
-_BY_METRIC: Mapping[tuple[str, str], Callable[[Sequence[Any], Sequence[Any]], Scored]] = {
-    ("tagging", "accuracy"): _words,
+SCORERS: Mapping[str, Scorer] = {
+    "labels": _labels,
+    "answers": _answers,
+    "answers_by_language": _answers_by_language,
+    "spans": _spans,
+    "words": _words,
+    "nearest": _nearest,
 }
-"""Where a format's tasks are not all scored alike, by its name and the task's first metric."""
+"""Scorers of one language's predictions by name; `evaluation/judging.py` has those that look at several splits."""

@@ -23,9 +23,16 @@ from typing import Any, Literal
 
 from adapter_stilts import io
 from adapter_stilts.errors import DataError, UnknownNameError
-from adapter_stilts.evaluation.families import Note, Scores, family_of
-from adapter_stilts.evaluation.membership import BENCHMARKS, Benchmark, is_constructed, languages_of
-from adapter_stilts.tasks.base import LANGUAGE
+from adapter_stilts.evaluation.forms import Note, Scores, form_of
+from adapter_stilts.evaluation.membership import (
+    BENCHMARKS,
+    Benchmark,
+    in_a_benchmark,
+    is_constructed,
+    languages_of,
+)
+from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks.base import LANGUAGE, Task
 
 
 def score_folders(
@@ -58,7 +65,7 @@ def score_folders(
         _check_languages(predictions / task, task, chosen, tell)
         _check_languages(labels / task, task, chosen, _say_nothing)
         languages = {
-            language: family_of(task).score(
+            language: form_of(get_task(task)).score(
                 prediction_path(predictions, task, language),
                 prediction_path(labels, task, language),
                 language,
@@ -81,8 +88,8 @@ def score_folders(
 
 def task_score(task: str, average: Mapping[str, float]) -> float:
     """The one number by which a task enters the benchmark's averages; for QA the mean of EM and F1."""
-    headline = family_of(task).headline
-    return sum(average[metric] for metric in headline) / len(headline)
+    metric = get_task(task).metric
+    return sum(average[name] for name in metric) / len(metric)
 
 
 def missing_tasks(scores: Mapping[str, Any], benchmark: str) -> list[str]:
@@ -96,17 +103,19 @@ def prediction_path(directory: Path, task: str, language: str) -> Path:
     Raises:
         UnknownNameError: neither benchmark has the task, or the task in that language.
     """
-    path = _path(directory, task, language)
+    if not in_a_benchmark(task):
+        known = dict.fromkeys(name for benchmark in BENCHMARKS.values() for name in benchmark.languages)
+        raise UnknownNameError("XTREME task", task, known)
+    path = _path(directory, get_task(task), language)
     if language not in languages_of(task) and not is_constructed(language):
         raise UnknownNameError(f"{task} language", language, languages_of(task))
     return path
 
 
-def _path(directory: Path, task: str, language: str) -> Path:
-    suffix = family_of(task).suffix
+def _path(directory: Path, task: Task, language: str) -> Path:
     if not LANGUAGE.fullmatch(language):
-        raise UnknownNameError(f"{task} language", language, languages_of(task))
-    return directory / task / f"test-{language}.{suffix}"
+        raise UnknownNameError(f"{task.name} language", language, task.all_languages)
+    return directory / task.name / f"test-{language}.{form_of(task).suffix}"
 
 
 def write_predictions(directory: Path, task: str, language: str, predictions: Any) -> Path:
@@ -114,17 +123,18 @@ def write_predictions(directory: Path, task: str, language: str, predictions: An
 
     Args:
         directory: the predictions folder; the task's folder is made in it.
+        task: also one of no benchmark, in the form that it or its format says.
         language: also one that no benchmark has the task in.
         predictions: in the order of the test set, labels (xnli, pawsx), indices of foreign sentences
             (tatoeba), choices (xcopa) or lists of tags (udpos, panx); pairs of ids (bucc2018); a mapping from
             id to answer text (xquad, mlqa, tydiqa) or to ranked ids (mewslix, lareqa).
 
     Raises:
-        UnknownNameError: neither benchmark has the task, or the language is no code.
+        UnknownNameError: there is no such task, or the language is no code.
         ValueError: a label, tag or id would break the file's lines.
     """
-    path = _path(directory, task, language)
-    text = family_of(task).render(predictions)
+    path = _path(directory, get_task(task), language)
+    text = form_of(get_task(task)).render(predictions)
     path.parent.mkdir(parents=True, exist_ok=True)
     io.write_text(path, text)
     return path
@@ -134,9 +144,10 @@ def _tasks_in_both(predictions: Path, labels: Path, benchmark: Benchmark, note: 
     submitted, labelled = _folders(predictions), _folders(labels)
     for name in sorted(submitted - set(benchmark.languages)):
         note(f"{predictions / name} is ignored: {benchmark.name} has no such task")
-    # The official scorer reads no file of LAReQA, so an empty folder of it must not stop the others.
-    if "lareqa" in submitted and not _names(predictions / "lareqa"):
-        submitted.remove("lareqa")
+    # What the official scorer reads no file of may have an empty folder, which must not stop the others.
+    for task in submitted & set(benchmark.languages):
+        if not get_task(task).benchmarks[benchmark.name].read and not _names(predictions / task):
+            submitted.remove(task)
     for task in sorted(submitted & set(benchmark.languages) - labelled):
         note(f"{task} is not scored: {labels} has no folder of that name")
     tasks = [task for task in benchmark.languages if task in submitted & labelled]

@@ -1,4 +1,4 @@
-"""What a format module offers. Everything specific to a task's shape stands in its one file.
+"""Formats: the interface of their modules. Everything specific to a task's shape stands in its one file.
 
 A training *item* is what a shuffle moves as a whole: a multiple-choice row with all its choices, one window of
 a question or a sentence. Losses are sums over *units* (items, or labelled words), divided by the units of
@@ -7,7 +7,7 @@ the whole optimizer step, so that how a step is cut into sub-batches does not ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -36,11 +36,11 @@ class FormatSettings(BaseModel):
     """Switches of a new head: how rows are encoded and answers decoded does not depend on them."""
 
     def part(self) -> dict[str, Any]:
-        """What goes into the key of a stage that trains."""
+        """The settings that go into the key of a stage that trains."""
         return {name: v for name, v in self.model_dump(mode="json").items() if v or name not in self.LATER}
 
     def reading(self) -> dict[str, Any]:
-        """What goes into the key of encoded features, and of a stage whose head is there already."""
+        """The settings that go into the key of encoded features, and of a stage whose head is there already."""
         return {name: value for name, value in self.part().items() if name not in self.OF_HEAD}
 
 
@@ -72,14 +72,39 @@ class HeadShape:
         return {**weights, **{f"{layer}.bias": (count,) for layer, count in rows.items()}}
 
 
+@dataclass(frozen=True)
+class Judged:
+    """How predictions are scored, and written down for a benchmark's scorer.
+
+    Args:
+        scorer: of examples and predictions: a name in `evaluation/scoring.py` or `evaluation/judging.py`, or a function
+            like those of `evaluation/scoring.py`.
+        form: of the files of a submission: a name in `evaluation/forms.py`, or a `Form` of it.
+    """
+
+    scorer: str | Callable[..., Any]
+    form: Any
+
+
 class Format(Protocol):
-    """The interface of a module in `formats/`."""
+    """The interface of a module in `formats/`, or of another package's format.
+
+    Everything that is true of a format is said here; the functions that go by it are found by what it says.
+    """
 
     SCHEMA: int
     """Raised when `encode` changes what it returns; part of the key of encoded features."""
     ITEMS: Literal["examples", "sequences"]
-    """What an item is: an example with all its sequences, or each sequence."""
+    """The kind of item: an example with all its sequences, or each sequence."""
     Settings: type[FormatSettings]
+    JUDGED: Mapping[str, Judged]
+    """How a task is judged, by the first of its metrics; empty where nothing is evaluated."""
+    TASK_CLASS: str | None
+    """Transformers' Auto class of such models, which has our head's layers; None where there is none."""
+    PEFT_TASK: str | None
+    """PEFT's name for such tasks (`peft.TaskType`), None where it has none."""
+    PIPELINE: str | None
+    """The hub's name for what such a model does (`pipeline_tag`), None where it has none."""
 
     def head_shape(self, labels: Sequence[str]) -> HeadShape | None:
         """The head, or None where the encoder's states are the result."""
@@ -90,7 +115,7 @@ class Format(Protocol):
         """Examples to arrays. Raises DataError-worthy ValueError on an example that cannot be encoded."""
 
     def units(self, features: Features, items: Indices) -> float:
-        """What a step's summed loss is divided by."""
+        """The number that a step's summed loss is divided by."""
 
     def loss_sum(
         self, outputs: Sequence[Tensor], parts: Sequence[Indices], features: Features, items: Indices

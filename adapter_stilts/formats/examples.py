@@ -90,16 +90,22 @@ def is_labelled(example: Example, unanswerable: bool = False) -> bool:
     """Whether what is to be predicted is known.
 
     Args:
+        example: of another package's format, one whose field `label` is None where it is not known.
         unanswerable: whether a question without answers is one that has none.
     """
-    match example:
-        case PairClassificationExample() | MultipleChoiceExample():
-            return example.label is not None
-        case SpanQAExample():
-            return unanswerable or bool(example.answers)
-        case TaggingExample():
-            return example.tags is not None
-    return True
+    if isinstance(example, SpanQAExample):
+        return unanswerable or bool(example.answers)
+    if isinstance(example, TaggingExample):
+        return example.tags is not None
+    return getattr(example, "label", True) is not None
+
+
+def label_names(example: Example) -> tuple[str, ...]:
+    """The names of the labels that an example bears; none where it has none, or a number."""
+    if isinstance(example, TaggingExample):
+        return example.tags or ()
+    label = getattr(example, "label", None)
+    return (label,) if isinstance(label, str) else ()
 
 
 def first_examples(examples: Sequence[Example], count: int | None) -> list[Example]:

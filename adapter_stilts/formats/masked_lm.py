@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from adapter_stilts.formats.base import FormatSettings, HeadShape
+from adapter_stilts.formats.base import FormatSettings, HeadShape, Judged
 from adapter_stilts.formats.examples import TextExample
 from adapter_stilts.formats.features import Array, Column, Features, Indices, Ragged, slice_indices
 from adapter_stilts.formats.pair_classification import cut_longest_first
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 ITEMS: Literal["examples", "sequences"] = "sequences"
+JUDGED: Mapping[str, Judged] = {}
+TASK_CLASS = None
+PEFT_TASK = None
+PIPELINE = "fill-mask"
 IGNORED = -100
 
 

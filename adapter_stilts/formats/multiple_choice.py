@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from adapter_stilts.formats.base import CUT, FormatSettings, HeadShape
+from adapter_stilts.formats.base import CUT, FormatSettings, HeadShape, Judged
 from adapter_stilts.formats.examples import MultipleChoiceExample
 from adapter_stilts.formats.features import Array, Column, Features, Indices, slice_indices
 from adapter_stilts.formats.tokens import assemble, template_of
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 SCHEMA = 2
 ITEMS: Literal["examples", "sequences"] = "examples"
+JUDGED = {"accuracy": Judged("labels", "choices")}
+TASK_CLASS = "AutoModelForMultipleChoice"
+PEFT_TASK = None
+PIPELINE = None
 
 
 class Settings(FormatSettings):

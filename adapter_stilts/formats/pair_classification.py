@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from adapter_stilts.formats.base import FormatSettings, HeadShape
+from adapter_stilts.formats.base import FormatSettings, HeadShape, Judged
 from adapter_stilts.formats.examples import PairClassificationExample
 from adapter_stilts.formats.features import Column, Features, Indices
 from adapter_stilts.formats.tokens import assemble, template_of
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 ITEMS: Literal["examples", "sequences"] = "examples"
+JUDGED = {"accuracy": Judged("labels", "labels")}
+TASK_CLASS = "AutoModelForSequenceClassification"
+PEFT_TASK = "SEQ_CLS"
+PIPELINE = "text-classification"
 
 
 class Settings(FormatSettings):

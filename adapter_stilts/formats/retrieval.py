@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from adapter_stilts.formats.base import FormatSettings
+from adapter_stilts.formats.base import FormatSettings, Judged
 from adapter_stilts.formats.examples import RetrievalExample
 from adapter_stilts.formats.features import Column, Features, Indices
 from adapter_stilts.formats.tokens import assemble, template_of
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 ITEMS: Literal["examples", "sequences"] = "examples"
+JUDGED = {
+    "accuracy": Judged("nearest", "labels"),
+    "f1": Judged("mined", "pairs"),
+    "map@20": Judged("ranked", "rankings"),
+}
+TASK_CLASS = None
+PEFT_TASK = None
+PIPELINE = None
 STUDY_LAYER, STUDY_DEPTH = 14, 24
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from adapter_stilts.formats.base import FormatSettings, HeadShape
+from adapter_stilts.formats.base import FormatSettings, HeadShape, Judged
 from adapter_stilts.formats.examples import SpanQAExample
 from adapter_stilts.formats.features import Array, Column, Features, Indices, Ragged, slice_indices
 from adapter_stilts.formats.tokens import Pieces, assemble, template_of, tokenize, with_marks
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 SCHEMA = 2
 ITEMS: Literal["examples", "sequences"] = "sequences"
+JUDGED = {"exact_match": Judged("answers", "answers")}
+TASK_CLASS = "AutoModelForQuestionAnswering"
+PEFT_TASK = "QUESTION_ANS"
+PIPELINE = "question-answering"
 
 
 class Settings(FormatSettings):

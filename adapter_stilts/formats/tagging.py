@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from adapter_stilts.formats.base import FormatSettings, HeadShape
+from adapter_stilts.formats.base import FormatSettings, HeadShape, Judged
 from adapter_stilts.formats.examples import TaggingExample
 from adapter_stilts.formats.features import Column, Features, Indices, Ragged, slice_indices
 from adapter_stilts.formats.tokens import assemble, template_of
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 SCHEMA = 2
 ITEMS: Literal["examples", "sequences"] = "sequences"
+JUDGED = {"f1": Judged("spans", "tags"), "accuracy": Judged("words", "tags")}
+TASK_CLASS = "AutoModelForTokenClassification"
+PEFT_TASK = "TOKEN_CLS"
+PIPELINE = "token-classification"
 IGNORED = -100
 
 

@@ -133,7 +133,7 @@ class Cutter:
         return kinds
 
     def _kind(self, character: str) -> int:
-        """What one character may do to what stands beside it."""
+        """The effects that one character may have on what stands beside it."""
         if character == " ":
             return _BLANK
         normal = unicodedata.normalize("NFKC", character)

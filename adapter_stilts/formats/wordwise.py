@@ -21,7 +21,7 @@ from adapter_stilts.formats.words import MARK, Cutter
 WORDS_A_TEXT = 256
 
 BEFORE = "a "
-"""What stands before a word that does not begin its sentence; its pieces are cut off again."""
+"""Word put before one that does not begin its sentence; its pieces are cut off again."""
 
 
 def token_ids(tokenizer: Any, *lists: Sequence[str]) -> list[Ragged]:

@@ -23,8 +23,9 @@ from adapter_stilts.errors import (
 from adapter_stilts.hub.address import MAIN, Address, HubAddress, existing_folder, parse
 from adapter_stilts.hub.verify import verify
 from adapter_stilts.io import whole_directory
-from adapter_stilts.model.bundle import BundleInfo, bundle_digest, read_info
+from adapter_stilts.model.bundle import bundle_digest, read_info
 from adapter_stilts.model.bundle_files import HOUSEKEEPING, check_names, files_of
+from adapter_stilts.model.bundle_info import BundleInfo
 
 TAG = "adapter-stilts"
 """Of the cards of all bundles: by it the hub finds them."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from adapter_stilts.errors import BundleError
-from adapter_stilts.model.bundle import BundleInfo, read_bundle
+from adapter_stilts.model.bundle import read_bundle
+from adapter_stilts.model.bundle_info import BundleInfo
 
 
 def verify(directory: Path) -> BundleInfo:

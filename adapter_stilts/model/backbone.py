@@ -14,7 +14,7 @@ from typing import Any
 
 from adapter_stilts.errors import BundleError, SourceUnavailableError, UsageError, cause_of, hub_refusals
 from adapter_stilts.io import sha256_directory
-from adapter_stilts.model import door, encoders, families
+from adapter_stilts.model import door, encoders, task_classes
 from adapter_stilts.model.stored import check_stored, stored_tensors
 from adapter_stilts.recipe import Base
 from adapter_stilts.runtime import large_blocks_apart, return_freed_memory
@@ -272,7 +272,7 @@ def load_encoder(
     if missing or loading["mismatched_keys"]:
         shown = [*missing, *(str(key) for key in loading["mismatched_keys"])][:3]
         raise BundleError(f"{location}: weights missing or of another shape for {', '.join(shown)} ...")
-    if not families.is_known(config.model_type):
+    if not task_classes.is_known(config.model_type):
         encoders.probe(encoder, location)
     if weights != "fp32":
         return_freed_memory()

@@ -10,7 +10,7 @@ from typing import Any
 
 from adapter_stilts.formats import get_format
 from adapter_stilts.model.backbone import ResolvedBase, load_encoder
-from adapter_stilts.model.bundle import BundleInfo
+from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.model.cpu_linear import keep_few_products, quicken
 from adapter_stilts.model.heads import Head, build_head
 from adapter_stilts.model.multitask import load_head

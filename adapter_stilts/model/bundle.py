@@ -18,78 +18,21 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.formats import format_names
 from adapter_stilts.io import sha256_file, write_json, write_text
 from adapter_stilts.model.bundle_files import DIGESTS, check_files, files_of, no_bundle
+from adapter_stilts.model.bundle_info import MULTITASK, NO_HEAD, SCHEMA, BundleInfo
 from adapter_stilts.model.card import model_card
 from adapter_stilts.model.strict_json import read_object
 from adapter_stilts.model.tuning import get_tuning, tuning_names
-from adapter_stilts.model.tuning.base import NO_HEAD
 from adapter_stilts.recipe import Base
 
-SCHEMA = 1
-MULTITASK = "multitask"
-"""The format of a bundle with several heads, each of its own."""
 LARGEST_INFO = 4_000_000
 # A task's name becomes part of a folder's.
 _TASK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,199}", re.ASCII)
-
-
-class HeadInfo(BaseModel):
-    """One of several heads, in `heads.safetensors`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: str
-    labels: tuple[str, ...]
-    tasks: tuple[str, ...]
-    """What it was trained on."""
-    pooler: bool = False
-    """Whether it reads the encoder's pooler, which it then holds."""
-
-
-class BundleInfo(BaseModel):
-    """bundle.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: int = SCHEMA
-    tuning: str
-    base: str
-    base_revision: str | None
-    base_fingerprint: str
-    task: str
-    format: str
-    labels: tuple[str, ...]
-    settings: dict[str, Any]
-    """Resolved settings of the stage and of its format."""
-    parents: tuple[str, ...]
-    """Keys of the stages it was trained from."""
-    metrics: dict[str, float]
-    """English dev metrics of the chosen checkpoint, in percent."""
-    versions: dict[str, str]
-    heads: dict[str, HeadInfo] = Field(default_factory=dict)
-    """Of a stage over several tasks: its heads by name. Empty where there is one, of `format` and `labels`."""
-    pooler: bool = False
-    """Whether the one head reads the encoder's pooler, which it then holds."""
-    command: str | None = None
-    """What makes it; None where that is not known."""
-
-    def answers(self, format_name: str, labels: tuple[str, ...]) -> bool:
-        """Whether a head fits."""
-        return (self.format, self.labels) == (format_name, labels) or self.head(
-            format_name, labels
-        ) is not None
-
-    def head(self, format_name: str, labels: tuple[str, ...]) -> str | None:
-        """The name of the head that fits, where there are several."""
-        fitting = [
-            name for name, head in self.heads.items() if (head.format, head.labels) == (format_name, labels)
-        ]
-        return fitting[0] if fitting else None
 
 
 def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any, loading: str | None = None) -> None:
@@ -161,7 +104,7 @@ def _names(directory: Path) -> list[str]:
 
 
 def read_info(directory: Path) -> BundleInfo:
-    """What a bundle says it is, with no look at its other files. Raises BundleError."""
+    """The bundle.json of a bundle: what it says it is, with no look at its other files. Raises BundleError."""
     path = directory / "bundle.json"
     if not path.exists():
         raise no_bundle(directory, _names(directory))
@@ -192,5 +135,5 @@ def check_base(directory: Path, info: BundleInfo, base: str, fingerprint: str) -
 
 
 def bundle_digest(directory: Path) -> str:
-    """What identifies a bundle's content: the digest of its digests."""
+    """The digest of a bundle's digests, which identifies its content."""
     return sha256_file(directory / DIGESTS)

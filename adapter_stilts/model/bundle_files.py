@@ -18,12 +18,14 @@ from adapter_stilts.model.strict_json import read_json
 from adapter_stilts.model.tensor_files import Stored, check_tensors
 
 DIGESTS = "SHA256SUMS"
+HEAD = "head.safetensors"
+"""Where Transformers has no task class of the bare encoder and our head, its tensors stand here under our names."""
 HEADS = "heads.safetensors"
 """Several heads of one bundle (`model/multitask.py`)."""
 VOCABULARIES = ("tokenizer.json", "vocab.json", "added_tokens.json")
 """Whose keys are pieces of text."""
 HOUSEKEEPING = (".git", ".gitattributes", ".cache")
-"""What git, the hub and its tools put beside a bundle's files: neither part of it nor read."""
+"""Names that git, the hub and its tools put beside a bundle's files: neither part of it nor read."""
 SUFFIXES = (".safetensors", ".json", ".md")
 NAMES = (DIGESTS, "vocab.txt", "merges.txt")
 """Allowed by name: the digests, and the word lists of tokenizers."""

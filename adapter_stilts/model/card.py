@@ -6,19 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from adapter_stilts.formats import format_names, get_format
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.tasks import all_tasks
 
 if TYPE_CHECKING:
-    from adapter_stilts.model.bundle import BundleInfo
-
-# Our formats by the hub's names of what a model does; retrieval and multiple choice have none there.
-PIPELINES = {
-    "pair_classification": "text-classification",
-    "span_qa": "question-answering",
-    "tagging": "token-classification",
-    "masked_lm": "fill-mask",
-}
+    from adapter_stilts.model.bundle_info import BundleInfo
 
 
 def model_card(info: BundleInfo, loading: str | None = None) -> str:
@@ -39,14 +32,14 @@ def model_card(info: BundleInfo, loading: str | None = None) -> str:
 
 
 def front_matter(info: BundleInfo) -> dict[str, Any]:
-    """What the hub indexes. A base that is a folder of somebody's own has no place there: the text names it."""
+    """The fields that the hub indexes. A base in a folder of somebody's own has no place there: the text names it."""
     formats = [head.format for head in info.heads.values()] or [info.format]
     found = {
         "library_name": get_tuning(info.tuning).LIBRARY,
         "base_model": info.base if _on_hub(info) else None,
         "tags": ["adapter-stilts", "cross-lingual-transfer", info.tuning, *map(_dashed, formats)],
         "metrics": _metrics(info),
-        "pipeline_tag": PIPELINES.get(info.format),
+        "pipeline_tag": get_format(info.format).PIPELINE if info.format in format_names() else None,
     }
     return {key: value for key, value in found.items() if value}
 
@@ -113,9 +106,8 @@ def _optional(info: BundleInfo, loading: str | None) -> list[str]:
 
 def _use(info: BundleInfo) -> str:
     tuning = get_tuning(info.tuning)
-    library = {"transformers": "Transformers", "peft": "PEFT", "adapter-transformers": "AdapterHub"}[
-        tuning.LIBRARY
-    ]
+    written = {"transformers": "Transformers", "peft": "PEFT", "adapter-transformers": "AdapterHub"}
+    library = written.get(tuning.LIBRARY, tuning.LIBRARY)
     # The miniature's data and encoder come together, with its recipe.
     where = "--recipe miniature" if info.base == "miniature" else f"--base {_word(info.base)}"
     return f"""Go on from it, or evaluate it:

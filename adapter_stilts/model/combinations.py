@@ -1,4 +1,4 @@
-"""Which combinations there are: mode × architecture × combine × precision.
+"""The combinations there are: mode × architecture × combine × precision.
 
 Nothing is listed here: a combination exists where the checks that a run goes through before its first stage let it
 through, so that a new tuning, architecture or merge method appears by itself.
@@ -60,7 +60,7 @@ class Combination:
 
 
 def architectures(mode: str) -> tuple[str | None, ...]:
-    """Those that a mode offers; None alone where it has no choice."""
+    """The architectures that a mode offers; None alone where it has no choice."""
     field = get_tuning(mode).Settings.model_fields.get("architecture")
     return (None,) if field is None else get_args(field.annotation)
 
@@ -77,5 +77,5 @@ def grid() -> tuple[Combination, ...]:
 
 
 def combinations() -> tuple[Combination, ...]:
-    """Those that exist."""
+    """The combinations that exist."""
     return tuple(combination for combination in grid() if combination.refusal() is None)

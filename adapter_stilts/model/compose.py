@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
-from adapter_stilts.model.bundle import BundleInfo, bundle_digest, read_bundle, write_bundle
-from adapter_stilts.model.merge import METHODS, Merge
+from adapter_stilts.model.bundle import bundle_digest, read_bundle, write_bundle
+from adapter_stilts.model.bundle_info import NO_HEAD, BundleInfo
+from adapter_stilts.model.merge import METHODS, Merge, equal_weights
 from adapter_stilts.model.tuning import get_tuning
-from adapter_stilts.model.tuning.base import NO_HEAD
 from adapter_stilts.runtime import versions
 
 _TOKEN = re.compile(r"""\s*("[^"]*"|'[^']*'|[()*,+=]|[^\s()*,+="']+|["'])""")
@@ -178,7 +178,7 @@ def _apply(
         inputs.append(path)
     weights = tuple(inner.weight for inner in term.terms)
     tunings = {read_bundle(path).tuning for path in inputs}
-    if term.source == "stack" and tunings & {"adapter", "full", "ia3", "dora"}:
+    if term.source == "stack" and not all(map(_is_low_rank, tunings)):
         raise UsageError(
             f"stack({', '.join(map(str, inputs))}): only low-rank updates stack without training (lora, rslora), "
             f"these are {', '.join(sorted(tunings))}; a weighted sum, e.g. 0.5*A + 0.5*B, is defined for them"
@@ -188,8 +188,17 @@ def _apply(
     return merge_bundles(inputs, how, out, base, tokenizer, command=command, keep_head=keep_head)
 
 
+def _is_low_rank(tuning: str) -> bool:
+    """Whether a tuning's modules are low-rank updates, which alone have a singular value decomposition."""
+    try:
+        get_tuning(tuning).check_merge(Merge("svd", equal_weights(2)))
+    except UsageError:
+        return False
+    return True
+
+
 def _precision(infos: Sequence[BundleInfo]) -> dict[str, str]:
-    """What the inputs were trained under, where that was not fp32."""
+    """The precisions the inputs were trained under, where that was not fp32."""
     known = dict.fromkeys(str(info.settings.get("precision", "fp32")) for info in infos)
     return {} if list(known) == ["fp32"] else {"precision": ", ".join(known)}
 

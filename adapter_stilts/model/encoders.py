@@ -1,7 +1,7 @@
 """Which models are encoders: how one is loaded and read, and why another is refused.
 
 An encoder here is what Transformers has a masked-language-model class for, or an encoder class of T5's kind: it reads
-the whole text in both directions. Known families (`families.py`) are tested one by one; any other is put to a probe
+the whole text in both directions. Known families (`task_classes.py`) are tested one by one; any other is put to a probe
 when it is loaded, which says what it lacks.
 
 Two things differ between families. T5's encoders have no first token that stands for the sequence, so heads that

@@ -17,22 +17,23 @@ from pathlib import Path
 
 from adapter_stilts.errors import UnknownNameError, UsageError
 from adapter_stilts.formats import get_format
-from adapter_stilts.model import families
+from adapter_stilts.model import task_classes
 from adapter_stilts.model.backbone import ResolvedBase, load_encoder, load_tokenizer
-from adapter_stilts.model.bundle import BundleInfo, bundle_digest, check_base, read_bundle, write_bundle
+from adapter_stilts.model.bundle import bundle_digest, check_base, read_bundle, write_bundle
 from adapter_stilts.model.bundle_files import DIGESTS, HEADS, HOUSEKEEPING
+from adapter_stilts.model.bundle_info import NO_HEAD, BundleInfo
 from adapter_stilts.model.encoders import ENCODER_OF
 from adapter_stilts.model.tuning import get_tuning
-from adapter_stilts.model.tuning.base import NO_HEAD, Tuning
+from adapter_stilts.model.tuning.base import Tuning
 from adapter_stilts.recipe import MINIATURE
 
 PRECISIONS = ("fp32", "bf16")
-"""Of a checkpoint's weights: no form holds integers."""
+"""Types of a checkpoint's weights: no form holds integers."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What may be chosen of an export.
+    """Choices that an export leaves.
 
     Args:
         precision: of the weights; None takes fp32, or leaves a whole model's as they are.
@@ -192,8 +193,8 @@ def _merged(bundle: Path, info: BundleInfo, choice: Choice, out: Path, base: Res
 
 def _auto_class(info: BundleInfo, model_type: str) -> str:
     """The class of Transformers that a bundle's head belongs to, or that of the bare encoder."""
-    if families.has_task_class(model_type, info.format, info.pooler):
-        return families.TASK_CLASS[info.format]
+    if task_classes.has_task_class(model_type, info.format, info.pooler):
+        return str(task_classes.class_of(info.format))
     return ENCODER_OF.get(model_type, "AutoModel")
 
 

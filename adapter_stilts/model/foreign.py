@@ -7,9 +7,9 @@ from typing import Any
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.model.backbone import ResolvedBase, load_encoder
-from adapter_stilts.model.bundle import BundleInfo, write_bundle
-from adapter_stilts.model.tuning import get_tuning
-from adapter_stilts.model.tuning.base import NO_HEAD
+from adapter_stilts.model.bundle import write_bundle
+from adapter_stilts.model.bundle_info import NO_HEAD, BundleInfo
+from adapter_stilts.model.tuning import get_tuning, tuning_names
 from adapter_stilts.model.tuning.libraries.frozen import read_config
 from adapter_stilts.runtime import versions
 
@@ -17,19 +17,16 @@ CONFIG = "adapter_config.json"
 
 
 def tuning_of(directory: Path) -> str:
-    """Which tuning made a folder's files, by its config. Raises BundleError."""
+    """The tuning that made a folder's files, by its config. Raises BundleError."""
     values = read_config(directory / CONFIG)
-    kind = values.get("peft_type")
-    if kind == "LORA":
-        return "dora" if values.get("use_dora") else "rslora" if values.get("use_rslora") else "lora"
-    if kind == "IA3":
-        return "ia3"
-    if kind is None and isinstance(values.get("config"), dict):
-        return "adapter"
-    raise BundleError(
-        f"{directory / CONFIG}: peft_type = {kind!r}; LORA and IA3 of PEFT, and bottlenecks and prefixes of AdapterHub "
-        "are taken in"
-    )
+    found = next((name for name in tuning_names() if get_tuning(name).made(values)), None)
+    if found is None:
+        both = " with use_dora and use_rslora" if values.get("use_dora") and values.get("use_rslora") else ""
+        raise BundleError(
+            f"{directory / CONFIG}: peft_type = {values.get('peft_type')!r}{both}; LORA and IA3 of PEFT, and "
+            "bottlenecks and prefixes of AdapterHub are taken in"
+        )
+    return found
 
 
 def adopt(

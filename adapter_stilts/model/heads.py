@@ -1,4 +1,4 @@
-"""Heads from their shape. Parameter shapes are those of Transformers' task classes (see families.py)."""
+"""Heads from their shape. Parameter shapes are those of Transformers' task classes (see task_classes.py)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transformers.activations import ACT2FN
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.base import HeadShape
 from adapter_stilts.model.encoders import dropout_of
-from adapter_stilts.model.families import activation as activation_of
+from adapter_stilts.model.task_classes import activation as activation_of
 
 
 class Head(nn.Module):
@@ -27,7 +27,7 @@ class Head(nn.Module):
         dropout: rate before each layer of a dense head and before a tagger's output.
         initializer_range: standard deviation of new weights.
         seed: of new weights; a head depends on nothing else that was drawn before.
-        activation: after the square layer, by Transformers' name (see `families.activation`).
+        activation: after the square layer, by Transformers' name (see `task_classes.activation`).
         pooler: whether the encoder's pooler (`model/pooler.py`) stands before the head.
     """
 

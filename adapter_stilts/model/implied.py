@@ -10,22 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.formats import get_format
-from adapter_stilts.model import door, families
-from adapter_stilts.model.bundle_files import DIGESTS, HEADS, Headers, Shapes, shapes_in
+from adapter_stilts.model import door, task_classes
+from adapter_stilts.model.bundle_files import DIGESTS, HEAD, HEADS, Headers, Shapes, shapes_in
+from adapter_stilts.model.bundle_info import NO_HEAD
 from adapter_stilts.model.stored import WEIGHTS
-from adapter_stilts.model.tuning.base import NO_HEAD
-from adapter_stilts.model.tuning.full import prefix_in
-from adapter_stilts.model.tuning.libraries.head_checks import HEAD
 from adapter_stilts.model.weights import check_shapes, shapes_of
 
 if TYPE_CHECKING:
-    from adapter_stilts.model.bundle import BundleInfo
+    from adapter_stilts.model.bundle_info import BundleInfo
 
 FILES = (
     "README.md", DIGESTS, "bundle.json", door.CONFIG, WEIGHTS, HEAD, HEADS, "tokenizer.json", "vocab.json",
     "vocab.txt", "merges.txt", door.TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json",
 )  # fmt: skip
-"""Of a whole bundle. Others change what libraries load: adapter_config.json sends them to another base."""
+"""Files of a whole bundle. Others change what libraries load: adapter_config.json sends them to another base."""
 
 TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt")
 """One of which is a tokenizer's vocabulary."""
@@ -53,7 +51,7 @@ def check_whole(directory: Path, info: BundleInfo, headers: Headers) -> None:
     config = door.build_config(door.read_config(where), str(where))
     encoder, tied = door.encoder_shapes(config, str(where))
     found = shapes_in(headers, directory, WEIGHTS)
-    prefix = prefix_in(config.model_type, found)
+    prefix = task_classes.prefix_in(config.model_type, found)
     expected = {prefix + name: shape for name, shape in encoder.items()}
     for names_of_one in tied:  # T5's embeddings have two, and are kept under one of them
         same = {prefix + name for name in names_of_one}
@@ -61,8 +59,8 @@ def check_whole(directory: Path, info: BundleInfo, headers: Headers) -> None:
             del expected[name]
     if info.format != NO_HEAD and not info.heads:
         head = _head_shapes(info.format, info.labels, config, info.pooler)
-        if head and families.has_task_class(config.model_type, info.format, info.pooler):
-            expected |= families.head_to_task_class(config.model_type, info.format, head)
+        if head and task_classes.has_task_class(config.model_type, info.format, info.pooler):
+            expected |= task_classes.head_to_task_class(config.model_type, info.format, head)
         elif head:
             check_shapes(head, shapes_in(headers, directory, HEAD), directory / HEAD)
     check_shapes(expected, found, directory / WEIGHTS)

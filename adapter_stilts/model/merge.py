@@ -65,7 +65,7 @@ class Merge:
         return Merge("linear", tuple(weight / total for weight in self.weights))
 
     def settings(self) -> dict[str, Any]:
-        """What of it a stage's key and a bundle record."""
+        """The settings that a stage's key and a bundle record."""
         return {
             "method": self.method,
             "weights": list(self.weights),
@@ -76,7 +76,7 @@ class Merge:
 
 
 def equal_weights(count: int) -> tuple[float, ...]:
-    """What inputs weigh unless told otherwise: their mean."""
+    """The weights of inputs unless told otherwise: their mean."""
     return (1.0 / count,) * count
 
 

@@ -115,7 +115,7 @@ def skeleton(
 
 
 def attach(model: TaskModel, tuning: Tuning, settings: Any, combine: str | None, parents: int) -> None:
-    """What is trained, with new modules in the place of the parents'."""
+    """Attach what is trained, with new modules in the place of the parents'."""
     if combine is None:
         tuning.attach(model, settings)
     else:

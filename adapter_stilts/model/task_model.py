@@ -29,7 +29,7 @@ from adapter_stilts.model.robust import Embeddings, Perturbation
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """What one forward and backward pass works on.
+    """The work of one forward and backward pass.
 
     Args:
         features: the split the sequences belong to.

@@ -19,7 +19,8 @@ from adapter_stilts.evaluation.predict import predict
 from adapter_stilts.formats import get_format, masked_lm
 from adapter_stilts.formats.features import Features, concatenate
 from adapter_stilts.model import multitask
-from adapter_stilts.model.bundle import MULTITASK, HeadInfo, read_bundle
+from adapter_stilts.model.bundle import read_bundle
+from adapter_stilts.model.bundle_info import MULTITASK, HeadInfo
 from adapter_stilts.model.heads import build_head, share_pooler
 from adapter_stilts.model.language_head import LanguageHead, pretrained_weights
 from adapter_stilts.model.multitask import Heads

@@ -8,7 +8,7 @@ from typing import get_args
 from adapter_stilts.errors import AdapterStiltsError, UsageError
 from adapter_stilts.hub.address import is_address
 from adapter_stilts.hub.transfer import describe
-from adapter_stilts.model.bundle import BundleInfo
+from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.recipe import Precision, Recipe
 
 SAY = "--precision takes another"

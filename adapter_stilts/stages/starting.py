@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.model.build import build_encoder, bundle_head
-from adapter_stilts.model.bundle import BundleInfo, check_base, read_bundle
+from adapter_stilts.model.bundle import check_base, read_bundle
+from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.model.heads import Head, build_head
 from adapter_stilts.model.multitask import load_head
 from adapter_stilts.model.pooler import POOLER, pretrained_pooler

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import DataError, StoreError, UsageError
-from adapter_stilts.evaluation.families import FAMILIES, family_of
-from adapter_stilts.evaluation.membership import BENCHMARKS, Benchmark
-from adapter_stilts.evaluation.sizes import size_of
+from adapter_stilts.evaluation.forms import form_of
+from adapter_stilts.evaluation.membership import BENCHMARKS, Benchmark, in_a_benchmark
 from adapter_stilts.evaluation.xtreme import prediction_path
 from adapter_stilts.io import broken_seal, whole_directory
 from adapter_stilts.stages.parts import EvaluatePart
 from adapter_stilts.stages.record import STAGE, names_of, read_stage
+from adapter_stilts.tasks import get_task
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def find_evaluations(places: Sequence[Path]) -> list[Evaluation]:
                 raise StoreError(
                     f"{directory}: {damage}: run the command that made it again, which evaluates it anew"
                 )
-            if record["kind"] == EvaluatePart.KIND and record["task"] in FAMILIES:
+            if record["kind"] == EvaluatePart.KIND and in_a_benchmark(record["task"]):
                 inters = names.get(directory.absolute().name, ())
                 found.append(Evaluation(directory, record["task"], inters, record["part"]))
             elif directory == place:
@@ -189,7 +189,7 @@ def _unfit(evaluation: Evaluation, benchmark: Benchmark) -> str | None:
     task, part = evaluation.task, evaluation.part
     if part.get("limit") is not None:
         return f"evaluated on the first {part['limit']} examples a language only (--limit-eval)"
-    for option, value in family_of(task).submitted_with.items():
+    for option, value in get_task(task).submitted_with.items():
         taken = part.get("options", {}).get(option, value)
         if taken != value:
             return (
@@ -206,12 +206,13 @@ def _unfit(evaluation: Evaluation, benchmark: Benchmark) -> str | None:
 def _checked(evaluation: Evaluation, benchmark: Benchmark) -> tuple[list[Path], str | None]:
     """A task's files, each read as the scorer reads it, and what their sizes lack."""
     task, paths, odd = evaluation.task, [], []
+    form = form_of(get_task(task))
     for language in benchmark.languages[task]:
         path = prediction_path(evaluation.predictions, task, language)
-        count, wanted = family_of(task).count(path), size_of(task, language)
+        count, wanted = form.count(path), get_task(task).test_sizes.get(language)
         if wanted is not None and count != wanted:
             odd.append(f"{language} {count} of {wanted}")
-        if not count and task != "bucc2018":  # where nothing may be found
+        if not count and not form.may_be_empty:
             raise DataError(path, None, "holds no prediction: evaluate the task again")
         paths.append(path)
     if not odd:

@@ -60,6 +60,7 @@ TASK = Task(
     languages=("en",),
     train_task="anli",
     dataset="ANLI",
+    address="https://github.com/facebookresearch/anli",
     paper="https://arxiv.org/abs/1910.14599",
     licence="CC BY-NC 4.0",
     labels=LABELS,

@@ -1,4 +1,4 @@
-"""What a task is: a format, a metric, languages, and where its rows come from.
+"""Tasks: each a format, a metric, languages, where its rows come from, and all else that is true of it.
 
 A task file holds one `TASK` value and the functions that turn one row into one example. Everything else
 (reading files and hub data sets, locating an error, fingerprints) belongs to the sources.
@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from adapter_stilts.errors import UnknownNameError, UsageError
+from adapter_stilts.formats import get_format
+from adapter_stilts.formats.base import Judged
 from adapter_stilts.formats.examples import Example
 
 Split: TypeAlias = Literal["train", "dev", "test"]
@@ -89,8 +92,25 @@ class Hub:
 
 
 @dataclass(frozen=True)
+class Membership:
+    """A task's place in a benchmark, whose score there is the plain mean over its languages, English included.
+
+    Args:
+        row: of the benchmark's table of tasks, from 1.
+        groups: those whose mean its score enters; several, or none.
+        more: languages that the benchmark has it in beside `Task.languages`.
+        read: whether the official scorer reads its files.
+    """
+
+    row: int
+    groups: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+    read: bool = True
+
+
+@dataclass(frozen=True)
 class Task:
-    """One task of the registry.
+    """One task of the registry: everything that is true of it.
 
     Args:
         name: as typed after ``--inter`` or ``--target``.
@@ -107,7 +127,15 @@ class Task:
         codes: language code -> the name release files use (``{"de": "deu"}``); the code itself where empty.
         hub_codes: the same for the hub; `codes` where empty.
         options: choices of reading that a recipe may make, each with its valid values, default first.
-        added_languages: those that XTREME-R adds to `languages`; evaluated where they are asked for by name.
+        benchmarks: the benchmarks it is in, by name. They are closed: a task that comes from outside this package is
+            in none.
+        test_sizes: examples of the test set by language, as far as they are published (the dataset_infos of
+            google/xtreme and cambridgeltl/xcopa on the hub; of XQuAD and XQuAD-R the questions); a submission is held
+            against them.
+        judged: in place of what its format says for its metric.
+        submitted_with: options that its files in a submission were made with.
+        address: where its release files are got.
+        schema: raised when its rows become other examples, so that what was read before is not taken for the same.
         no_hub: why the hub cannot serve the task, where it cannot.
         unanswerable: whether an example without answers is a question that has none (else its answers are not known).
         open_labels: whether `labels` are left to the data; `sources.with_labels` fills them in.
@@ -129,12 +157,48 @@ class Task:
     codes: Mapping[str, str] = field(default_factory=dict)
     hub_codes: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    added_languages: tuple[str, ...] = ()
     no_hub: str = ""
     unanswerable: bool = False
     open_labels: bool = False
+    benchmarks: Mapping[str, Membership] = field(default_factory=dict)
+    test_sizes: Mapping[str, int] = field(default_factory=dict)
+    judged: Judged | None = None
+    submitted_with: Mapping[str, str] = field(default_factory=dict)
+    address: str = ""
+    schema: int = 1
+
+    @property
+    def added_languages(self) -> tuple[str, ...]:
+        """Languages that a benchmark adds to `languages`; evaluated where they are asked for by name."""
+        return tuple(
+            dict.fromkeys(language for member in self.benchmarks.values() for language in member.more)
+        )
 
     @property
     def all_languages(self) -> tuple[str, ...]:
         """`languages` and `added_languages`."""
         return (*self.languages, *self.added_languages)
+
+    def taken(self, split: Split, fields: Mapping[str, str]) -> dict[str, Any]:
+        """The choice that is made of a source's rows, by the values of its templates' fields: part of a fingerprint.
+
+        The task's code is no part of it. Where it comes to read the same files otherwise, `schema` is raised.
+        """
+        version = {} if self.schema == 1 else {"schema": self.schema}
+        return {**fields, "task": self.name, "split": split, **version}
+
+
+def judged_of(task: Task) -> Judged:
+    """How a task is judged: as it says itself, or as its format says for its metric.
+
+    Raises:
+        UsageError: its format cannot be judged by that metric, or by none.
+    """
+    if task.judged is not None:
+        return task.judged
+    known = get_format(task.format).JUDGED
+    if not known:
+        raise UsageError(f"task {task.name!r}: tasks of format {task.format} are trained on, not evaluated")
+    if task.metric[0] not in known:
+        raise UnknownNameError(f"metric of {task.format} tasks ({task.name})", task.metric[0], known)
+    return known[task.metric[0]]

@@ -18,7 +18,7 @@ One line each of de-en.sample.de, de-en.sample.en and de-en.sample.gold:
 
 from __future__ import annotations
 
-from adapter_stilts.tasks.base import Files, Task
+from adapter_stilts.tasks.base import Files, Membership, Task
 from adapter_stilts.tasks.pools import pool_row
 
 
@@ -38,9 +38,11 @@ TASK = Task(
     languages=("de", "fr", "ru", "zh"),
     train_task=None,
     dataset="BUCC 2018",
+    address="https://comparable.limsi.fr/bucc2018",
     paper="https://comparable.limsi.fr/bucc2018/bucc2018-task.html",
     licence="research use",
     no_hub="google/xtreme holds the gold pairs of BUCC 2018 only, not the texts they are to be found in",
+    benchmarks={"xtreme": Membership(8, ("retrieval",))},
     files={
         "dev": (files("sample", gold=True), files("dev", gold=True)),
         "test": (files("training", gold=True), files("test", gold=True), files("test", gold=False)),

@@ -61,6 +61,7 @@ TASK = Task(
     languages=("en",),
     train_task="commonsenseqa",
     dataset="CommonsenseQA",
+    address="https://www.tau-nlp.org/commonsenseqa",
     paper="https://arxiv.org/abs/1811.00937",
     licence="MIT",
     files={

@@ -51,6 +51,7 @@ TASK = Task(
     languages=("en",),
     train_task="copa",
     dataset="COPA (SuperGLUE)",
+    address="https://super.gluebenchmark.com",
     paper="https://people.ict.usc.edu/~gordon/publications/AAAI-SPRING11A.PDF",
     licence="BSD 2-Clause",
     files={"train": release("train"), "dev": release("val")},

@@ -45,6 +45,7 @@ TASK = Task(
     languages=("en",),
     train_task="cosmosqa",
     dataset="CosmosQA",
+    address="https://wilburone.github.io/cosmos",
     paper="https://arxiv.org/abs/1909.00277",
     licence="CC BY 4.0",
     files={

@@ -73,11 +73,11 @@ class FileSource:
     constructed = False
 
     def wanted(self, task: Task) -> tuple[str, ...]:
-        """XTREME's."""
+        """XTREME's languages."""
         return task.languages
 
     def offered(self, task: Task) -> tuple[str, ...]:
-        """What XTREME-R adds as well."""
+        """XTREME's languages, and those that XTREME-R adds."""
         return task.all_languages
 
     def further(self, task: Task, language: str) -> bool:
@@ -92,7 +92,7 @@ class FileSource:
         )
 
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
-        """Of the languages that the split is used in, those found here under any options, in the task's order.
+        """The languages found here, under any options, of those that the split is used in, in the task's order.
 
         Raises:
             DataError: a file holding several languages is malformed.
@@ -113,8 +113,7 @@ class FileSource:
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """sha256 over the bytes of the files read, in order, and over what is taken from them."""
         match = self._find(task, split, language, options)
-        taken = {**match.fields, "task": task.name, "split": split}
-        digest = hashlib.sha256(json.dumps(taken, sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(task.taken(split, match.fields), sort_keys=True).encode())
         for path in match.flat():
             digest.update(self._digest(path).encode())
         return digest.hexdigest()

@@ -45,6 +45,7 @@ TASK = Task(
     languages=("en",),
     train_task="hellaswag",
     dataset="HellaSwag",
+    address="https://rowanzellers.com/hellaswag",
     paper="https://arxiv.org/abs/1905.07830",
     licence="MIT",
     files={

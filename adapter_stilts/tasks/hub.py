@@ -50,11 +50,11 @@ class HubSource:
     constructed = False
 
     def wanted(self, task: Task) -> tuple[str, ...]:
-        """XTREME's."""
+        """XTREME's languages."""
         return task.languages
 
     def offered(self, task: Task) -> tuple[str, ...]:
-        """What XTREME-R adds as well."""
+        """XTREME's languages, and those that XTREME-R adds."""
         return task.all_languages
 
     def further(self, task: Task, language: str) -> bool:
@@ -82,7 +82,7 @@ class HubSource:
         hub, fields = self._find(task, split, language, options)
         address = _address(hub, fields)
         cached = str(self._load(address)._fingerprint)
-        taken = [{**fields, "task": task.name, "split": split}, *address[:3], cached]
+        taken = [task.taken(split, fields), *address[:3], cached]
         return hashlib.sha256(json.dumps(taken, sort_keys=True).encode()).hexdigest()
 
     def examples(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> list[Example]:
@@ -164,7 +164,7 @@ def _translated(task: Task) -> tuple[str, ...]:
 
 
 def _held(task: Task, split: Split) -> tuple[str, ...]:
-    """Of the languages a split is used in, those of the hub's copies, which are XTREME's."""
+    """The languages of the hub's copies, which are XTREME's, of those a split is used in."""
     return tuple(
         language for language in wanted_languages(task, split) if language not in task.added_languages
     )
@@ -212,7 +212,7 @@ def _ask(dataset: str) -> None:
 
 
 def _load_cached(dataset: str, config: str | None, split: str, cache_dir: str | None) -> Any:
-    """What `load_dataset` itself reads in offline mode: the newest prepared copy."""
+    """The newest prepared copy, which `load_dataset` itself reads in offline mode."""
     from datasets.packaged_modules.cache.cache import Cache
 
     builder = Cache(

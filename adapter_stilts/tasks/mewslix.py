@@ -19,7 +19,8 @@ wikinews_mentions-test.jsonl, whose texts the release's own script puts back, an
 
 from __future__ import annotations
 
-from adapter_stilts.tasks.base import Files, Row, Split, Task
+from adapter_stilts.formats.base import Judged
+from adapter_stilts.tasks.base import Files, Membership, Row, Split, Task
 from adapter_stilts.tasks.columns import text
 from adapter_stilts.tasks.pools import pool_row
 
@@ -50,8 +51,13 @@ TASK = Task(
     languages=LANGUAGES,
     train_task=None,
     dataset="Mewsli-X",
+    address="https://github.com/google-research/google-research/tree/master/"
+    "dense_representations_for_entity_retrieval/mel",
     paper="https://arxiv.org/abs/2104.07412",
     licence="CC BY-SA 3.0 and CC BY 2.5, by source",
     no_hub="it holds no copy of Mewsli-X",
+    benchmarks={"xtreme-r": Membership(9, ("retrieval",))},
+    # A mention has one entity: of a longer list in the labels the official scorer takes the first.
+    judged=Judged("ranked", "rankings_of_one"),
     files={"dev": release("dev"), "test": release("test")},
 )

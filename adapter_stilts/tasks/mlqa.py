@@ -17,10 +17,12 @@ One article of test-context-de-question-de.json:
 
 from __future__ import annotations
 
-from adapter_stilts.tasks.base import Files, Hub, Split, Task
+from adapter_stilts.formats.base import Judged
+from adapter_stilts.tasks.base import Files, Hub, Membership, Split, Task
 from adapter_stilts.tasks.columns import asked
 
 LANGUAGES = ("en", "ar", "de", "es", "hi", "vi", "zh")
+TEST_SIZES = {"ar": 5335, "de": 4517, "en": 11590, "es": 5253, "hi": 4918, "vi": 5495, "zh": 5137}
 
 
 def release(split: Split) -> tuple[Files, Files]:
@@ -47,9 +49,17 @@ TASK = Task(
     languages=LANGUAGES,
     train_task="squad_v1",
     dataset="MLQA 1.0",
+    address="https://github.com/facebookresearch/MLQA",
     paper="https://arxiv.org/abs/1910.07475",
     licence="CC BY-SA 3.0",
     options={"question": ("same", *LANGUAGES)},
+    benchmarks={
+        "xtreme": Membership(6, ("qa",)),
+        "xtreme-r": Membership(6, ("qa",)),
+    },
+    test_sizes=TEST_SIZES,
+    judged=Judged("answers_by_language", "answers_by_language"),
+    submitted_with={"question": "same"},
     files={"dev": release("dev"), "test": release("test")},
     hub={"dev": hub("validation"), "test": hub("test")},
 )

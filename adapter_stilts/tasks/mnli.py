@@ -75,6 +75,7 @@ TASK = Task(
     languages=("en",),
     train_task="mnli",
     dataset="MultiNLI 1.0",
+    address="https://cims.nyu.edu/~sbowman/multinli",
     paper="https://arxiv.org/abs/1704.05426",
     licence="OANC licence, CC BY 3.0 or CC BY-SA 3.0, by genre",
     labels=LABELS,

@@ -1,4 +1,4 @@
-"""What the natural language inference tasks share: SNLI, MultiNLI, ANLI and XNLI have one label set."""
+"""Labels and readers that SNLI, MultiNLI, ANLI and XNLI share: the natural language inference tasks."""
 
 from __future__ import annotations
 

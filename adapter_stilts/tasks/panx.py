@@ -18,7 +18,7 @@ leave panx/test-de.tsv, without the language and, in test, without the tag:
 from __future__ import annotations
 
 from adapter_stilts.formats.examples import TaggingExample
-from adapter_stilts.tasks.base import Files, Hub, Row, Split, Task
+from adapter_stilts.tasks.base import Files, Hub, Membership, Row, Split, Task
 from adapter_stilts.tasks.columns import sentence, texts
 
 LABELS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
@@ -31,6 +31,9 @@ LANGUAGES = (
     "pt", "ru", "sw", "ta", "te", "th", "tl", "tr", "ur", "vi", "yo", "zh",
 )
 # fmt: on
+THOUSAND = ("af", "bn", "hi", "kk", "ml", "mr", "ms", "sw", "ta", "te", "tl", "ur")
+HUNDRED = ("jv", "my", "yo")
+"""Languages with so many test sentences; the others have ten thousand."""
 
 
 def language(row: Row) -> str:
@@ -77,10 +80,19 @@ TASK = Task(
     languages=LANGUAGES,
     train_task="panx",
     dataset="WikiAnn (PAN-X)",
+    address="https://github.com/afshinrahimi/mmner",
     paper="https://aclanthology.org/P17-1178",
     licence="not stated; text CC BY-SA",
     labels=LABELS,
-    added_languages=("az", "gu", "lt", "pa", "pl", "qu", "ro", "uk"),
+    benchmarks={
+        "xtreme": Membership(4, ("tagging",)),
+        "xtreme-r": Membership(4, ("tagging",), more=("az", "gu", "lt", "pa", "pl", "qu", "ro", "uk")),
+    },
+    test_sizes={
+        **dict.fromkeys(LANGUAGES, 10000),
+        **dict.fromkeys(THOUSAND, 1000),
+        **dict.fromkeys(HUNDRED, 100),
+    },
     files={"train": release("train"), "dev": release("dev"), "test": release("test")},
     hub={"train": hub("train"), "dev": hub("validation"), "test": hub("test")},
 )

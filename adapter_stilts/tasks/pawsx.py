@@ -16,11 +16,12 @@ fields, and lacks rows that therefore ran together (39 of es dev, one of ko test
 from __future__ import annotations
 
 from adapter_stilts.formats.examples import PairClassificationExample
-from adapter_stilts.tasks.base import INDEX, Files, Hub, Row, Task
+from adapter_stilts.tasks.base import INDEX, Files, Hub, Membership, Row, Task
 from adapter_stilts.tasks.columns import label, text
 from adapter_stilts.tasks.nli import unlabelled
 
 LABELS = ("0", "1")
+LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
 
 
 def labelled(row: Row) -> PairClassificationExample:
@@ -52,12 +53,15 @@ TASK = Task(
     role="target",
     format="pair_classification",
     metric=("accuracy",),
-    languages=("de", "en", "es", "fr", "ja", "ko", "zh"),
+    languages=LANGUAGES,
     train_task="pawsx",
     dataset="PAWS-X",
+    address="https://github.com/google-research-datasets/paws/tree/master/pawsx",
     paper="https://arxiv.org/abs/1908.11828",
     licence="free for any purpose, acknowledgement asked",
     labels=LABELS,
+    benchmarks={"xtreme": Membership(2, ("classification",))},
+    test_sizes={**dict.fromkeys(LANGUAGES, 2000), "ko": 1999},
     files={
         "train": release("train", "train", "translated_train"),
         "dev": release("dev", "dev_2k"),

@@ -48,6 +48,7 @@ TASK = Task(
     languages=("en",),
     train_task="qqp",
     dataset="Quora Question Pairs (GLUE)",
+    address="https://gluebenchmark.com",
     paper="https://arxiv.org/abs/1804.07461",
     licence="Quora's terms of service, no redistribution",
     labels=LABELS,

@@ -64,6 +64,7 @@ TASK = Task(
     languages=("en",),
     train_task="siqa",
     dataset="Social IQa",
+    address="https://maartensap.com/social-iqa",
     paper="https://arxiv.org/abs/1904.09728",
     licence="CC BY 4.0",
     files={"train": release("train", "trn"), "dev": release("dev", "dev")},

@@ -38,6 +38,7 @@ TASK = Task(
     languages=("en",),
     train_task="snli",
     dataset="SNLI 1.0",
+    address="https://nlp.stanford.edu/projects/snli",
     paper="https://arxiv.org/abs/1508.05326",
     licence="CC BY-SA 4.0",
     labels=LABELS,

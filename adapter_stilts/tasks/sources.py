@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from adapter_stilts.errors import DataError
-from adapter_stilts.formats.examples import Example, TaggingExample
+from adapter_stilts.formats.examples import Example, label_names
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.files import FileSource
 from adapter_stilts.tasks.hub import HubSource
@@ -41,7 +41,7 @@ class Source(Protocol):
         """Whether it holds a test split in a language that no benchmark has the task in."""
 
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
-        """Of the languages the split is used in (English for train and dev), those this source holds."""
+        """The languages this source holds of those the split is used in (English for train and dev)."""
 
     def training_languages(self, task: Task) -> tuple[str, ...]:
         """The languages the train split is held in: English, and those it was translated to."""
@@ -54,22 +54,21 @@ class Source(Protocol):
 
 
 def with_labels(task: Task, source: Source, options: Mapping[str, str]) -> Task:
-    """The task, with the label set of its data where it leaves it to them: every tag of English train and dev.
+    """The task, with the label set of its data where it leaves it to them: every label of English train and dev.
 
     Both splits are part of a stage's key, and so is the label set with them.
     """
     if not task.open_labels:
         return task
     splits: tuple[Split, ...] = ("train", "dev")
-    tags = {
-        tag
+    names = {
+        name
         for split in splits
         if "en" in source.languages(task, split)
         for example in source.examples(task, split, "en", options)
-        if isinstance(example, TaggingExample)
-        for tag in example.tags or ()
+        for name in label_names(example)
     }
-    return replace(task, labels=tuple(sorted(tags)))
+    return replace(task, labels=tuple(sorted(names)))
 
 
 def open_source(data: str | None) -> Source:

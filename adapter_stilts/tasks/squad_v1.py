@@ -24,6 +24,7 @@ TASK = Task(
     languages=("en",),
     train_task="squad_v1",
     dataset="SQuAD 1.1",
+    address="https://rajpurkar.github.io/SQuAD-explorer",
     paper="https://arxiv.org/abs/1606.05250",
     licence="CC BY-SA 4.0",
     folder="squad",

@@ -45,6 +45,7 @@ TASK = Task(
     languages=("en",),
     train_task="squad_v2",
     dataset="SQuAD 2.0",
+    address="https://rajpurkar.github.io/SQuAD-explorer",
     paper="https://arxiv.org/abs/1806.03822",
     licence="CC BY-SA 4.0",
     folder="squad",

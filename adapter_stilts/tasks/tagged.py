@@ -53,7 +53,7 @@ def read_tagged(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _separator(line: str) -> str:
-    """What stands between a file's words and tags, by its first line; a word alone tells that they have none."""
+    """The separator of a file's words and tags, by its first line; a word alone tells that they have none."""
     return "\t" if "\t" in line else " " if " " in line.strip(" ") else _ALONE
 
 

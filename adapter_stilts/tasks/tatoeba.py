@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from adapter_stilts.formats.examples import RetrievalExample
-from adapter_stilts.tasks.base import INDEX, Files, Hub, Row, Task
+from adapter_stilts.tasks.base import INDEX, Files, Hub, Membership, Row, Task
 from adapter_stilts.tasks.columns import text
 
 CODES = {
@@ -58,6 +58,7 @@ CODES = {
     "vi": "vie",
     "zh": "cmn",
 }
+SMALLER = {"jv": 205, "te": 234, "ta": 307, "sw": 390, "th": 548, "kk": 575, "ml": 687, "ka": 746}
 ADDED = {"az": "aze", "lt": "lit", "pl": "pol", "ro": "ron", "uk": "ukr"}
 
 
@@ -88,10 +89,15 @@ TASK = Task(
     languages=tuple(CODES),
     train_task=None,
     dataset="Tatoeba (LASER v1)",
+    address="https://github.com/facebookresearch/LASER/tree/main/data/tatoeba/v1",
     paper="https://arxiv.org/abs/1812.10464",
     licence="CC BY 2.0 FR",
     codes={**CODES, **ADDED},
-    added_languages=tuple(ADDED),
+    benchmarks={
+        "xtreme": Membership(9, ("retrieval",)),
+        "xtreme-r": Membership(8, ("retrieval",), more=tuple(ADDED)),
+    },
+    test_sizes={**dict.fromkeys(CODES, 1000), **SMALLER},
     files={
         "test": (
             Files(

@@ -27,7 +27,7 @@ class TextSource(Protocol):
         """Where the text lies, for messages."""
 
     def languages(self) -> tuple[str, ...]:
-        """Those at hand; never none."""
+        """The languages at hand; never none."""
 
     def fingerprint(self, language: str) -> str:
         """A string that changes whenever the text may."""

@@ -19,7 +19,7 @@ One article of tydiqa-goldp-v1.1-train.json, whose title may be absent:
 from __future__ import annotations
 
 from adapter_stilts.formats.examples import SpanQAExample
-from adapter_stilts.tasks.base import Files, Hub, Row, Task
+from adapter_stilts.tasks.base import Files, Hub, Membership, Row, Task
 from adapter_stilts.tasks.columns import asked, question, text
 from adapter_stilts.tasks.holdout import held_out
 
@@ -69,9 +69,14 @@ TASK = Task(
     languages=tuple(CODES.values()),
     train_task="tydiqa",
     dataset="TyDiQA-GoldP 1.1",
+    address="https://github.com/google-research-datasets/tydiqa",
     paper="https://arxiv.org/abs/2003.05002",
     licence="Apache-2.0",
     codes={code: name for name, code in CODES.items()},
+    benchmarks={
+        "xtreme": Membership(7, ("qa",)),
+        "xtreme-r": Membership(7, ("qa",)),
+    },
     files={
         "train": Files(TRAIN_FILES, "squad_json", train, language=language, languages=tuple(CODES.values())),
         "dev": Files(TRAIN_FILES, "squad_json", dev, language=language),

@@ -21,7 +21,7 @@ line) is read too; its words are fused ones.
 from __future__ import annotations
 
 from adapter_stilts.formats.examples import TaggingExample
-from adapter_stilts.tasks.base import Files, Hub, Row, Split, Task
+from adapter_stilts.tasks.base import Files, Hub, Membership, Row, Split, Task
 from adapter_stilts.tasks.columns import sentence
 from adapter_stilts.tasks.conllu import UPOS
 
@@ -62,6 +62,16 @@ TREEBANKS = {
 }
 ADDED = {"lt": "Lithuanian", "pl": "Polish", "ro": "Romanian", "uk": "Ukrainian", "wo": "Wolof"}
 
+# fmt: off
+TEST_SIZES = {
+    "af": 425, "ar": 1680, "bg": 1116, "de": 22458, "el": 2809, "en": 5440, "es": 3147, "et": 3760,
+    "eu": 1799, "fa": 600, "fi": 4422, "fr": 9465, "he": 491, "hi": 2684, "hu": 449, "id": 1557,
+    "it": 3518, "ja": 2372, "kk": 1047, "ko": 4276, "mr": 47, "nl": 1471, "pt": 2681, "ru": 11336,
+    "ta": 120, "te": 146, "th": 1000, "tl": 55, "tr": 4785, "ur": 535, "vi": 800, "yo": 100,
+    "zh": 5528,
+}
+# fmt: on
+
 
 def release_row(row: Row) -> TaggingExample | None:
     """None where the licence withholds the sentence's text."""
@@ -96,12 +106,19 @@ TASK = Task(
     languages=tuple(TREEBANKS),
     train_task="udpos",
     dataset="Universal Dependencies",
+    address="https://universaldependencies.org",
     paper="https://arxiv.org/abs/2004.10643",
     licence="by treebank, most CC BY-SA 4.0",
     labels=UPOS,
     folder="ud",
     codes={**TREEBANKS, **ADDED},
-    added_languages=tuple(ADDED),
+    benchmarks={
+        "xtreme": Membership(3, ("tagging",)),
+        "xtreme-r": Membership(3, ("tagging",), more=tuple(ADDED)),
+    },
+    test_sizes=TEST_SIZES,
+    # The parts of a contraction are one word in the official files, with one tag.
+    submitted_with={"words": "fused"},
     options={"words": ("syntactic", "fused")},
     files={"train": release("train"), "dev": release("dev"), "test": release("test")},
     hub={"train": hub("train"), "dev": hub("validation"), "test": hub("test")},

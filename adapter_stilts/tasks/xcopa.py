@@ -17,8 +17,10 @@ One row of data/it/test.it.jsonl:
 
 from __future__ import annotations
 
-from adapter_stilts.tasks.base import Files, Hub, Task
+from adapter_stilts.tasks.base import Files, Hub, Membership, Task
 from adapter_stilts.tasks.copa import release_row
+
+LANGUAGES = ("et", "ht", "id", "it", "qu", "sw", "ta", "th", "tr", "vi", "zh")
 
 # The release's folders, and XTREME-R's one.
 RELEASE = (
@@ -32,11 +34,14 @@ TASK = Task(
     role="target",
     format="multiple_choice",
     metric=("accuracy",),
-    languages=("et", "ht", "id", "it", "qu", "sw", "ta", "th", "tr", "vi", "zh"),
+    languages=LANGUAGES,
     train_task="siqa",
     dataset="XCOPA",
+    address="https://github.com/cambridgeltl/xcopa",
     paper="https://arxiv.org/abs/2005.00333",
     licence="CC BY 4.0",
+    benchmarks={"xtreme-r": Membership(2, ("classification", "multi_choice"))},
+    test_sizes=dict.fromkeys(LANGUAGES, 500),
     files={"test": Files(RELEASE, "jsonl", release_row)},
     hub={"test": Hub("cambridgeltl/xcopa", "{language}", "test", release_row)},
 )

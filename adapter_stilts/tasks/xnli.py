@@ -13,7 +13,7 @@ All languages share one file. One row of xnli.test.tsv, of its 19 columns those 
 
 from __future__ import annotations
 
-from adapter_stilts.tasks.base import Files, Hub, Row, Task
+from adapter_stilts.tasks.base import Files, Hub, Membership, Row, Task
 from adapter_stilts.tasks.columns import text
 from adapter_stilts.tasks.nli import LABELS, release_row, xtreme_files
 
@@ -32,17 +32,25 @@ def release(split: str) -> tuple[Files, ...]:
     )
 
 
+LANGUAGES = ("en", "ar", "bg", "de", "el", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
+
 TASK = Task(
     name="xnli",
     role="target",
     format="pair_classification",
     metric=("accuracy",),
-    languages=("en", "ar", "bg", "de", "el", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"),
+    languages=LANGUAGES,
     train_task="mnli",
     dataset="XNLI 1.0",
+    address="https://github.com/facebookresearch/XNLI",
     paper="https://arxiv.org/abs/1809.05053",
     licence="CC BY-NC 4.0",
     labels=LABELS,
+    benchmarks={
+        "xtreme": Membership(1, ("classification",)),
+        "xtreme-r": Membership(1, ("classification",)),
+    },
+    test_sizes=dict.fromkeys(LANGUAGES, 5010),
     files={"dev": release("dev"), "test": release("test")},
     hub={
         "dev": Hub("google/xtreme", "XNLI", "validation", release_row, language=language),

@@ -13,20 +13,27 @@ One article of xquad.de.json; some contexts begin with U+FEFF, and `answer_start
 
 from __future__ import annotations
 
-from adapter_stilts.tasks.base import Files, Hub, Task
+from adapter_stilts.tasks.base import Files, Hub, Membership, Task
 from adapter_stilts.tasks.columns import asked
+
+LANGUAGES = ("en", "ar", "de", "el", "es", "hi", "ru", "th", "tr", "vi", "zh")
 
 TASK = Task(
     name="xquad",
     role="target",
     format="span_qa",
     metric=("exact_match", "f1"),
-    languages=("en", "ar", "de", "el", "es", "hi", "ru", "th", "tr", "vi", "zh"),
+    languages=LANGUAGES,
     train_task="squad_v1",
     dataset="XQuAD",
+    address="https://github.com/google-deepmind/xquad",
     paper="https://arxiv.org/abs/1910.11856",
     licence="CC BY-SA 4.0",
-    added_languages=("ro",),
+    benchmarks={
+        "xtreme": Membership(5, ("qa",)),
+        "xtreme-r": Membership(5, ("qa",), more=("ro",)),
+    },
+    test_sizes=dict.fromkeys(LANGUAGES, 1190),
     files={"test": Files(("xquad.{language}.json",), "squad_json", asked)},
     hub={"test": Hub("google/xtreme", "XQuAD.{language}", "validation", asked)},
 )

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from adapter_stilts.miniature.pretrained import encoder_folder
 from adapter_stilts.model.backbone import resolve_base
 from adapter_stilts.model.bundle import read_bundle
-from adapter_stilts.recipe import Base, Mode, TrainingSettings, load_recipe
+from adapter_stilts.model.tuning import tuning_names
+from adapter_stilts.recipe import Base, TrainingSettings, load_recipe
 
 SHELF = Path(__file__).resolve().parents[2] / "adapters_hub"
 BUNDLES = sorted(path for path in SHELF.iterdir() if path.is_dir())
 
 
-@pytest.mark.parametrize("mode", get_args(Mode))
+@pytest.mark.parametrize("mode", tuning_names())
 def test_every_mode_has_three(mode: str) -> None:
     assert len({read_bundle(path).task for path in BUNDLES if read_bundle(path).tuning == mode}) >= 3
 
@@ -47,7 +48,7 @@ def test_none_names_a_place_of_the_machine_that_made_it() -> None:
         assert str(Path.home()) not in text, path
 
 
-@pytest.mark.parametrize("mode", get_args(Mode))
+@pytest.mark.parametrize("mode", tuning_names())
 def test_one_of_each_mode_answers(cli: Any, mode: str, tmp_path: Path) -> None:
     more = ("--recipe", "miniature", "--limit-eval", "25", "--languages", "qaa,qag", "--json")
     ran = cli("evaluate", SHELF / f"hellaswag-{mode}", "--target", "tatoeba", "--store", tmp_path, *more)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from adapter_stilts.tasks import all_tasks
+import pytest
+
+from adapter_stilts.tasks import Task, all_tasks
 
 Cli = Callable[..., Any]
 
@@ -80,3 +83,49 @@ def test_markdown_is_two_tables(cli: Cli) -> None:
         "| `udpos` | target | tagging | itself | 33 + 5 | f1 | train, dev, test | `google/xtreme`: "
     )
     assert languages.splitlines()[2].endswith("| lt pl ro uk wo |")
+
+
+def test_a_page_tells_where_the_data_are(cli: Cli) -> None:
+    shown = cli("tasks", "ccg").out
+    for told in (
+        "CCGbank (LDC2005T13)",
+        "https://catalog.ldc.upenn.edu/LDC2005T13",
+        "ccg/ in the folder after --data",
+        "files, train     data/AUTO/02/*.auto ... data/AUTO/21/*.auto (all 20)",
+        "or train.tsv",
+        "hub              no: the LDC licenses CCGbank to each user",
+    ):
+        assert told in shown
+    (row,) = cli("tasks", "ccg", "--json").json
+    assert row["files"]["dev"][0] == "data/AUTO/00/*.auto"
+    assert row["files"]["train"][0].count(" + ") == 19
+    shown = cli("tasks", "udpos").out
+    assert "de: German" in shown
+    assert "udpos/test-{language}.tsv, with words = fused" in shown
+    assert "google/xtreme, config udpos.{code}, split test, with words = syntactic" in shown
+    shown = cli("tasks", "anli_plus").out
+    assert all(f"\n{part}\naddress          https://" in shown for part in ("anli", "mnli", "snli"))
+
+
+@pytest.mark.parametrize("task", all_tasks(), ids=lambda task: task.name)
+def test_every_page_has_an_address_and_names(cli: Cli, task: Task) -> None:
+    (row,) = cli("tasks", task.name, "--json").json
+    assert row["address"].startswith("https://")
+    assert set(row["files"]) == set(task.files)
+    assert all(names for names in row["files"].values())
+    shown = cli("tasks", task.name)
+    assert shown.code == 0
+    assert row["address"] in shown.out
+
+
+def test_names_stay_whole_in_80_columns(process: Cli) -> None:
+    ran = process("tasks", env={"COLUMNS": "80", "FORCE_COLOR": "1", "TERM": "dumb"})
+    assert ran.code == 0
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in ran.out.splitlines()]
+    assert all(len(line) <= 80 for line in lines)
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
+    shown = {row[0]: row for row in rows if row[0]}
+    assert list(shown) == [*(task.name for task in all_tasks()), "anli_plus"]
+    assert all(task.format in shown[task.name] for task in all_tasks())
+    assert "squad_v1" in shown["mlqa"]
+    assert "licence, role: in a wider terminal, or by `adapter-stilts tasks NAME`" in ran.err

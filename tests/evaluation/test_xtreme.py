@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from adapter_stilts.errors import DataError, UnknownNameError
 from adapter_stilts.evaluation import submission, xtreme
-from adapter_stilts.evaluation.families import FAMILIES, family_of
+from adapter_stilts.evaluation.forms import form_of
 from adapter_stilts.evaluation.membership import BENCHMARKS, XTREME, XTREME_R
+from adapter_stilts.tasks import get_task
 
 THIRD = 100 / 3
 
@@ -119,7 +120,7 @@ def test_members_of_the_benchmarks() -> None:
     assert len({language for languages in XTREME.languages.values() for language in languages}) == 40
     for benchmark in BENCHMARKS.values():
         assert all(len(set(languages)) == len(languages) for languages in benchmark.languages.values())
-        assert set(benchmark.languages) <= set(FAMILIES)
+        assert all(form_of(get_task(task)).suffix for task in benchmark.languages)
         assert {task for tasks in benchmark.groups.values() for task in tasks} <= set(benchmark.languages)
 
 
@@ -291,7 +292,7 @@ def test_refused_labels(tmp_path: Path, task: str, content: str, why: str) -> No
     predictions.write_text(SAMPLES[task][0])
     labels.write_text(content)
     with pytest.raises(DataError) as caught:
-        family_of(task).score(predictions, labels, "en", lambda message: None)
+        form_of(get_task(task)).score(predictions, labels, "en", lambda message: None)
     assert why in caught.value.why
 
 
@@ -312,7 +313,9 @@ def test_refused_labels(tmp_path: Path, task: str, content: str, why: str) -> No
 def test_files_the_format_allows(tmp_path: Path, task: str, predictions: str) -> None:
     (tmp_path / "predictions").write_bytes(predictions.encode())
     (tmp_path / "labels").write_text(SAMPLES[task][1])
-    scores = family_of(task).score(tmp_path / "predictions", tmp_path / "labels", "en", lambda message: None)
+    scores = form_of(get_task(task)).score(
+        tmp_path / "predictions", tmp_path / "labels", "en", lambda message: None
+    )
     assert scores == pytest.approx(SAMPLES[task][2])
 
 
@@ -321,7 +324,9 @@ def test_no_pair_scores_zero_with_a_note(tmp_path: Path, empty: str) -> None:
     for name, text in zip(("predictions", "labels"), SAMPLES["bucc2018"], strict=False):
         (tmp_path / name).write_text("" if name == empty else text)
     notes: list[str] = []
-    scores = family_of("bucc2018").score(tmp_path / "predictions", tmp_path / "labels", "de", notes.append)
+    scores = form_of(get_task("bucc2018")).score(
+        tmp_path / "predictions", tmp_path / "labels", "de", notes.append
+    )
     assert scores == {"f1": 0.0, "precision": 0.0, "recall": 0.0}
     assert notes == [f"{tmp_path / empty} holds no pair, so that the score is 0"]
 
@@ -346,14 +351,14 @@ def test_what_the_official_scorer_takes_is_scored_with_a_note(
     predictions.write_bytes(content)
     (tmp_path / "labels").write_text(SAMPLES[task][1])
     notes: list[str] = []
-    scores = family_of(task).score(predictions, tmp_path / "labels", "de", notes.append)
+    scores = form_of(get_task(task)).score(predictions, tmp_path / "labels", "de", notes.append)
     assert {name: scores[name] for name in wanted} == pytest.approx(wanted)
     assert len(notes) == 1
     assert notes[0].startswith(f"{predictions}:{line}: ")
     assert why in notes[0]
     # Where nobody scores, as before a submission is written, it is refused.
     with pytest.raises(DataError, match=why) as caught:
-        family_of(task).count(predictions)
+        form_of(get_task(task)).count(predictions)
     assert caught.value.line == line
 
 
@@ -394,7 +399,7 @@ def test_any_bytes_give_scores_or_a_data_error(tmp_path: Path, task: str, data: 
 
 def _score_or_error(task: str, predictions: Path, labels: Path) -> dict[str, float] | DataError:
     try:
-        return family_of(task).score(predictions, labels, "en", lambda message: None)
+        return form_of(get_task(task)).score(predictions, labels, "en", lambda message: None)
     except DataError as error:
         return error
 
@@ -499,7 +504,9 @@ def test_labels_of_another_kind_score_zero_with_a_note(tmp_path: Path) -> None:
     (tmp_path / "predictions").write_text("0\n1\n2\n")
     (tmp_path / "labels").write_text("neutral\nentailment\nneutral\n")
     notes: list[str] = []
-    scores = family_of("xnli").score(tmp_path / "predictions", tmp_path / "labels", "de", notes.append)
+    scores = form_of(get_task("xnli")).score(
+        tmp_path / "predictions", tmp_path / "labels", "de", notes.append
+    )
     assert scores == {"accuracy": 0.0}
     (note,) = notes
     assert note.startswith(

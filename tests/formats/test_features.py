@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter_stilts.errors import UnknownNameError
 from adapter_stilts.formats import format_names, get_format, multiple_choice
+from adapter_stilts.formats.base import Format
 from adapter_stilts.formats.examples import MultipleChoiceExample
 from adapter_stilts.formats.features import Features, Ragged, concatenate
 from adapter_stilts.formats.tokens import tokenize
@@ -96,6 +98,19 @@ def test_every_distinct_text_is_tokenised_once(tokenizer) -> None:
         assert pieces.ids[row].tolist() == plain["input_ids"]
         offsets = list(zip(pieces.starts[row].tolist(), pieces.ends[row].tolist(), strict=True))
         assert offsets == plain["offset_mapping"]
+
+
+def test_a_format_is_a_module_that_says_it_is_one() -> None:
+    ours = ("masked_lm", "multiple_choice", "pair_classification", "retrieval", "span_qa", "tagging")
+    assert format_names() == ours
+    offered = {*Format.__annotations__, *(name for name in vars(Format) if not name.startswith("_"))}
+    assert {"SCHEMA", "Settings", "JUDGED", "TASK_CLASS", "encode", "decode"} <= offered
+    for name in ours:
+        assert [each for each in offered if not hasattr(get_format(name), each)] == []
+    with pytest.raises(UnknownNameError, match="did you mean 'tagging'"):
+        get_format("taging")
+    with pytest.raises(UnknownNameError, match="unknown format 'tokens'"):
+        get_format("tokens")
 
 
 @pytest.mark.parametrize("name", format_names())

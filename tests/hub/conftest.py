@@ -12,7 +12,8 @@ def shared(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Do not write here."""
     from adapter_stilts.formats import get_format
     from adapter_stilts.model.backbone import load_encoder, load_tokenizer, resolve_base
-    from adapter_stilts.model.bundle import BundleInfo, write_bundle
+    from adapter_stilts.model.bundle import write_bundle
+    from adapter_stilts.model.bundle_info import BundleInfo
     from adapter_stilts.model.heads import Head
     from adapter_stilts.model.task_model import TaskModel
     from adapter_stilts.model.tuning import get_tuning

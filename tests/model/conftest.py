@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from adapter_stilts.model.bundle import BundleInfo
+    from adapter_stilts.model.bundle_info import BundleInfo
     from adapter_stilts.model.task_model import TaskModel
 
 TARGETS = {
@@ -68,7 +68,7 @@ def bundled(build: Callable[..., TaskModel], tmp_path: Path) -> Callable[..., tu
 
 
 def info_of(base: Path, fingerprint: str, task: Any, name: str, **changes: Any) -> BundleInfo:
-    from adapter_stilts.model.bundle import BundleInfo
+    from adapter_stilts.model.bundle_info import BundleInfo
 
     values = {
         "tuning": "full",

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from adapter_stilts.errors import BundleError, SourceUnavailableError, UsageError
 from adapter_stilts.model.backbone import load_encoder, load_tokenizer, resolve_base
-from adapter_stilts.model.families import head_names
+from adapter_stilts.model.task_classes import head_names
 from adapter_stilts.recipe import Base
 
 

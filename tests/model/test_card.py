@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from adapter_stilts.model.bundle import BundleInfo, HeadInfo
+from adapter_stilts.model.bundle_info import BundleInfo, HeadInfo
 from adapter_stilts.model.card import model_card
 
 

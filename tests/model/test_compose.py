@@ -76,7 +76,7 @@ def make(build: Any, base: Any, tmp_path: Path) -> Make:
 
 
 def _info(values: dict[str, Any]) -> Any:
-    from adapter_stilts.model.bundle import BundleInfo
+    from adapter_stilts.model.bundle_info import BundleInfo
 
     return BundleInfo(**values)
 

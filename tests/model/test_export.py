@@ -18,7 +18,8 @@ from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import Features, Ragged
 from adapter_stilts.model.backbone import load_encoder, load_tokenizer, resolve_base
-from adapter_stilts.model.bundle import BundleInfo, read_bundle, write_bundle
+from adapter_stilts.model.bundle import read_bundle, write_bundle
+from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.model.export import FORMS, Choice, check_export, export, forms_of
 from adapter_stilts.model.heads import Head
 from adapter_stilts.model.task_model import TaskModel

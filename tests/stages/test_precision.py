@@ -9,7 +9,7 @@ import pytest
 
 from adapter_stilts.errors import UsageError
 from adapter_stilts.io import write_json
-from adapter_stilts.model.bundle import BundleInfo
+from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.recipe import Recipe
 from adapter_stilts.stages.precision import of_bundle, of_intermediates, precision_of
 

@@ -68,12 +68,55 @@ def test_a_task_is_complete(task: Task) -> None:
                 assert set(values) <= set(task.options[option])
 
 
-@pytest.mark.parametrize("name", TARGETS)
+# The tables of google-research/xtreme evaluate.py; of LAReQA that of the XTREME-R paper.
+XNLI = "ar bg de el en es fr hi ru sw th tr ur vi zh"
+UDPOS = "af ar bg de el en es et eu fa fi fr he hi hu id it ja kk ko mr nl pt ru ta te th tl tr ur vi yo zh"
+PANX = (
+    "af ar bg bn de el en es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr ms my nl pt ru sw ta te th tl tr ur vi "
+    "yo zh"
+)
+TATOEBA = "af ar bg bn de el es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr nl pt ru sw ta te th tl tr ur vi zh"
+XQUAD = "ar de el en es hi ru th tr vi zh"
+MLQA, TYDIQA = "ar de en es hi vi zh", "ar bn en fi id ko ru sw te"
+TABLES = {
+    "xtreme": {
+        "xnli": XNLI,
+        "pawsx": "de en es fr ja ko zh",
+        "udpos": UDPOS,
+        "panx": PANX,
+        "xquad": XQUAD,
+        "mlqa": MLQA,
+        "tydiqa": TYDIQA,
+        "bucc2018": "de fr ru zh",
+        "tatoeba": TATOEBA,
+    },
+    "xtreme-r": {
+        "xnli": XNLI,
+        "xcopa": "et ht id it qu sw ta th tr vi zh",
+        "udpos": f"{UDPOS} lt pl ro uk wo",
+        "panx": f"{PANX} az gu lt pa pl qu ro uk",
+        "xquad": f"{XQUAD} ro",
+        "mlqa": MLQA,
+        "tydiqa": TYDIQA,
+        "tatoeba": f"{TATOEBA} az lt pl ro uk",
+        "mewslix": "ar de en es fa ja pl ro ta tr uk",
+        "lareqa": XQUAD,
+    },
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
 def test_languages_are_those_of_the_benchmarks(name: str) -> None:
+    found = {task: " ".join(languages) for task, languages in BENCHMARKS[name].languages.items()}
+    assert found == TABLES[name]
+    assert list(found) == list(TABLES[name])
+    assert set(BENCHMARKS) == set(TABLES)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_of_either_benchmark_is_in_its_languages(name: str) -> None:
     task = get_task(name)
-    line_ups = [
-        set(benchmark.languages[name]) for benchmark in BENCHMARKS.values() if name in benchmark.languages
-    ]
+    line_ups = [set(table[name].split()) for table in TABLES.values() if name in table]
     assert set(task.languages) == line_ups[0]
     assert set(task.all_languages) == line_ups[-1]
 

@@ -1,9 +1,11 @@
-"""Tunings: what is trained. One module each, found by name; `base.Tuning` says what a tuning offers."""
+"""Tunings: what is trained. One module each, found by name; `base.Tuning` says what a tuning offers.
+
+Other packages add theirs as entry points of `adapter_stilts.tunings`: a module, or its TUNING.
+"""
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -11,19 +13,30 @@ from adapter_stilts.errors import UnknownNameError
 from adapter_stilts.model.tuning.base import Tuning, TuningSettings
 from adapter_stilts.model.tuning.libraries.adapterhub_package import LIBRARY, check_adapterhub
 from adapter_stilts.recipe import validated
+from adapter_stilts.registry import TUNINGS
 
 
 def tuning_names() -> tuple[str, ...]:
-    modules = pkgutil.iter_modules(__path__)
-    return tuple(sorted(module.name for module in modules if module.name != "base" and not module.ispkg))
+    """Every tuning, ours first, each part sorted; none is imported."""
+    return TUNINGS.names()
 
 
 def get_tuning(name: str) -> Tuning:
-    """A tuning: its module, or the module's TUNING where a library's mechanics are shared. Raises UnknownNameError."""
+    """A tuning: its module, or the module's TUNING where a library's mechanics are shared.
+
+    Raises:
+        UnknownNameError: there is none; names the nearest.
+        UsageError: another package's cannot be loaded, or is no tuning.
+    """
     if name not in tuning_names():
         raise UnknownNameError("mode", name, tuning_names())
-    module = importlib.import_module(f"{__name__}.{name}")
-    return cast(Tuning, getattr(module, "TUNING", module))
+    if name not in TUNINGS.declared():
+        module = importlib.import_module(f"{__name__}.{name}")
+        return cast(Tuning, getattr(module, "TUNING", module))
+    loaded = TUNINGS.load(name)
+    tuning = getattr(loaded, "TUNING", loaded)
+    TUNINGS.check_offers(name, tuning, Tuning)
+    return cast(Tuning, tuning)
 
 
 def check_installed(name: str) -> None:

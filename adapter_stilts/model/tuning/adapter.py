@@ -17,8 +17,8 @@ from adapter_stilts.model.weights import load_trained_state, trained_state
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from adapter_stilts.model.bundle import BundleInfo
     from adapter_stilts.model.bundle_files import Headers
+    from adapter_stilts.model.bundle_info import BundleInfo
     from adapter_stilts.model.merge import Merge
     from adapter_stilts.model.task_model import TaskModel
 
@@ -42,7 +42,7 @@ class Settings(TuningSettings):
     (Houlsby et al. 2019), beside the block (He et al. 2022), of Kronecker products (Mahabadi et al. 2021), or
     learned keys and values before the sequence's (Li and Liang 2021)."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Of the modules' output."""
+    """Dropout rate of the modules' output."""
     reduction_factor: float | None = Field(default=None, gt=0)
     """The encoder's width over the bottleneck's."""
     non_linearity: str | None = None
@@ -113,6 +113,10 @@ def check_files(directory: Path, info: BundleInfo, headers: Headers) -> None:
     from adapter_stilts.model.tuning.libraries import adapterhub_checks
 
     adapterhub_checks.check_files(directory, info, headers)
+
+
+def made(config: Mapping[str, Any]) -> bool:
+    return config.get("peft_type") is None and isinstance(config.get("config"), dict)
 
 
 def check_combine(how: str, settings: Any = None) -> None:

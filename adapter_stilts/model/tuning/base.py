@@ -1,4 +1,4 @@
-"""What a tuning offers. Importing one costs nothing: torch and the libraries are imported where they are used."""
+"""Tunings: their interface. Importing one costs nothing: torch and the libraries are imported where they are used."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from adapter_stilts.model.bundle import BundleInfo
     from adapter_stilts.model.bundle_files import Headers
+    from adapter_stilts.model.bundle_info import BundleInfo
     from adapter_stilts.model.merge import Merge
     from adapter_stilts.model.task_model import TaskModel
 
 # Name of the modules a stage trains, where nobody gives another.
 TRAINED = "task"
-
-NO_HEAD = "none"
-"""The format of a bundle without a head."""
 
 
 def unused_name(name: str, used: Container[str]) -> str:
@@ -39,7 +36,7 @@ class TuningSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     def part(self) -> dict[str, Any]:
-        """What of them goes into a stage's key: all."""
+        """The settings that go into a stage's key: all."""
         return self.model_dump(mode="json")
 
 
@@ -91,6 +88,9 @@ class Tuning(Protocol):
         Args:
             headers: of its files, as `bundle_files.check_files` read them.
         """
+
+    def made(self, config: Mapping[str, Any]) -> bool:
+        """Whether a plain folder's modules, by its library's config alone, are of this tuning."""
 
     def check_combine(self, how: str, settings: Any = None) -> None:
         """Raises UsageError where modules of this tuning cannot be combined so (``stack``, ``fuse``) in training.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +11,11 @@ from pydantic import model_validator
 
 from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.io import write_json
-from adapter_stilts.model import families
+from adapter_stilts.model import task_classes
+from adapter_stilts.model.bundle_files import HEAD
 from adapter_stilts.model.door import read_config
 from adapter_stilts.model.encoders import encoder_class
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
-from adapter_stilts.model.tuning.libraries.head_checks import HEAD
 from adapter_stilts.model.weights import (
     check_shapes,
     load_trained_state,
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from adapter_stilts.model.bundle import BundleInfo
     from adapter_stilts.model.bundle_files import Headers
+    from adapter_stilts.model.bundle_info import BundleInfo
     from adapter_stilts.model.merge import Merge
     from adapter_stilts.model.task_model import TaskModel
 
@@ -39,7 +39,7 @@ LIBRARY = "transformers"
 
 
 class Settings(TuningSettings):
-    """What saves memory in full fine-tuning."""
+    """Ways to save memory in full fine-tuning."""
 
     freeze_embeddings: bool = False
     """Leave the embedding table as it is: in XLM-R it holds half of all weights, and most of its rows never
@@ -104,12 +104,12 @@ def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str,
     config: Any = copy.deepcopy(model.encoder.config)
     encoder = _untied(model.encoder.state_dict())
     head = {} if model.head is None else dict(model.head.state_dict())
-    if families.has_task_class(config.model_type, format_name, "pooler.weight" in head):
-        prefix = families.encoder_prefix(config.model_type)
+    if task_classes.has_task_class(config.model_type, format_name, "pooler.weight" in head):
+        prefix = task_classes.encoder_prefix(config.model_type)
         weights = {f"{prefix}.{name}": tensor for name, tensor in encoder.items()}
         if head:
-            weights |= families.head_to_task_class(config.model_type, format_name, head)
-        config.architectures = [families.task_class(config, format_name)]
+            weights |= task_classes.head_to_task_class(config.model_type, format_name, head)
+        config.architectures = [task_classes.task_class(config, format_name)]
     else:
         weights = encoder
         config.architectures = [encoder_class(config).__name__]
@@ -139,6 +139,11 @@ def check_files(directory: Path, info: BundleInfo, headers: Headers) -> None:
     from adapter_stilts.model import implied
 
     implied.check_whole(directory, info, headers)
+
+
+def made(config: Mapping[str, Any]) -> bool:
+    """No: such a folder holds modules, and no whole model."""
+    return False
 
 
 def check_combine(how: str, settings: Any = None) -> None:
@@ -182,7 +187,7 @@ def merge(bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: 
     encoder = load_encoder(base.location, base.commit, None, False)
     files: list[Any] = [safe_open(bundle / "model.safetensors", "pt") for bundle in bundles]
     held = [set(file.keys()) for file in files]
-    prefixes = [prefix_in(config["model_type"], keys) for keys in held]
+    prefixes = [task_classes.prefix_in(config["model_type"], keys) for keys in held]
     weights = {}
     own_weights = _untied(encoder.state_dict())
     for bundle, file, prefix in zip(bundles, files, prefixes, strict=True):
@@ -214,17 +219,11 @@ def fold(model: TaskModel) -> None:
     """Nothing: there are no modules."""
 
 
-def prefix_in(model_type: str, names: Collection[str]) -> str:
-    """What stands before the encoder's names in a bundle: a task class's prefix, or nothing."""
-    prefix = families.prefix_before(model_type)
-    return prefix if any(name.startswith(prefix) for name in names) else ""
-
-
 def load(directory: Path, format_name: str) -> dict[str, Tensor]:
     if (directory / HEAD).is_file():
         return read_tensors(directory / HEAD)
     config = read_config(directory / "config.json")
-    if not families.has_task_class(config["model_type"], format_name):
+    if not task_classes.has_task_class(config["model_type"], format_name):
         raise BundleError(f"{directory}: {HEAD} is missing, the head of {format_name}")
     path = directory / "model.safetensors"
-    return families.head_from_task_class(config["model_type"], format_name, read_tensors(path), path)
+    return task_classes.head_from_task_class(config["model_type"], format_name, read_tensors(path), path)

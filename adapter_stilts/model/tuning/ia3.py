@@ -19,7 +19,7 @@ class Settings(TuningSettings):
 
 
 def arguments(settings: Any) -> dict[str, Any]:
-    """Of PEFT's IA3Config, beside the layers."""
+    """The arguments of PEFT's IA3Config, beside the layers."""
     return {}
 
 

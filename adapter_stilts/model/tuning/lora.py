@@ -18,13 +18,13 @@ class Settings(TuningSettings):
     alpha: float = Field(default=16.0, gt=0)
     """Their scale, times the rank."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Of the updates' input."""
+    """Dropout rate of the updates' input."""
     target_modules: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Endings of the names of the layers, e.g. ``["query", "value"]``; None takes the encoder family's."""
 
 
 def arguments(settings: Any, **more: Any) -> dict[str, Any]:
-    """Of PEFT's LoraConfig."""
+    """The arguments of PEFT's LoraConfig."""
     return {"r": settings.r, "lora_alpha": settings.alpha, "lora_dropout": settings.dropout, **more}
 
 

@@ -6,7 +6,8 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from adapter_stilts.model.bundle import BundleInfo, write_bundle
+from adapter_stilts.model.bundle import write_bundle
+from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.runtime import OVERHEAD_TOKENS, micro_batch_tokens, total_memory, versions
 from adapter_stilts.stages.command import command_of

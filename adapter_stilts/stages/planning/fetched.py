@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.hub.transfer import fetch
-from adapter_stilts.model.bundle import BundleInfo
+from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.stages.graph import LONGEST_NAME, Stage
 from adapter_stilts.stages.parts import FetchPart

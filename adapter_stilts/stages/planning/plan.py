@@ -15,7 +15,8 @@ from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
 from adapter_stilts.formats import format_names
 from adapter_stilts.hub.address import address_of
 from adapter_stilts.model.backbone import ResolvedBase
-from adapter_stilts.model.bundle import BundleInfo, bundle_digest, read_bundle
+from adapter_stilts.model.bundle import bundle_digest, read_bundle
+from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.model.tuning import check_installed, get_tuning
 from adapter_stilts.recipe import Recipe
 from adapter_stilts.stages.cells import Cell, Limits

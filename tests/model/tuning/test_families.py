@@ -14,8 +14,8 @@ from adapter_stilts.errors import UsageError
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import Features, Ragged
 from adapter_stilts.model.backbone import load_encoder
-from adapter_stilts.model.families import activation
 from adapter_stilts.model.heads import Head
+from adapter_stilts.model.task_classes import activation
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.model.weights import fill
@@ -103,7 +103,7 @@ def test_trained_saved_and_loaded(
 
 
 def test_families_without_a_table_name_their_layers() -> None:
-    from adapter_stilts.model.families import targets
+    from adapter_stilts.model.task_classes import targets
 
     with pytest.raises(
         UsageError, match=r"type 'rembert' lora should change is not known here: name them, e\.g\."

@@ -15,7 +15,8 @@ from adapter_stilts.errors import BundleError
 from adapter_stilts.hub.verify import verify
 from adapter_stilts.io import sha256_file
 from adapter_stilts.model.backbone import load_tokenizer, resolve_base
-from adapter_stilts.model.bundle import BundleInfo, write_bundle
+from adapter_stilts.model.bundle import write_bundle
+from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.recipe import Base
 from adapter_stilts.tasks import get_task
 

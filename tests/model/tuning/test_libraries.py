@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from adapter_stilts.model.families import TASK_CLASS
+from adapter_stilts.model import task_classes
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.weights import fill
 from adapter_stilts.tasks import get_task
@@ -36,7 +36,7 @@ def plain() -> Callable[..., Any]:
     def call(base: Path, format_name: str) -> Any:
         labels = get_task(TARGETS[format_name]).labels
         sizes = {"num_labels": len(labels)} if labels else {}
-        return getattr(transformers, TASK_CLASS[format_name]).from_pretrained(base, **sizes)
+        return getattr(transformers, task_classes.class_of(format_name) or "").from_pretrained(base, **sizes)
 
     return call
 

@@ -25,8 +25,8 @@ from adapter_stilts.model.tuning.libraries.frozen import read_config
 from adapter_stilts.model.tuning.libraries.head_checks import check_heads, only_head
 
 if TYPE_CHECKING:
-    from adapter_stilts.model.bundle import BundleInfo
     from adapter_stilts.model.bundle_files import Headers
+    from adapter_stilts.model.bundle_info import BundleInfo
 
 # What of a config says where a module stands and what it reads: AdapterFusion has one place for all that it weighs,
 # and computes their input by the config of the last.

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import BundleError
-from adapter_stilts.model import families
+from adapter_stilts.model import task_classes
+from adapter_stilts.model.bundle_files import HEAD
 from adapter_stilts.model.tuning.libraries.adapterhub_package import adapterhub
 from adapter_stilts.model.tuning.libraries.frozen import read_config
-from adapter_stilts.model.tuning.libraries.head_checks import HEAD
 from adapter_stilts.model.weights import read_tensors
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ def load_head(directory: Path, format_name: str) -> dict[str, Tensor]:
     if (directory / HEAD).is_file():
         return read_tensors(directory / HEAD)
     path = folder_of_head(directory) / HEAD_WEIGHTS
-    return families.head_from_task_class(type_of_head(path.parent), format_name, read_tensors(path), path)
+    return task_classes.head_from_task_class(type_of_head(path.parent), format_name, read_tensors(path), path)
 
 
 def type_of_head(directory: Path) -> str:
     """The type of encoder whose task class names a head's tensors. Raises BundleError."""
     model_type = read_config(directory / HEAD_CONFIG).get("model_type")
-    if not isinstance(model_type, str) or not families.is_known(model_type):
+    if not isinstance(model_type, str) or not task_classes.is_known(model_type):
         raise BundleError(f"{directory / HEAD_CONFIG}: model_type = {model_type!r}: of no encoder known here")
     return model_type
 

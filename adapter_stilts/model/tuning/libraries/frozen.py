@@ -1,4 +1,4 @@
-"""What every tuning on a frozen backbone shares."""
+"""Steps that every tuning on a frozen backbone shares."""
 
 from __future__ import annotations
 

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.formats import get_format
-from adapter_stilts.model import families
-from adapter_stilts.model.bundle_files import HEADS, Headers, Shapes, shapes_in
-from adapter_stilts.model.tuning.base import NO_HEAD
+from adapter_stilts.model import task_classes
+from adapter_stilts.model.bundle_files import HEAD, HEADS, Headers, Shapes, shapes_in
+from adapter_stilts.model.bundle_info import NO_HEAD
 from adapter_stilts.model.weights import check_shapes
 
 if TYPE_CHECKING:
-    from adapter_stilts.model.bundle import BundleInfo
-
-HEAD = "head.safetensors"
-"""Where Transformers has no task class of the bare encoder and our head, its tensors stand here under our names."""
+    from adapter_stilts.model.bundle_info import BundleInfo
 
 
 def _check_head(shapes: Shapes, format_name: str, labels: tuple[str, ...], pooler: bool, where: Path) -> None:
@@ -40,8 +37,8 @@ def only_head(model_type: str, format_name: str, shapes: Shapes, where: Path) ->
 
     Raises BundleError where one of the task class's is missing, or there is another.
     """
-    head = families.head_from_task_class(model_type, format_name, shapes, where)
-    known = families.head_to_task_class(model_type, format_name, head)
+    head = task_classes.head_from_task_class(model_type, format_name, shapes, where)
+    known = task_classes.head_to_task_class(model_type, format_name, head)
     if odd := sorted(shapes.keys() - known.keys()):
         raise BundleError(f"{where}: {odd[0]} is no tensor of the head of {format_name}")
     return head

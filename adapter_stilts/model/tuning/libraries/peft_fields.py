@@ -43,7 +43,7 @@ def _fields(path: Path, wanted: str) -> Iterator[tuple[str, Any]]:
 
 
 def _default(value: ast.expr | None) -> Any:
-    """Of ``= 8``, ``= field(default=8, ...)``, or ``= field(default_factory=dict)``."""
+    """The default that stands in ``= 8``, ``= field(default=8, ...)``, or ``= field(default_factory=dict)``."""
     if isinstance(value, ast.Call):
         words = {word.arg: word.value for word in value.keywords}
         value = words.get("default")

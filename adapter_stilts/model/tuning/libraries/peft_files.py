@@ -7,25 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapter_stilts.errors import BundleError
-from adapter_stilts.model import families
-from adapter_stilts.model.bundle_files import Shapes, shapes_in
+from adapter_stilts.model import task_classes
+from adapter_stilts.model.bundle_files import HEAD, Shapes, shapes_in
 from adapter_stilts.model.merge import Merge, merged
 from adapter_stilts.model.tuning.libraries.frozen import read_config
-from adapter_stilts.model.tuning.libraries.head_checks import HEAD, check_heads, only_head
+from adapter_stilts.model.tuning.libraries.head_checks import check_heads, only_head
 from adapter_stilts.model.tuning.libraries.peft_fields import declared
 from adapter_stilts.model.weights import read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from adapter_stilts.model.bundle import BundleInfo
     from adapter_stilts.model.bundle_files import Headers
+    from adapter_stilts.model.bundle_info import BundleInfo
 
 ValueT = TypeVar("ValueT")
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-TASK_TYPES = {"pair_classification": "SEQ_CLS", "tagging": "TOKEN_CLS", "span_qa": "QUESTION_ANS"}
 ROOT = "base_model.model."
 
 # Fields of a config that do not change what a loaded module computes.
@@ -109,7 +108,7 @@ def _of_a_head(directory: Path, field: str, ending: str, layers: set[str]) -> bo
     """Whether an ending names layers of a head, and none of the encoder's. Raises BundleError where it names none."""
     if any(fits(layer, [ending]) for layer in layers):
         return False
-    if not any(fits(layer, [ending]) for layer in families.head_layers()):
+    if not any(fits(layer, [ending]) for layer in task_classes.head_layers()):
         raise BundleError(
             f"{directory / CONFIG}: {field} names {ending!r}, for which {WEIGHTS} holds no module; its modules are in: "
             f"{', '.join(sorted({layer.rpartition('.')[2] for layer in layers}))}"
@@ -156,13 +155,13 @@ def write_weights(
     Returns:
         What PEFT's config has to name: the outermost modules that hold the head, and all the head's layers.
     """
-    if not families.has_task_class(model_type, format_name, "pooler.weight" in head):
+    if not task_classes.has_task_class(model_type, format_name, "pooler.weight" in head):
         write_tensors({ROOT + key: tensor for key, tensor in modules.items()}, directory / WEIGHTS)
         if head:
             write_tensors(head, directory / HEAD)
         return None, []
-    prefix = families.encoder_prefix(model_type)
-    named = families.head_to_task_class(model_type, format_name, head) if head else {}
+    prefix = task_classes.encoder_prefix(model_type)
+    named = task_classes.head_to_task_class(model_type, format_name, head) if head else {}
     weights = {f"{prefix}.{key}": tensor for key, tensor in modules.items()} | named
     write_tensors({ROOT + key: tensor for key, tensor in weights.items()}, directory / WEIGHTS)
     layers = sorted({key.rpartition(".")[0] for key in named})
@@ -173,17 +172,17 @@ def write_weights(
 def read_modules(directory: Path, model_type: str) -> dict[str, Tensor]:
     """The modules' tensors by their names in the bare encoder; the head's are left out. Raises BundleError."""
     path = directory / WEIGHTS
-    prefix = families.prefix_before(model_type)
+    prefix = task_classes.prefix_before(model_type)
     return _modules_of(read_tensors(path), prefix, path)
 
 
 def _modules_of(held: Mapping[str, ValueT], prefix: str, path: Path) -> dict[str, ValueT]:
-    """Of what a file holds, the modules by their names in the bare encoder. Raises BundleError.
+    """The modules among what a file holds, by their names in the bare encoder. Raises BundleError.
 
     Args:
         prefix: what a task class calls the encoder.
     """
-    known = (*families.head_layers(), "classifier", "score")
+    known = (*task_classes.head_layers(), "classifier", "score")
     found = {}
     for key, value in held.items():
         if not key.startswith(ROOT):
@@ -209,7 +208,9 @@ def check_weights(directory: Path, info: BundleInfo, headers: Headers, arguments
     """
     path = directory / WEIGHTS
     shapes = shapes_in(headers, directory, WEIGHTS)
-    prefix = next((p for p in families.prefixes() if any(k.startswith(f"{ROOT}{p}.") for k in shapes)), "")
+    prefix = next(
+        (p for p in task_classes.prefixes() if any(k.startswith(f"{ROOT}{p}.") for k in shapes)), ""
+    )
     modules = _modules_of(shapes, f"{prefix}." if prefix else "", path)
     if not modules:
         raise BundleError(f"{path}: holds no modules of PEFT's")
@@ -218,7 +219,7 @@ def check_weights(directory: Path, info: BundleInfo, headers: Headers, arguments
 
     def in_library() -> tuple[Shapes, Path]:
         bare = {key.removeprefix(ROOT): shape for key, shape in shapes.items() if not is_module(key)}
-        return only_head(families.model_type_of(prefix, info.format, path), info.format, bare, path), path
+        return only_head(task_classes.model_type_of(prefix, info.format, path), info.format, bare, path), path
 
     check_heads(directory, info, headers, in_library)
 
@@ -244,8 +245,8 @@ def _check_module_shapes(modules: Shapes, arguments: Mapping[str, Any], path: Pa
 
 
 def spoken_of(directory: Path, model_type: str) -> str:
-    """What stands before the bare encoder's names in a bundle: PEFT's root, and a task class's prefix if it has one."""
-    prefix = families.prefix_before(model_type)
+    """The prefix of the bare encoder's names in a bundle: PEFT's root, and a task class's prefix if it has one."""
+    prefix = task_classes.prefix_before(model_type)
     names = read_tensors(directory / WEIGHTS)
     whole = any(is_module(name) and name.startswith(ROOT + prefix) for name in names)
     return ROOT + prefix if whole else ROOT
@@ -260,8 +261,8 @@ def read_head(directory: Path, format_name: str) -> dict[str, Tensor]:
     if all(map(is_module, weights)):
         raise BundleError(f"{directory}: {path.name} lacks a head, of {format_name} or any other")
     prefix = next((key.partition(".")[0] for key in weights if is_module(key)), "")
-    model_type = families.model_type_of(prefix, format_name, path)
-    return families.head_from_task_class(model_type, format_name, weights, path)
+    model_type = task_classes.model_type_of(prefix, format_name, path)
+    return task_classes.head_from_task_class(model_type, format_name, weights, path)
 
 
 def merge_heads(bundles: Sequence[Path], how: Merge, out: Path) -> None:

@@ -93,7 +93,7 @@ def fold(encoder: Any) -> None:
 
 
 def scale_of(config: Mapping[str, Any]) -> float:
-    """What a low-rank product is multiplied by."""
+    """The scale that a low-rank product is multiplied by."""
     rank, alpha = config.get("r", 8), config.get("lora_alpha", 8)
     return float(alpha / rank**0.5 if config.get("use_rslora") else alpha / rank)
 

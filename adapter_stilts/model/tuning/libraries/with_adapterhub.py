@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
 from adapter_stilts.io import write_json
-from adapter_stilts.model import families
+from adapter_stilts.model import task_classes
+from adapter_stilts.model.bundle_files import HEAD
 from adapter_stilts.model.door import build_config
 from adapter_stilts.model.tuning.base import unused_name
 from adapter_stilts.model.tuning.libraries.adapterhub_checks import check_nesting, differences, read_setup
@@ -32,7 +33,6 @@ from adapter_stilts.model.tuning.libraries.adapterhub_files import (
 )
 from adapter_stilts.model.tuning.libraries.adapterhub_package import adapterhub
 from adapter_stilts.model.tuning.libraries.frozen import read_config, refused, seeded, train_only
-from adapter_stilts.model.tuning.libraries.head_checks import HEAD
 from adapter_stilts.model.weights import fill, read_tensors, write_tensors
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _kept_name(key: str) -> str:
 
 
 def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
-    """What is active and the head: one adapter at the root, or a composition in folders of its own parts.
+    """Write what is active and the head: one adapter at the root, or a composition in folders of its own parts.
 
     A composition is in the layout of AdapterHub's `save_adapter_setup`, which ``load_adapter_setup(DIR,
     set_active=True, use_safetensors=True)`` reads.
@@ -177,8 +177,8 @@ def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str,
     setup = encoder.active_adapters
     names = setup.flatten()
     pooler = getattr(model.head, "pooler", None) is not None
-    in_class = families.has_task_class(encoder.config.model_type, format_name, pooler)
-    task_class = families.task_class(encoder.config, format_name) if in_class else type(encoder).__name__
+    in_class = task_classes.has_task_class(encoder.config.model_type, format_name, pooler)
+    task_class = task_classes.task_class(encoder.config, format_name) if in_class else type(encoder).__name__
     about = {"model_name": encoder.config.name_or_path, "model_class": task_class}
     if len(names) == 1:
         _save_adapter(encoder, next(iter(names)), directory, about)
@@ -207,7 +207,7 @@ def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str,
 def _save_adapter(encoder: Any, name: str, directory: Path, about: Mapping[str, str]) -> None:
     build_full_config = adapterhub("adapters.configuration").build_full_config
 
-    prefix = families.encoder_prefix(encoder.config.model_type)
+    prefix = task_classes.encoder_prefix(encoder.config.model_type)
     config = encoder.adapters_config.get(name)
     write_json(directory / CONFIG, build_full_config(config, encoder.config, name=name, **about))
     write_tensors({f"{prefix}.{k}": t for k, t in tensors(encoder, name).items()}, directory / WEIGHTS)
@@ -216,7 +216,7 @@ def _save_adapter(encoder: Any, name: str, directory: Path, about: Mapping[str, 
 def _save_fusion(encoder: Any, name: str, directory: Path, about: Mapping[str, str]) -> None:
     build_full_config = adapterhub("adapters.configuration").build_full_config
 
-    prefix = families.encoder_prefix(encoder.config.model_type)
+    prefix = task_classes.encoder_prefix(encoder.config.model_type)
     config, names = encoder.adapters_config.get_fusion(name)
     named = {**about, "adapter_names": names}
     write_json(directory / FUSION_CONFIG, build_full_config(config, encoder.config, name=name, **named))
@@ -241,7 +241,7 @@ def _save_head(
     if labels:
         values |= {"label2id": {label: row for row, label in enumerate(labels)}, "num_labels": len(labels)}
     write_json(directory / HEAD_CONFIG, values)
-    named = families.head_to_task_class(encoder.config.model_type, format_name, head.state_dict())
+    named = task_classes.head_to_task_class(encoder.config.model_type, format_name, head.state_dict())
     write_tensors(named, directory / HEAD_WEIGHTS)
 
 
@@ -331,7 +331,7 @@ def _load_setup(model: TaskModel, directory: Path) -> None:
     with refused(path):
         _add_fusion(model, names, 0)
     fusion = ",".join(names)
-    prefix = f"{families.encoder_prefix(encoder.config.model_type)}."
+    prefix = f"{task_classes.encoder_prefix(encoder.config.model_type)}."
     weights = directory / fusion / FUSION_WEIGHTS
     found = {key.removeprefix(prefix): tensor for key, tensor in read_tensors(weights).items()}
     fill(dict(fusion_parameters(encoder, fusion)), found, weights)
@@ -346,7 +346,7 @@ def load_modules(model: TaskModel, directory: Path, name: str) -> None:
     path = directory / CONFIG
     theirs, config = read_adapter_config(path, encoder.config)
     found = {}
-    prefix = f"{families.encoder_prefix(encoder.config.model_type)}."
+    prefix = f"{task_classes.encoder_prefix(encoder.config.model_type)}."
     for key, tensor in read_tensors(directory / WEIGHTS).items():
         bare = _kept_name(key.removeprefix(prefix))
         found[

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from adapter_stilts.errors import BundleError, UsageError
+from adapter_stilts.formats import get_format
 from adapter_stilts.io import write_json
-from adapter_stilts.model import families
+from adapter_stilts.model import task_classes
 from adapter_stilts.model.merge import Merge, merged
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
 from adapter_stilts.model.tuning.libraries import peft_files, peft_sums
@@ -34,8 +35,8 @@ from adapter_stilts.runtime import return_freed_memory
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from adapter_stilts.model.bundle import BundleInfo
     from adapter_stilts.model.bundle_files import Headers
+    from adapter_stilts.model.bundle_info import BundleInfo
     from adapter_stilts.model.task_model import TaskModel
 
 
@@ -77,7 +78,7 @@ class PeftTuning:
         settings = self.Settings() if settings is None else settings
         encoder: Any = model.encoder
         method = self.peft_type.lower()
-        targets = getattr(settings, "target_modules", None) or families.targets(
+        targets = getattr(settings, "target_modules", None) or task_classes.targets(
             encoder.config.model_type, method
         )
         self._inject(model, {**self.arguments(settings), "target_modules": list(targets)}, seed, name)
@@ -116,7 +117,7 @@ class PeftTuning:
         model_type = encoder.config.model_type
         outermost, layers = peft_files.write_weights(directory, model_type, format_name, found, head)
         config.base_model_name_or_path = encoder.config.name_or_path
-        config.task_type = peft_files.TASK_TYPES.get(format_name) if layers else None
+        config.task_type = get_format(format_name).PEFT_TASK if layers else None
         config.inference_mode = True
         config.modules_to_save = outermost
         if hasattr(config, "exclude_modules"):
@@ -140,6 +141,10 @@ class PeftTuning:
             raise BundleError(f"{directory}: {CONFIG} is missing, which says what the modules are")
         arguments = peft_files.read_arguments(directory, self.peft_type, self.understood, self.own)
         peft_files.check_weights(directory, info, headers, arguments)
+
+    def made(self, config: Mapping[str, Any]) -> bool:
+        same = all(bool(config.get(field)) == value for field, value in self.own.items())
+        return config.get("peft_type") == self.peft_type and same
 
     def check_combine(self, how: str, settings: Any = None) -> None:
         if self.peft_type == "IA3" or self.own.get("use_dora"):
@@ -186,7 +191,7 @@ class PeftTuning:
 
     def _own_layers(self, settings: Any, model_type: str) -> dict[str, Any]:
         """The layers that modules yet to be trained stand in, as a bundle of theirs names them."""
-        targets = getattr(settings, "target_modules", None) or families.targets(model_type, "ia3")
+        targets = getattr(settings, "target_modules", None) or task_classes.targets(model_type, "ia3")
         return {
             "target_modules": sorted(targets),
             "feedforward_modules": sorted(_feedforward(list(targets))),
@@ -224,7 +229,9 @@ class PeftTuning:
             peft_files.merge_heads(bundles, how, out)
         else:
             weights = {peft_files.ROOT + key.removeprefix(spoken): t for key, t in weights.items()}
-            excluded = sorted(layer for layer in families.head_layers() if fits(layer, raw["target_modules"]))
+            excluded = sorted(
+                layer for layer in task_classes.head_layers() if fits(layer, raw["target_modules"])
+            )
             raw |= {"modules_to_save": None, "task_type": None}
             raw |= {"exclude_modules": excluded or None} if "exclude_modules" in raw else {}
         write_json(out / CONFIG, raw)
@@ -243,7 +250,9 @@ class PeftTuning:
         """A bundle's arguments and modules, which name the same layers. Raises BundleError."""
         arguments = peft_files.read_arguments(directory, self.peft_type, self.understood, self.own)
         found = peft_files.read_modules(directory, model_type)
-        return peft_files.of_encoder(directory, arguments, found, families.prefix_before(model_type)), found
+        return peft_files.of_encoder(
+            directory, arguments, found, task_classes.prefix_before(model_type)
+        ), found
 
     def _config_class(self) -> Any:
         import peft

@@ -1,41 +1,39 @@
-"""How Transformers' task classes name the parts of our models: export to them is a renaming by this table."""
+"""How Transformers' task classes name the parts of our models: export to them is a renaming by this table.
+
+Which class a format's models are of, the format says (`Format.TASK_CLASS`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from adapter_stilts.errors import BundleError, UsageError
+from adapter_stilts.formats import format_names, get_format
 
 ValueT = TypeVar("ValueT")
 
-# Format -> the Auto class whose checkpoint a full bundle is.
-TASK_CLASS = {
-    "pair_classification": "AutoModelForSequenceClassification",
-    "multiple_choice": "AutoModelForMultipleChoice",
-    "span_qa": "AutoModelForQuestionAnswering",
-    "tagging": "AutoModelForTokenClassification",
-}
+_SEQUENCES = "AutoModelForSequenceClassification"
+_CHOICES = "AutoModelForMultipleChoice"
+_ANSWERS = "AutoModelForQuestionAnswering"
+_TOKENS = "AutoModelForTokenClassification"
 
+# Auto class -> our layer of the head -> its name there, by the kinds of encoder that have one naming.
 _ROBERTA = {
-    "pair_classification": {"dense": "classifier.dense", "output": "classifier.out_proj"},
-    "multiple_choice": {"dense": "{encoder}.pooler.dense", "output": "classifier"},
-    "span_qa": {"output": "qa_outputs"},
-    "tagging": {"output": "classifier"},
+    _SEQUENCES: {"dense": "classifier.dense", "output": "classifier.out_proj"},
+    _CHOICES: {"dense": "{encoder}.pooler.dense", "output": "classifier"},
+    _ANSWERS: {"output": "qa_outputs"},
+    _TOKENS: {"output": "classifier"},
 }
-_BERT = _ROBERTA | {"pair_classification": {"dense": "{encoder}.pooler.dense", "output": "classifier"}}
+_BERT = _ROBERTA | {_SEQUENCES: {"dense": "{encoder}.pooler.dense", "output": "classifier"}}
 
 _SEPARATE_POOLER = {"dense": "pooler.dense", "output": "classifier"}
-_DEBERTA = {name: _ROBERTA[name] for name in ("span_qa", "tagging")} | {
-    "pair_classification": _SEPARATE_POOLER
-}
+_DEBERTA = {name: _ROBERTA[name] for name in (_ANSWERS, _TOKENS)} | {_SEQUENCES: _SEPARATE_POOLER}
 _BEFORE_CLASSIFIER = {"dense": "pre_classifier", "output": "classifier"}
-_DISTILBERT = _ROBERTA | {
-    "pair_classification": _BEFORE_CLASSIFIER,
-    "multiple_choice": _BEFORE_CLASSIFIER,
-}
-_ELECTRA = _ROBERTA | {"multiple_choice": {"dense": "sequence_summary.summary", "output": "classifier"}}
+_DISTILBERT = _ROBERTA | {_SEQUENCES: _BEFORE_CLASSIFIER, _CHOICES: _BEFORE_CLASSIFIER}
+_ELECTRA = _ROBERTA | {_CHOICES: {"dense": "sequence_summary.summary", "output": "classifier"}}
+_T5 = {_TOKENS: {"output": "classifier"}}
 
 # Linear layers that a method changes unless a recipe names others, by the endings of their names: for LoRA those of
 # Hu et al. 2021 (section 4.2, queries and values), for IA3 keys, values and the feed-forward output (Liu et al. 2022),
@@ -53,8 +51,8 @@ _TARGETS: Mapping[str, _Targets] = {
     **dict.fromkeys(("t5", "mt5", "umt5"), _T5_TARGETS),
 }
 
-# model_type -> (prefix of the encoder's weights in a task class, names of the head's layers by format). A format
-# without names has no task class on the bare encoder: T5's other classes read the decoder.
+# model_type -> (prefix of the encoder's weights in a task class, names of the head's layers by Auto class). A
+# class without names is none on the bare encoder: T5's other classes read the decoder.
 _FAMILIES: Mapping[str, tuple[str, Mapping[str, Mapping[str, str]]]] = {
     "xlm-roberta": ("roberta", _ROBERTA),
     "xlm-roberta-xl": ("roberta", _ROBERTA),
@@ -64,10 +62,10 @@ _FAMILIES: Mapping[str, tuple[str, Mapping[str, Mapping[str, str]]]] = {
     "distilbert": ("distilbert", _DISTILBERT),
     "electra": ("electra", _ELECTRA),
     "deberta": ("deberta", _DEBERTA),
-    "deberta-v2": ("deberta", _DEBERTA | {"multiple_choice": _SEPARATE_POOLER}),
-    "t5": ("transformer", {"tagging": {"output": "classifier"}}),
-    "mt5": ("transformer", {"tagging": {"output": "classifier"}}),
-    "umt5": ("transformer", {"tagging": {"output": "classifier"}}),
+    "deberta-v2": ("deberta", _DEBERTA | {_CHOICES: _SEPARATE_POOLER}),
+    "t5": ("transformer", _T5),
+    "mt5": ("transformer", _T5),
+    "umt5": ("transformer", _T5),
 }
 
 # Between the dense and the output layer of a head; where the config has a name of its own for it, that counts.
@@ -77,6 +75,11 @@ _ACTIVATIONS = {
     "deberta": "pooler_hidden_act",
     "deberta-v2": "pooler_hidden_act",
 }
+
+
+def class_of(format_name: str) -> str | None:
+    """The Auto class of Transformers that a format's models are of; None where it has none, or there is no head."""
+    return get_format(format_name).TASK_CLASS if format_name in format_names() else None
 
 
 def is_known(model_type: str) -> bool:
@@ -90,7 +93,7 @@ def has_task_class(model_type: str, format_name: str, pooler: bool = False) -> b
     Args:
         pooler: whether the head reads the encoder's pooler, which no task class has before a dense head.
     """
-    return not pooler and is_known(model_type) and format_name in _FAMILIES[model_type][1]
+    return not pooler and is_known(model_type) and class_of(format_name) in _FAMILIES[model_type][1]
 
 
 def activation(config: Any) -> str:
@@ -100,21 +103,22 @@ def activation(config: Any) -> str:
 
 
 def encoder_prefix(model_type: str) -> str:
-    """What Transformers' task classes call the encoder, e.g. ``roberta``."""
+    """The name of the encoder in Transformers' task classes, e.g. ``roberta``."""
     return _family(model_type)[0]
 
 
 def prefix_before(model_type: str) -> str:
-    """What stands before the encoder's names in a task class, dot included; nothing for types not known here."""
+    """The prefix of the encoder's names in a task class, dot included; nothing for types not known here."""
     return f"{encoder_prefix(model_type)}." if is_known(model_type) else ""
 
 
 def head_names(model_type: str, format_name: str) -> dict[str, str]:
     """Our layer of the head -> its name in the task class. Raises UsageError where there is no such class."""
-    prefix, names = _family(model_type)
-    if format_name not in names:
+    prefix, by_class = _family(model_type)
+    names = by_class.get(class_of(format_name) or "")
+    if names is None:
         raise UsageError(f"no task class for {format_name} of encoders of type {model_type!r} is known here")
-    return {ours: theirs.format(encoder=prefix) for ours, theirs in names[format_name].items()}
+    return {ours: theirs.format(encoder=prefix) for ours, theirs in names.items()}
 
 
 def head_to_task_class(model_type: str, format_name: str, head: Mapping[str, ValueT]) -> dict[str, ValueT]:
@@ -145,20 +149,20 @@ def head_from_task_class(
 
 
 def prefixes() -> list[str]:
-    """What the task classes of all families call their encoders."""
+    """The names of encoders in the task classes of all families."""
     return list(dict.fromkeys(prefix for prefix, _ in _FAMILIES.values()))
 
 
 def head_layers() -> set[str]:
     """Every name that a layer of a head has in a task class, the encoder's prefix apart."""
-    rows = [names for _, by_format in _FAMILIES.values() for names in by_format.values()]
+    rows = [names for _, by_class in _FAMILIES.values() for names in by_class.values()]
     return {name.removeprefix("{encoder}.") for names in rows for name in names.values()}
 
 
 def model_type_of(prefix: str, format_name: str, where: Path) -> str:
     """A model type whose task class for a format calls its encoder so. Raises BundleError."""
-    for model_type, (known, names) in _FAMILIES.items():
-        if known == prefix and format_name in names:
+    for model_type, (known, by_class) in _FAMILIES.items():
+        if known == prefix and class_of(format_name) in by_class:
             return model_type
     raise BundleError(f"{where}: its names are of no task class for {format_name} known here ({prefix!r})")
 
@@ -177,7 +181,7 @@ def task_class(config: Any, format_name: str) -> str:
     """Name of the concrete Transformers class, e.g. ``XLMRobertaForQuestionAnswering``."""
     import transformers
 
-    mapping = getattr(transformers, TASK_CLASS[format_name])._model_mapping
+    mapping = getattr(transformers, str(class_of(format_name)))._model_mapping
     return str(mapping[type(config)].__name__)
 
 
@@ -185,6 +189,12 @@ def _family(model_type: str) -> tuple[str, Mapping[str, Mapping[str, str]]]:
     if model_type not in _FAMILIES:
         raise UsageError(
             f"the encoder's type {model_type!r} has no table of head names yet; choices: {', '.join(_FAMILIES)}. "
-            "Add it to model/families.py"
+            "Add it to model/task_classes.py"
         )
     return _FAMILIES[model_type]
+
+
+def prefix_in(model_type: str, names: Collection[str]) -> str:
+    """The prefix of the encoder's names in a bundle: a task class's prefix, or nothing."""
+    prefix = prefix_before(model_type)
+    return prefix if any(name.startswith(prefix) for name in names) else ""

@@ -1,4 +1,6 @@
-"""How each family of tasks is scored: which files, which reader, which metric, what is refused.
+"""The forms that a submission's files have: which suffix, which reader, which metric, what is refused.
+
+Which form a task's files have, its format says (`Format.JUDGED`), or the task itself (`Task.judged`).
 
 Source: the reader, metric and suffix tables of google-research/xtreme `evaluate.py`.
 """
@@ -6,49 +8,45 @@ Source: the reader, metric and suffix tables of google-research/xtreme `evaluate
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import DataError, UnknownNameError
 from adapter_stilts.evaluation import metrics, submission
+from adapter_stilts.tasks.base import Task, judged_of
 
 Note = submission.Note
 Scores = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Family:
-    """Tasks that share a file format and a metric.
+class Form:
+    """One form of the files of a submission.
 
     Args:
         suffix: of the files, without the dot.
-        headline: the metrics whose mean is the task's score in the benchmark's averages.
         score: (predictions file, labels file, language, note) -> metric -> percent.
         render: the predictions of one language -> the text of their file.
         count: predictions file -> how many it holds, read as for scoring; refuses what scoring would refuse.
-        submitted_with: options of the task that its official files were made with.
-        trained: whether a model is trained for the task before it is evaluated.
+        may_be_empty: whether a file without a prediction is one.
     """
 
     suffix: str
-    headline: tuple[str, ...]
     score: Callable[[Path, Path, str, Note], Scores]
     render: Callable[[Any], str]
     count: Callable[[Path], int]
-    submitted_with: Mapping[str, str] = field(default_factory=dict)
-    trained: bool = True
+    may_be_empty: bool = False
 
 
-def family_of(task: str) -> Family:
-    """The family of a task of either benchmark.
-
-    Raises:
-        UnknownNameError: neither benchmark has the task.
-    """
-    if task not in FAMILIES:
-        raise UnknownNameError("XTREME task", task, FAMILIES)
-    return FAMILIES[task]
+def form_of(task: Task) -> Form:
+    """The form of a task's files. Raises UsageError where what the task or its format says is none."""
+    form = judged_of(task).form
+    if isinstance(form, Form):
+        return form
+    if form not in FORMS:
+        raise UnknownNameError(f"form of {task.name}'s submission files", str(form), FORMS)
+    return FORMS[form]
 
 
 def _score_labels(predictions: Path, labels: Path, language: str, note: Note) -> Scores:
@@ -118,13 +116,13 @@ def _read_qa(
     return questions, answers
 
 
-def _score_mewslix(predictions: Path, labels: Path, language: str, note: Note) -> Scores:
+def _score_rankings_of_one(predictions: Path, labels: Path, language: str, note: Note) -> Scores:
     # A mention has one entity; of a longer list the official scorer takes the first.
     relevant = {key: [ids[0].strip()] for key, ids in _read_relevant(labels).items()}
     return _score_ranked(predictions, relevant, note)
 
 
-def _score_lareqa(predictions: Path, labels: Path, language: str, note: Note) -> Scores:
+def _score_rankings(predictions: Path, labels: Path, language: str, note: Note) -> Scores:
     return _score_ranked(predictions, _read_relevant(labels), note)
 
 
@@ -161,59 +159,33 @@ def _count_answers(path: Path) -> int:
     return len(submission.read_answers(path, submission.read_ids(path)))
 
 
-_LABELS = Family(
-    "tsv",
-    ("accuracy",),
-    _score_labels,
-    submission.render_labels,
-    lambda path: len(submission.read_lines(path)),
-)
-_CHOICES = Family(
-    "jsonl",
-    ("accuracy",),
-    _score_choices,
-    submission.render_choices,
-    lambda path: len(submission.read_choices(path)),
-)
-_TAGS = Family(
-    "tsv",
-    ("f1",),
-    _score_tags,
-    submission.render_sentences,
-    lambda path: len(submission.read_sentences(path)),
-)
-_PAIRS = Family(
-    "tsv",
-    ("f1",),
-    _score_pairs,
-    submission.render_pairs,
-    lambda path: len(submission.read_pairs(path)),
-    trained=False,
-)
-_SQUAD = Family("json", ("exact_match", "f1"), _score_squad, submission.render_object, _count_answers)
-_MLQA = replace(_SQUAD, score=_score_mlqa, submitted_with={"question": "same"})
-_MEWSLIX = Family(
+_ANSWERS = Form("json", _score_squad, submission.render_object, _count_answers)
+_RANKINGS = Form(
     "json",
-    ("map@20",),
-    _score_mewslix,
+    _score_rankings,
     submission.render_object,
     lambda path: len(submission.read_rankings(path)),
-    trained=False,
 )
-_LAREQA = replace(_MEWSLIX, score=_score_lareqa)
 
-FAMILIES: Mapping[str, Family] = {
-    "xnli": _LABELS,
-    "pawsx": _LABELS,
-    "tatoeba": replace(_LABELS, trained=False),
-    "xcopa": _CHOICES,
-    # The parts of a contraction are one word in the official files, with one tag.
-    "udpos": replace(_TAGS, submitted_with={"words": "fused"}),
-    "panx": _TAGS,
-    "bucc2018": _PAIRS,
-    "xquad": _SQUAD,
-    "tydiqa": _SQUAD,
-    "mlqa": _MLQA,
-    "mewslix": _MEWSLIX,
-    "lareqa": _LAREQA,
+FORMS: Mapping[str, Form] = {
+    "labels": Form(
+        "tsv", _score_labels, submission.render_labels, lambda path: len(submission.read_lines(path))
+    ),
+    "choices": Form(
+        "jsonl", _score_choices, submission.render_choices, lambda path: len(submission.read_choices(path))
+    ),
+    "tags": Form(
+        "tsv", _score_tags, submission.render_sentences, lambda path: len(submission.read_sentences(path))
+    ),
+    "pairs": Form(
+        "tsv",
+        _score_pairs,
+        submission.render_pairs,
+        lambda path: len(submission.read_pairs(path)),
+        may_be_empty=True,
+    ),
+    "answers": _ANSWERS,
+    "answers_by_language": replace(_ANSWERS, score=_score_mlqa),
+    "rankings": _RANKINGS,
+    "rankings_of_one": replace(_RANKINGS, score=_score_rankings_of_one),
 }

@@ -1,0 +1,67 @@
+"""A bundle's account of itself: bundle.json, as a value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = 1
+MULTITASK = "multitask"
+"""The format of a bundle with several heads, each of its own."""
+NO_HEAD = "none"
+"""The format of a bundle without a head."""
+
+
+class HeadInfo(BaseModel):
+    """One of several heads, in `heads.safetensors`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str
+    labels: tuple[str, ...]
+    tasks: tuple[str, ...]
+    """The tasks it was trained on."""
+    pooler: bool = False
+    """Whether it reads the encoder's pooler, which it then holds."""
+
+
+class BundleInfo(BaseModel):
+    """bundle.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = SCHEMA
+    tuning: str
+    base: str
+    base_revision: str | None
+    base_fingerprint: str
+    task: str
+    format: str
+    labels: tuple[str, ...]
+    settings: dict[str, Any]
+    """Resolved settings of the stage and of its format."""
+    parents: tuple[str, ...]
+    """Keys of the stages it was trained from."""
+    metrics: dict[str, float]
+    """English dev metrics of the chosen checkpoint, in percent."""
+    versions: dict[str, str]
+    heads: dict[str, HeadInfo] = Field(default_factory=dict)
+    """The heads of a stage over several tasks, by name. Empty where there is one, of `format` and `labels`."""
+    pooler: bool = False
+    """Whether the one head reads the encoder's pooler, which it then holds."""
+    command: str | None = None
+    """The command that makes it; None where that is not known."""
+
+    def answers(self, format_name: str, labels: tuple[str, ...]) -> bool:
+        """Whether a head fits."""
+        return (self.format, self.labels) == (format_name, labels) or self.head(
+            format_name, labels
+        ) is not None
+
+    def head(self, format_name: str, labels: tuple[str, ...]) -> str | None:
+        """The name of the head that fits, where there are several."""
+        fitting = [
+            name for name, head in self.heads.items() if (head.format, head.labels) == (format_name, labels)
+        ]
+        return fitting[0] if fitting else None
