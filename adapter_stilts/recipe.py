@@ -251,8 +251,7 @@ class Recipe(_Frozen):
     @field_validator("mode")
     @classmethod
     def _known_mode(cls, mode: str) -> str:
-        if mode not in TUNINGS.names():
-            raise UnknownNameError("mode", mode, TUNINGS.names())
+        TUNINGS.check(mode)
         return mode
 
     @model_validator(mode="after")
@@ -381,8 +380,7 @@ def _lay_mode(values: dict[str, Any], mode: Any) -> None:
     if not isinstance(modes, dict):
         raise UsageError(f"recipe key modes = {modes!r}: a section for each mode, e.g. [modes.lora]")
     for name, section in modes.items():
-        if name not in TUNINGS.names():
-            raise UnknownNameError("mode of the recipe's modes", name, TUNINGS.names())
+        TUNINGS.check(name, "mode of the recipe's modes")
         if not isinstance(section, dict):
             raise UsageError(f"recipe key modes.{name} = {section!r}: a section, e.g. [modes.{name}]")
     for key, value in _leaves(modes.get(mode, {}) if isinstance(mode, str) else {}):

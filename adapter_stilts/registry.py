@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapter_stilts.errors import AdapterStiltsError, UsageError
+from adapter_stilts.errors import AdapterStiltsError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -61,6 +61,11 @@ class Registry:
             if name in ours:
                 raise self.taken(name, place_of(entry), f"adapter_stilts/{self.folder}/{name}.py")
         return (*ours, *self.declared())
+
+    def check(self, name: str, kind: str | None = None) -> None:
+        """Raises UnknownNameError where there is no such name; `kind` says otherwise what was named."""
+        if name not in self.names():
+            raise UnknownNameError(kind or self.kind, name, self.names())
 
     def declared(self) -> Mapping[str, EntryPoint]:
         """What installed packages declare, by name. Raises UsageError where two have one name."""

@@ -120,6 +120,10 @@ def test_what_cannot_be_imported(cli: Cli, plain: Any, tiny_base: Path, tmp_path
     config = json.loads((directory / "adapter_config.json").read_text())
     for change, told in (
         ({"peft_type": "LOHA"}, "peft_type = 'LOHA'; LORA and IA3 of PEFT, and bottlenecks"),
+        (
+            {"use_dora": True, "use_rslora": True},
+            "peft_type = 'LORA' with use_dora and use_rslora; LORA and IA3",
+        ),
         ({"bias": "all"}, "bias = 'all' is not supported"),
         ({"target_modules": ["query", "valeu"]}, "target_modules names 'valeu', for which"),
     ):

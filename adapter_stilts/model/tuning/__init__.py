@@ -9,7 +9,6 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, cast
 
-from adapter_stilts.errors import UnknownNameError
 from adapter_stilts.model.tuning.base import Tuning, TuningSettings
 from adapter_stilts.model.tuning.libraries.adapterhub_package import LIBRARY, check_adapterhub
 from adapter_stilts.recipe import validated
@@ -28,8 +27,7 @@ def get_tuning(name: str) -> Tuning:
         UnknownNameError: there is none; names the nearest.
         UsageError: another package's cannot be loaded, or is no tuning.
     """
-    if name not in tuning_names():
-        raise UnknownNameError("mode", name, tuning_names())
+    TUNINGS.check(name)
     if name not in TUNINGS.declared():
         module = importlib.import_module(f"{__name__}.{name}")
         return cast(Tuning, getattr(module, "TUNING", module))
@@ -48,6 +46,5 @@ def check_installed(name: str) -> None:
 def tuning_settings(name: str, sections: Mapping[str, Mapping[str, Any]]) -> TuningSettings:
     """A tuning's settings: its defaults under those of its section ``[tuning.<name>]``. Raises UsageError."""
     for section in sections:
-        if section not in tuning_names():
-            raise UnknownNameError("recipe key tuning", section, tuning_names())
+        TUNINGS.check(section, "recipe key tuning")
     return validated(get_tuning(name).Settings, sections.get(name, {}), where=f"tuning.{name}")
