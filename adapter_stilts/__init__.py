@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         Runtime,
     )
     from adapter_stilts.stages.watch import (
-        StageWatch,
+        Watch,
     )
     from adapter_stilts.study import (
         Results,
@@ -103,7 +103,7 @@ _HOMES = {
     "Recipe": "adapter_stilts.recipe",
     "load_recipe": "adapter_stilts.recipe",
     "Runtime": "adapter_stilts.runtime",
-    "StageWatch": "adapter_stilts.stages.watch",
+    "Watch": "adapter_stilts.stages.watch",
     "Results": "adapter_stilts.study",
     "Study": "adapter_stilts.study",
     "add_folder": "adapter_stilts.tasks",
@@ -127,7 +127,6 @@ __all__ = [
     "Runtime",
     "SourceUnavailableError",
     "SpanQAExample",
-    "StageWatch",
     "StoreError",
     "Study",
     "TaggingExample",
@@ -136,6 +135,7 @@ __all__ = [
     "TrainingError",
     "UnknownNameError",
     "UsageError",
+    "Watch",
     "add_folder",
     "all_tasks",
     "compose",

@@ -20,9 +20,9 @@ from adapter_stilts.runtime import Runtime, default_cache, default_device, total
 if TYPE_CHECKING:
     from adapter_stilts.loaded import LoadedBundle
     from adapter_stilts.model.bundle_info import BundleInfo
-    from adapter_stilts.stages.watch import StageWatch
+    from adapter_stilts.stages.watch import Watch
     from adapter_stilts.study import Results, Study
-    from adapter_stilts.training.fit import Fit
+    from adapter_stilts.training.memory import Fit
 
 Names: TypeAlias = str | Sequence[str] | None
 """One name, several with commas between, or several."""
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
-def train(watch: StageWatch | None = None, **flags: Any) -> Results:
+def train(watch: Watch | None = None, **flags: Any) -> Results:
     """Train on intermediate tasks, then on target tasks, in English; evaluate in every language.
 
     What the store holds is not computed again.
@@ -126,7 +126,7 @@ def plan_train(
 
 
 def evaluate(
-    bundle: LoadedBundle | str | Path, target: str, watch: StageWatch | None = None, **flags: Any
+    bundle: LoadedBundle | str | Path, target: str, watch: Watch | None = None, **flags: Any
 ) -> Results:
     """Evaluate a trained bundle on a target task, zero-shot.
 
@@ -318,7 +318,7 @@ def fit(
         raise UsageError(f"--length {length}: this encoder has positions for {longest} tokens")
 
     from adapter_stilts.model.tuning import tuning_settings
-    from adapter_stilts.training import fit as fitting
+    from adapter_stilts.training import memory as fitting
 
     # A size that is named is a GPU's, whatever this machine has.
     device = "cuda" if memory is not None else default_device()

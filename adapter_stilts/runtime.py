@@ -6,7 +6,7 @@ import contextlib
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,6 @@ from typing import Any
 # A sub-batch costs one pass through the layers however short it is. Expressed in tokens of work, measured on
 # two CPU cores (4 to 12 layers) and taken from launch-bound timings for GPUs.
 OVERHEAD_TOKENS = {"cpu": 32, "cuda": 2048}
-
-# Bytes of activations a token leaves in each layer for the backward pass, in units of the hidden size (fp32):
-# attention and feed-forward inputs and outputs, dropout masks, layer-norm statistics.
-ACTIVATION_VALUES = 40
 
 
 @dataclass(frozen=True)
@@ -55,16 +51,6 @@ def default_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def micro_batch_tokens(config: Mapping[str, Any], device_type: str, gradient_checkpointing: bool) -> int:
-    """Tokens whose activations take a quarter of the memory: of the machine's, or of the GPU's.
-
-    Depends on the machine's size, not on what happens to be free, so that a resumed run cuts steps alike.
-    """
-    layers = 1 if gradient_checkpointing else int(config.get("num_hidden_layers", 12))
-    bytes_a_token = 4 * ACTIVATION_VALUES * int(config.get("hidden_size", 768)) * layers
-    return max(512, total_memory(device_type) // 4 // bytes_a_token)
 
 
 def total_memory(device_type: str) -> int:

@@ -32,7 +32,7 @@ from adapter_stilts.tasks.sources import Source
 if TYPE_CHECKING:
     import pandas
 
-    from adapter_stilts.stages.watch import StageWatch
+    from adapter_stilts.stages.watch import Watch
 
 SHOWN = ("outside", "missing", "beside", "levels")
 """Of metrics.json, what stands in a result where there is something of it."""
@@ -244,7 +244,7 @@ class Study:
             for stage in self.plan().stages
         )
 
-    def run(self, watch: StageWatch | None = None, check: bool = True) -> Results:
+    def run(self, watch: Watch | None = None, check: bool = True) -> Results:
         """Run the stages that the store does not hold.
 
         A stage that fails keeps those that start from it from running, and no others. An interrupted run goes on from
@@ -266,7 +266,7 @@ class Study:
         results = Results(self.recipe.benchmark, self._collect(store), states, self.notices)
         return results.check() if check else results
 
-    def _execute(self, store: Store, watch: StageWatch | None) -> tuple[StageState, ...]:
+    def _execute(self, store: Store, watch: Watch | None) -> tuple[StageState, ...]:
         stages = self.plan().stages
         if all(store.find(stage) for stage in stages):
             # Nothing to run: the answer is in the store, and torch need not be loaded to read it.
@@ -278,9 +278,9 @@ class Study:
         from adapter_stilts.model.backbone import load_tokenizer
         from adapter_stilts.stages.data import CachedTokenizer
         from adapter_stilts.stages.executors.local import execute
-        from adapter_stilts.stages.watch import StageWatch
+        from adapter_stilts.stages.watch import Watch
 
-        watch = StageWatch() if watch is None else watch
+        watch = Watch() if watch is None else watch
         machine = Machine(build_accelerator(self.runtime), self.runtime, store, watch)
         watch.attached(machine.accelerator, stages)
         if machine.writes:
@@ -294,7 +294,7 @@ class Study:
             for outcome in outcomes
         )
 
-    def _keep_names(self, store: Store, watch: StageWatch | None) -> None:
+    def _keep_names(self, store: Store, watch: Watch | None) -> None:
         """Keep under which names finished evaluations were asked for, which `submit` goes by."""
         try:
             if is_first_process() and any(store.find(cell.evaluate) for cell in self.plan().cells):

@@ -27,7 +27,7 @@ import measure
 import numpy as np
 import torch
 
-from adapter_stilts.evaluation.predict import length_batches, predict, rows_of
+from adapter_stilts.evaluation.predict import predict, rows_of
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import Array, Indices, concatenate
 from adapter_stilts.model.backbone import load_encoder, load_tokenizer, resolve_base
@@ -112,7 +112,7 @@ def load(options: Any, cache: Path, device: str) -> tuple[TaskModel, list[SplitD
 
     from adapter_stilts.stages.context import Machine
     from adapter_stilts.stages.store import Store
-    from adapter_stilts.stages.watch import StageWatch
+    from adapter_stilts.stages.watch import Watch
 
     task = get_task("xquad")
     format = get_format(task.format)
@@ -120,7 +120,7 @@ def load(options: Any, cache: Path, device: str) -> tuple[TaskModel, list[SplitD
     encoder = CachedTokenizer(load_tokenizer(base), cache)
     source = open_source(str(options.data))
     runtime = Runtime(store=cache / "store", cache=cache)
-    machine = Machine(Accelerator(cpu=device == "cpu"), runtime, Store(runtime.store), StageWatch())
+    machine = Machine(Accelerator(cpu=device == "cpu"), runtime, Store(runtime.store), Watch())
     splits = [
         SplitData(task, "test", language, source, {}, format.Settings(), encoder, options.limit)
         for language in source.languages(task, "test")
@@ -169,7 +169,7 @@ def main() -> None:
     every = np.concatenate(list(lengths.values()))
     tokens = int(every.sum())
     ran = {
-        "one_pass": _padded(every, length_batches(every, budget)),
+        "one_pass": _padded(every, model.layout.batches(every, budget)),
         "by_language": sum(_padded(own, in_order(len(own), options.batch_size)) for own in lengths.values()),
     }
     speeds = {name: [tokens / run.seconds for run in side] for name, side in runs.items()}

@@ -64,7 +64,7 @@ def training_of(cell: str, config: dict[str, Any], device: str) -> Any:
     """The `Training` of a cell."""
     from adapter_stilts.model.tuning import get_tuning, tuning_settings
     from adapter_stilts.recipe import load_recipe
-    from adapter_stilts.training.fit import Training
+    from adapter_stilts.training.memory import Training
 
     kind, _, name = cell.partition(":")
     if kind == "recipe":
@@ -195,7 +195,7 @@ def status_bytes(name: str) -> int:
 def estimate(cell: str, config: dict[str, Any], batch: int, length: int, device: str) -> dict[str, int]:
     import numpy as np
 
-    from adapter_stilts.training.fit import usage
+    from adapter_stilts.training.memory import usage
 
     rows = len(np.unique(micro_batch(batch, length).features.input_ids.values))
     found = usage(replace(training_of(cell, config, device), rows=rows), batch, length)

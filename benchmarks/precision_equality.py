@@ -28,7 +28,6 @@ import precision_throughput as precisions
 import torch
 import train_throughput as training
 
-from adapter_stilts.evaluation.predict import length_batches
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import concatenate
 from adapter_stilts.model import cpu_integers, cpu_products
@@ -53,7 +52,7 @@ def ours(precision: str) -> Any:
 def states(model: TaskModel, features: Any, budget: int) -> dict[int, torch.Tensor]:
     """Last states of every sequence's own tokens, by its row."""
     bare, found = model.without_head().eval(), {}
-    for rows in length_batches(features.input_ids.lengths, budget):
+    for rows in bare.layout.batches(features.input_ids.lengths, budget):
         outputs = bare.predict(features, rows).float()
         for row, output in zip(rows.tolist(), outputs, strict=True):
             found[row] = output[: int(features.input_ids.lengths[row])].clone()

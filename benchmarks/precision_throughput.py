@@ -37,7 +37,10 @@ from adapter_stilts.model.heads import Head
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.recipe import TrainingSettings
-from adapter_stilts.training.loop import Speed, Step, train
+from adapter_stilts.training.learner import Learner
+from adapter_stilts.training.loop import Speed, train
+from adapter_stilts.training.mixture import alone
+from adapter_stilts.training.watch import Step
 
 PRECISIONS = {
     "lora": ("fp32", "bf16", "8bit", "4bit"),
@@ -84,11 +87,10 @@ class Side:
             patience=None,
         )
         watch = training.Stopwatch("cpu")
+        mixture = alone(self.job.features, get_format(self.job.task.format), chosen, seed)
         with measure.scratch() as folder:
-            train(
-                self.model, get_tuning(self.mode), self.job.features, None, chosen, "adamw", seed, speed, folder,
-                Accelerator(cpu=True), watch,
-            )  # fmt: skip
+            learner = Learner(self.model, get_tuning(self.mode), chosen, "adamw", None, folder)
+            train(learner, mixture, seed, speed, Accelerator(cpu=True), watch)
         return watch.reports
 
     def evaluate(self, _: int) -> float:

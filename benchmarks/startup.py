@@ -93,7 +93,7 @@ def load_once(
     from adapter_stilts.stages.data import CachedTokenizer
     from adapter_stilts.stages.planning.plan import plan
     from adapter_stilts.stages.store import Store
-    from adapter_stilts.stages.watch import StageWatch
+    from adapter_stilts.stages.watch import Watch
     from adapter_stilts.tasks.sources import open_source
 
     target = "xquad"
@@ -113,7 +113,7 @@ def load_once(
     calls: list[str] = []
     encoder = CachedTokenizer(CountingTokenizer(tokenizer, calls), cache)
     runtime = Runtime(store=cache / "store", cache=cache)
-    machine = Machine(None, runtime, Store(runtime.store), StageWatch())
+    machine = Machine(None, runtime, Store(runtime.store), Watch())
     context = Context(Inputs(base, source), machine, encoder)
     began = time.perf_counter()
     # Its two probes tell how special tokens are laid out: once for a base, whatever is read with it.

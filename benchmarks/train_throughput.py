@@ -34,21 +34,24 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from adapter_stilts.formats import get_format
-from adapter_stilts.formats.features import Features, Indices, Ragged
+from adapter_stilts.formats.features import Features, Indices, Ragged, item_lengths, sequences_of
 from adapter_stilts.model.backbone import ResolvedBase, load_encoder, load_tokenizer, resolve_base
 from adapter_stilts.model.cpu_linear import linear_library, quicken
 from adapter_stilts.model.heads import Head
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.recipe import Base, TrainingSettings
-from adapter_stilts.runtime import OVERHEAD_TOKENS, micro_batch_tokens
+from adapter_stilts.runtime import OVERHEAD_TOKENS
 from adapter_stilts.stages.data import CachedTokenizer, SplitData
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.sources import open_source
-from adapter_stilts.training.batching import item_lengths, sequences_of
-from adapter_stilts.training.loop import Speed, Step, Watch, train
+from adapter_stilts.training.learner import Learner
+from adapter_stilts.training.loop import Speed, train
+from adapter_stilts.training.memory import micro_batch_tokens
+from adapter_stilts.training.mixture import alone
 from adapter_stilts.training.order import Order
+from adapter_stilts.training.watch import LoopWatch, Step
 
 # Hyperparameters of both sides: the study's.
 SETTINGS: dict[str, Any] = {
@@ -107,7 +110,7 @@ class Run:
 # --- ours ---------------------------------------------------------------------------------------------------------
 
 
-class Stopwatch(Watch):
+class Stopwatch(LoopWatch):
     """Times from the end of the first step and keeps what each reports."""
 
     def __init__(self, device: str) -> None:
@@ -138,8 +141,9 @@ def train_ours(
         patience=None,
     )
     watch = Stopwatch(job.device)
-    tuning, accelerator = get_tuning(job.mode), Accelerator(cpu=job.device == "cpu")
-    train(model, tuning, job.features, None, settings, "adamw", seed, speed, folder, accelerator, watch)
+    learner = Learner(model, get_tuning(job.mode), settings, "adamw", None, folder)
+    mixture = alone(job.features, get_format(job.task.format), settings, seed)
+    train(learner, mixture, seed, speed, Accelerator(cpu=job.device == "cpu"), watch)
     return watch, model
 
 

@@ -22,10 +22,10 @@ import measure
 import train_throughput as training
 from train_throughput import Job, Rows
 
+from adapter_stilts.formats.features import sequences_of
 from adapter_stilts.model import task_classes
 from adapter_stilts.model.encoders import layers_of
 from adapter_stilts.model.tuning import get_tuning
-from adapter_stilts.training.batching import sequences_of
 
 TUNINGS = ("lora", "adapter")
 COUNTED: dict[str, int] = {}

@@ -90,7 +90,7 @@ SMALL = {"study-lora-8bit": 6, "study-adapter-8bit": 6, "study-fusion": 16, "low
 @pytest.mark.parametrize(("name", "memory"), SMALL.items())
 def test_a_recipe_fits_the_gpu_it_names(name: str, memory: int) -> None:
     from adapter_stilts.model.skeleton import geometries
-    from adapter_stilts.training.fit import Training, fit
+    from adapter_stilts.training.memory import Training, fit
 
     text = (RECIPES / f"{name}.toml").read_text(encoding="utf-8")
     assert f"a GPU of {memory} GB or more" in text

@@ -29,7 +29,7 @@ def few(tiny_base: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.Mo
     return {"base": tiny_base, "data": tiny_data, "store": tmp_path / "store", "device": "cpu", **FEW}
 
 
-class Heard(stilts.StageWatch):
+class Heard(stilts.Watch):
     def __init__(self) -> None:
         self.told: list[str] = []
 

@@ -13,15 +13,15 @@ from rich.progress import Progress as Bar
 
 from adapter_stilts.cli.terminal import printable
 from adapter_stilts.stages.graph import Stage
-from adapter_stilts.stages.watch import StageWatch
-from adapter_stilts.training.loop import Step
+from adapter_stilts.stages.watch import Watch
+from adapter_stilts.training.watch import Step
 
 PLAIN_SECONDS = 10.0
 # Speed and time left are means over about so many steps.
 SMOOTHING = 0.05
 
 
-class Progress(StageWatch):
+class Progress(Watch):
     """Shows stage, step, loss, real tokens/s and time left; passes numbers on to trackers."""
 
     def __init__(self, quiet: bool = False) -> None:

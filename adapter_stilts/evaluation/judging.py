@@ -63,7 +63,7 @@ class _Way:
 
 
 def beside(task: Task, languages: Sequence[str], held: Sequence[str]) -> tuple[Part, ...]:
-    """What an evaluation in `languages` looks at beside their test splits, where the data hold `held`."""
+    """The parts that an evaluation in `languages` looks at beside their test splits, where the data hold `held`."""
     return _way(task).beside(languages, held)
 
 

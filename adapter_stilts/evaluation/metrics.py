@@ -205,7 +205,7 @@ def bucc_scores(
 
 
 def average_precision_at_20(relevant: Collection[str], candidates: Sequence[str]) -> float:
-    """Of one query, in [0, 1]. Source: `average_precision_at_k` of XTREME's `utils_lareqa.py`."""
+    """The average precision of one query, in [0, 1]. Source: `average_precision_at_k` of XTREME's `utils_lareqa.py`."""
     wanted = set(relevant)
     hits: set[str] = set()
     total = 0.0

@@ -207,7 +207,7 @@ def _margins(found: Neighbours, own_mean: Floats, other_mean: Floats) -> Floats:
 
 
 def _best(found: Neighbours, margins: Floats) -> tuple[Indices, Floats]:
-    """Of each vector the candidate of the greatest margin, and that margin."""
+    """The candidate of the greatest margin for each vector, and that margin."""
     rows, best = np.arange(len(margins)), margins.argmax(axis=1)
     return found.indices[rows, best], margins[rows, best]
 

@@ -26,12 +26,12 @@ def predict(
     """Run every sequence once; returns the format's reduced columns in the order of the sequences.
 
     Args:
-        budget: padded tokens of one forward pass.
+        budget: tokens of one forward pass, padding included.
         accelerator: shares the batches among its processes, which all get the whole result.
         progress: called with the tokens done by this process and its total.
     """
     model.eval()
-    batches = length_batches(features.input_ids.lengths, budget)
+    batches = model.layout.batches(features.input_ids.lengths, budget)
     process, processes = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
     own = batches[process::processes]
     total = sum(int(features.input_ids.lengths[rows].sum()) for rows in own)
@@ -65,18 +65,6 @@ def _run(
         for part in (rows[:half], rows[half:])
         for result in _run(model, format, features, part, settings)
     ]
-
-
-def length_batches(lengths: Indices, budget: int) -> list[Indices]:
-    """Sequences sorted longest first, cut into batches of at most `budget` padded tokens (one sequence at least)."""
-    order = np.argsort(-lengths, kind="stable")
-    batches = []
-    start = 0
-    while start < len(order):
-        count = max(1, budget // max(1, int(lengths[order[start]])))
-        batches.append(order[start : start + count])
-        start += count
-    return batches
 
 
 def _in_order(results: list[tuple[Indices, dict[str, Column]]]) -> dict[str, Column]:

@@ -158,6 +158,25 @@ class Features:
         return Features(input_ids, sequences, token_types, group("per_sequence."), group("per_example."))
 
 
+def sequences_of(features: Features, items: Indices, kind: str) -> tuple[Indices, Indices]:
+    """Sequences of the items, one after another, and the number of each.
+
+    Args:
+        kind: the format's ITEMS.
+    """
+    if kind == "sequences":
+        return items, np.ones(len(items), dtype=np.int64)
+    counts = np.diff(features.sequences)[items]
+    return slice_indices(features.sequences[:-1][items], counts), counts
+
+
+def item_lengths(features: Features, kind: str) -> Indices:
+    """Tokens of each item: all its sequences together."""
+    if kind == "sequences":
+        return features.input_ids.lengths
+    return np.diff(features.input_ids.offsets[features.sequences])
+
+
 def concatenate(parts: Sequence[Features]) -> Features:
     """Several splits one after another (all languages of a target, in one pass)."""
     first = parts[0]

@@ -122,10 +122,10 @@ def hide(
     )
 
 
-def hidden(features: Features, rows: Indices) -> Array:
-    """Which tokens of some sequences are to be told: (sequences, longest sequence)."""
-    chosen: Array = _gold(features).padded(rows, IGNORED) != IGNORED
-    return chosen
+def hidden(features: Features, rows: Indices) -> Ragged:
+    """Which tokens of some sequences are to be told, a row a sequence."""
+    gold = _gold(features).take(rows)
+    return Ragged(gold.values != IGNORED, gold.offsets)
 
 
 def _gold(features: Features) -> Ragged:

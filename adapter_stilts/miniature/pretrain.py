@@ -7,6 +7,9 @@ original or not (replaced token detection: Clark et al. 2020, arXiv 2003.10555; 
 arXiv 2106.16138): an encoder this small learns to compare two sentences from that, and hardly without. Languages are
 sampled with exponential smoothing, so that a language of which there is little is read more often than its share, as
 XLM-R's were.
+
+It has a loop of its own, because under `training/loop.py` the shipped encoder would come out as another one: here two
+objectives share a pass, batches hold so many tokens instead of items, and one random stream runs through all steps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Encoder and head as one module that runs a whole micro-batch: sub-batches of equal-length sequences, one loss.
+"""Encoder and head as one module that runs a whole micro-batch: its sub-batches, one loss.
 
 The module takes all sub-batches in one call so that wrappers which count forward passes (DDP, FSDP) see one, and
 so that the embedding table, which at 250,002 rows dwarfs everything else, is looked up once: its dense gradient
@@ -13,23 +13,23 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from adapter_stilts.formats import masked_lm
 from adapter_stilts.formats.base import Format
 from adapter_stilts.formats.features import Features, Indices
-from adapter_stilts.model.encoders import has_first_token, layers_of, mean_state
+from adapter_stilts.model.encoders import has_first_token, layers_of
 from adapter_stilts.model.heads import Head
 from adapter_stilts.model.language_head import LanguageHead
+from adapter_stilts.model.layout import PADDED, Layout, SubBatch
 from adapter_stilts.model.multitask import Heads
 from adapter_stilts.model.robust import Embeddings, Perturbation
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """The work of one forward and backward pass.
+    """The sequences that one forward and backward pass works on.
 
     Args:
         features: the split the sequences belong to.
@@ -48,27 +48,6 @@ class MicroBatch:
     perturb: Perturbation | None = None
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """One sub-batch, padded on the right: ids, mask and segments (sequences, tokens)."""
-
-    input_ids: Tensor
-    attention_mask: Tensor
-    token_type_ids: Tensor | None
-
-
-def collate(features: Features, rows: Indices, padding_id: int, device: torch.device | str) -> Inputs:
-    """Pad the given sequences to the longest of them."""
-    ids = features.input_ids.padded(rows, padding_id)
-    mask = np.arange(ids.shape[1]) < features.input_ids.lengths[rows][:, None]
-    types = features.token_types
-    return Inputs(
-        torch.as_tensor(ids, dtype=torch.long).to(device, non_blocking=True),
-        torch.as_tensor(mask, dtype=torch.long).to(device, non_blocking=True),
-        None if types is None else torch.as_tensor(types.padded(rows, 0), dtype=torch.long).to(device),
-    )
-
-
 class TaskModel(nn.Module):
     """An encoder with the head of one task, or with several heads.
 
@@ -77,7 +56,12 @@ class TaskModel(nn.Module):
         head: None where the encoder's states are the result (retrieval).
         format: module of the task's format; None where there are several heads, which bring theirs.
         bf16: run in bfloat16 autocast; weights stay in fp32.
+
+    Attributes:
+        layout: how sequences of unequal length are cut, run and gathered.
     """
+
+    layout: Layout = PADDED
 
     def __init__(
         self,
@@ -108,25 +92,25 @@ class TaskModel(nn.Module):
 
     def forward(self, micro: MicroBatch) -> Tensor:
         """Summed loss of the micro-batch times its scale: a scalar."""
-        inputs = [collate(micro.features, rows, self.padding_id, self.device) for rows in micro.parts]
+        laid = [self.layout.lay(micro.features, rows, self.padding_id, self.device) for rows in micro.parts]
         with self._precision():
-            sizes = [part.input_ids.numel() for part in inputs]
-            flat = torch.cat([part.input_ids.reshape(-1) for part in inputs])
+            sizes = [part.input_ids.numel() for part in laid]
+            flat = torch.cat([part.input_ids.reshape(-1) for part in laid])
             embedded: Embeddings = self.encoder.get_input_embeddings()(flat).split(sizes)  # type: ignore[operator]
         if micro.perturb is not None:
-            embedded = micro.perturb(embedded, lambda words: self._loss(micro, inputs, words))
-        loss = self._loss(micro, inputs, embedded)
+            embedded = micro.perturb(embedded, lambda words: self._loss(micro, laid, words))
+        loss = self._loss(micro, laid, embedded)
         if isinstance(self.head, Heads) and torch.distributed.is_initialized():
             assert micro.head is not None
             loss = loss + self.head.untouched(micro.head)
         return loss
 
-    def _loss(self, micro: MicroBatch, inputs: Sequence[Inputs], embedded: Embeddings) -> Tensor:
+    def _loss(self, micro: MicroBatch, laid: Sequence[SubBatch], embedded: Embeddings) -> Tensor:
         head, format = self._answering(micro.head)
         with self._precision():
             outputs = []
-            for part, words, rows in zip(inputs, embedded, micro.parts, strict=True):
-                states = self._states(part, inputs_embeds=words.view(*part.input_ids.shape, -1))
+            for part, words, rows in zip(laid, embedded, micro.parts, strict=True):
+                states = part.run(self.encoder, inputs_embeds=words.view(*part.input_ids.shape, -1))
                 outputs.append(self._answers(head, states, part, micro.features, rows))
         return format.loss_sum(outputs, micro.parts, micro.features, micro.items) * micro.scale
 
@@ -139,30 +123,25 @@ class TaskModel(nn.Module):
         return self.head, self.format
 
     def _answers(
-        self, head: Head | LanguageHead, states: Tensor, inputs: Inputs, features: Features, rows: Indices
+        self, head: Head | LanguageHead, states: Tensor, part: SubBatch, features: Features, rows: Indices
     ) -> Tensor:
         if isinstance(head, LanguageHead):
             # Only hidden pieces are told: the product with the vocabulary is the dearest of all.
-            chosen = torch.as_tensor(masked_lm.hidden(features, rows), device=states.device)
             table: Any = self.encoder.get_input_embeddings()  # type: ignore[operator]
-            return head(states[chosen], table.weight)  # type: ignore[no-any-return]
-        if head.first_token and not self.has_first_token:
-            states = mean_state(states, inputs.attention_mask)
-        return head(states)  # type: ignore[no-any-return]
+            chosen = part.chosen(states, masked_lm.hidden(features, rows))
+            return head(chosen, table.weight)  # type: ignore[no-any-return]
+        if not head.first_token:
+            return head(part.every(states))  # type: ignore[no-any-return]
+        return head(part.first(states) if self.has_first_token else part.mean(states))  # type: ignore[no-any-return]
 
     def predict(self, features: Features, rows: Indices) -> Tensor:
         """The head's outputs for some sequences, or the encoder's last states where there is no head."""
-        inputs = collate(features, rows, self.padding_id, self.device)
+        part = self.layout.lay(features, rows, self.padding_id, self.device)
         with torch.inference_mode(), self._precision():
-            states = self._states(inputs, input_ids=inputs.input_ids)
+            states = part.run(self.encoder, input_ids=part.input_ids)
             if self.head is None:
-                return states
-            return self._answers(self._answering(None)[0], states, inputs, features, rows)
-
-    def _states(self, inputs: Inputs, **ids: Tensor) -> Tensor:
-        if inputs.token_type_ids is not None:
-            ids["token_type_ids"] = inputs.token_type_ids
-        return self.encoder(attention_mask=inputs.attention_mask, **ids).last_hidden_state  # type: ignore[no-any-return]
+                return part.every(states)
+            return self._answers(self._answering(None)[0], states, part, features, rows)
 
     def _precision(self) -> contextlib.AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else contextlib.nullcontext()

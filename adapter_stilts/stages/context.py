@@ -21,7 +21,7 @@ from adapter_stilts.tasks.sources import Source, open_source, with_labels
 from adapter_stilts.tasks.text import TextSource
 
 if TYPE_CHECKING:
-    from adapter_stilts.stages.watch import StageWatch
+    from adapter_stilts.stages.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Machine:
     accelerator: Any
     runtime: Runtime
     store: Store
-    watch: StageWatch
+    watch: Watch
 
     @property
     def device(self) -> str:

@@ -17,7 +17,7 @@ from adapter_stilts.errors import UsageError
 from adapter_stilts.evaluation.judging import Predicted, scored
 from adapter_stilts.evaluation.predict import predict
 from adapter_stilts.formats import get_format, masked_lm
-from adapter_stilts.formats.features import Features, concatenate
+from adapter_stilts.formats.features import Features, concatenate, item_lengths
 from adapter_stilts.model import multitask
 from adapter_stilts.model.bundle import read_bundle
 from adapter_stilts.model.bundle_info import MULTITASK, HeadInfo
@@ -35,7 +35,6 @@ from adapter_stilts.stages.parts import ROBUST_KEYS, Member, TrainedText, TrainP
 from adapter_stilts.stages.starting import Start, start
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.sources import with_labels
-from adapter_stilts.training.batching import item_lengths
 from adapter_stilts.training.mixture import Mixture, Portion, mix
 from adapter_stilts.training.order import Order, SmoothedOrder
 

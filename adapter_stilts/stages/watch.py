@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from adapter_stilts.stages.graph import Stage
-from adapter_stilts.training.loop import Watch
+from adapter_stilts.training.watch import LoopWatch
 
 
-class StageWatch(Watch):
+class Watch(LoopWatch):
     """Override what you want to hear; as it stands it is silent."""
 
     def attached(self, accelerator: Any, stages: tuple[Stage, ...]) -> None:

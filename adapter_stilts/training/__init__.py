@@ -1,1 +1,1 @@
-"""The training loop: which examples make a step, how a step runs without padding, what survives a kill."""
+"""The training loop and its learner: which examples make a step, how a step updates weights, what survives a kill."""

@@ -9,8 +9,10 @@ step seeds its own (see `loop.py`), so a step's number says all.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,8 @@ from adapter_stilts.errors import CheckpointError
 from adapter_stilts.io import broken_seal, seal, whole_directory, write_json
 
 KEPT = 2
+# Checkpoints take at most this share of the time, however slow the disk.
+CHECKPOINT_SHARE = 0.05
 INSTEAD = "another place with --store"
 _WEIGHTS = "model.safetensors"
 _FILES = (_WEIGHTS, "optimizer.safetensors", "state.json")
@@ -32,12 +36,35 @@ _FILES = (_WEIGHTS, "optimizer.safetensors", "state.json")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a loop goes on from."""
+    """The state that a loop goes on from."""
 
     step: int
     model: dict[str, Tensor]
     optimizer: dict[str, Any]
     loop: dict[str, Any]
+
+
+class CheckpointClock:
+    """Tells when the next checkpoint is due: not too soon, and not at too large a share of the time.
+
+    Args:
+        seconds: least time between two.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._cost = seconds, 0.0
+        self._last = time.perf_counter()
+
+    def due(self) -> bool:
+        return time.perf_counter() - self._last >= max(self._seconds, self._cost / CHECKPOINT_SHARE)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Time the writing of one."""
+        began = time.perf_counter()
+        yield
+        self._last = time.perf_counter()
+        self._cost = self._last - began
 
 
 def write_checkpoint(

@@ -1,4 +1,4 @@
-"""What the C library's heap makes of blocks that come and go: holes, which stay resident.
+"""The C library's heap, whose blocks come and go and leave holes, which stay resident.
 
 glibc (malloc/malloc.c) serves blocks below 32 MiB from one stretch of memory. A block goes into the smallest hole it
 fits into, else on top; what is given back joins the holes beside it, and only the end of the stretch goes back to the

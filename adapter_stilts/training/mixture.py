@@ -1,4 +1,4 @@
-"""What each step trains on, where a stage has several tasks: a seeded draw, known without the steps before.
+"""The task that each step trains on, where a stage has several: a seeded draw, known without the steps before.
 
 A step is one task's batch. `Portion` is one task (or one kind of text) with its order of items; `Mixture` draws a
 portion for each step. A stage of one task is a mixture of one portion.
@@ -15,10 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from adapter_stilts.formats.base import Format
-from adapter_stilts.formats.features import Features, Indices
+from adapter_stilts.formats.features import Features, Indices, item_lengths
 from adapter_stilts.model.robust import Perturbation
 from adapter_stilts.recipe import MixtureSettings, TrainingSettings
-from adapter_stilts.training.batching import item_lengths
 from adapter_stilts.training.order import Order, SmoothedOrder
 
 Refresh: TypeAlias = Callable[[Features, np.random.Generator], Features]
@@ -26,7 +25,7 @@ Refresh: TypeAlias = Callable[[Features, np.random.Generator], Features]
 
 @dataclass(frozen=True)
 class Drawn:
-    """What one optimizer step trains on.
+    """The items that one optimizer step trains on.
 
     Args:
         items: of the features.
@@ -94,7 +93,7 @@ class Mixture:
         return max_steps if max_steps is not None else max(1, math.ceil(epochs * self.steps_per_pass))
 
     def step(self, number: int) -> Drawn:
-        """What a step (0-based) trains on: a pure function of the seed and its number."""
+        """The items that a step (0-based) trains on: a pure function of the seed and its number."""
         if len(self.portions) == 1:
             return self.portions[0].step(number, None)
         which, place = self._draws(number + 1)

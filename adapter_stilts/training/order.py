@@ -102,3 +102,11 @@ class SmoothedOrder:
         languages = random.choice(len(self.bounds) - 1, self.batch_size, p=self.shares)
         sizes = np.diff(self.bounds)[languages]
         return self.bounds[:-1][languages] + random.integers(0, sizes)
+
+
+def share(items: Indices, lengths: Indices, process: int, processes: int) -> Indices:
+    """One process's part of a step: items dealt longest first, so that shares take about the same time."""
+    if processes == 1:
+        return items
+    order = np.argsort(-lengths[items], kind="stable")
+    return items[np.sort(order[process::processes])]

@@ -107,7 +107,7 @@ class WithSparseRows(torch.optim.Optimizer):
 
 @dataclass
 class _Moments:
-    """Of the rows of a table that have occurred, each in a slot.
+    """Moments of the rows of a table that have occurred, each in a slot.
 
     Args:
         slots: of each row of the table, -1 where it has none. (rows of the table,)
@@ -194,7 +194,7 @@ class _Moments:
 
 
 def clipped(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter]) -> list[Tensor]:
-    """What gradient clipping works on: the parameters, with the rows that occur in the place of whole tables."""
+    """Tensors that gradient clipping works on: parameters, with the rows that occur in the place of whole tables."""
     found: list[Tensor] = list(parameters)
     if isinstance(optimizer, WithSparseRows):
         found += optimizer.gather()

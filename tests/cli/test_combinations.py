@@ -132,10 +132,11 @@ def watched(source: MiniatureSource, monkeypatch: pytest.MonkeyPatch) -> Watched
     models: list[TaskModel] = []
     train, evaluate_splits = training.train, evaluating.evaluate_splits
 
-    def looking_on(model: Any, tuning: Any, *rest: Any) -> Any:
+    def looking_on(learner: Any, *rest: Any) -> Any:
+        model, tuning = learner.model, learner.tuning
         frozen = {n: p.detach().clone() for n, p in model.named_parameters() if not p.requires_grad}
         trained = {n: p.detach().clone() for n, p in tuning.state(model).items()}
-        outcome = train(model, tuning, *rest)
+        outcome = train(learner, *rest)
         after = dict(model.named_parameters())
         assert after.keys() == frozen.keys() | trained.keys()
         models.append(model)

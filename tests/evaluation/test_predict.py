@@ -3,29 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from adapter_stilts.evaluation.predict import length_batches, predict, rows_of
+from adapter_stilts.evaluation.predict import predict, rows_of
 from adapter_stilts.formats import retrieval
 from adapter_stilts.formats.features import Features, Ragged
-
-
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=40), st.integers(1, 200))
-def test_batches_hold_every_sequence_once_and_keep_the_budget(lengths, budget) -> None:
-    batches = length_batches(np.asarray(lengths), budget)
-    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
-    longest = [max(lengths[row] for row in batch) for batch in batches]
-    assert longest == sorted(longest, reverse=True)
-    assert all(
-        len(batch) == 1 or len(batch) * top <= budget for batch, top in zip(batches, longest, strict=True)
-    )
+from adapter_stilts.model.layout import PADDED
 
 
 class Lengths:
     """Stands where a model would: its state is the sequence's own ids, so the right result is known."""
 
     device = torch.device("cpu")
+    layout = PADDED
 
     def __init__(self, room: int | None = None, error: type[Exception] = torch.OutOfMemoryError) -> None:
         self.room = room

@@ -11,7 +11,7 @@ from adapter_stilts.errors import UnknownNameError
 from adapter_stilts.formats import format_names, get_format, multiple_choice
 from adapter_stilts.formats.base import Format
 from adapter_stilts.formats.examples import MultipleChoiceExample
-from adapter_stilts.formats.features import Features, Ragged, concatenate
+from adapter_stilts.formats.features import Features, Ragged, concatenate, item_lengths, sequences_of
 from adapter_stilts.formats.tokens import tokenize
 
 rows_of_numbers = st.lists(st.lists(st.integers(0, 99), max_size=6), min_size=1, max_size=8)
@@ -120,3 +120,13 @@ def test_every_format_offers_the_whole_interface(name) -> None:
     assert module.Settings().model_dump()["max_length"] > 0
     for function in ("head_shape", "encode", "units", "loss_sum", "reduce", "decode"):
         assert callable(getattr(module, function))
+
+
+def test_items_are_examples_or_sequences() -> None:
+    lengths = [10, 20, 5, 7, 7, 7]
+    split = Features(Ragged.from_lengths(np.zeros(sum(lengths)), lengths), np.asarray([0, 2, 3, 6]))
+    assert item_lengths(split, "examples").tolist() == [30, 5, 21]
+    assert item_lengths(split, "sequences").tolist() == lengths
+    for kind, expected in (("examples", ([3, 4, 5, 0, 1], [3, 2])), ("sequences", ([2, 0], [1, 1]))):
+        rows, counts = sequences_of(split, np.asarray([2, 0]), kind)
+        assert (rows.tolist(), counts.tolist()) == expected

@@ -20,7 +20,8 @@ from adapter_stilts.formats.features import Features, Ragged
 from adapter_stilts.model import encoders, task_classes
 from adapter_stilts.model.backbone import load_encoder, load_tokenizer, resolve_base
 from adapter_stilts.model.heads import Head
-from adapter_stilts.model.task_model import MicroBatch, TaskModel, collate, states_of_layer
+from adapter_stilts.model.layout import PADDED
+from adapter_stilts.model.task_model import MicroBatch, TaskModel, states_of_layer
 from adapter_stilts.model.tuning import full
 from adapter_stilts.recipe import Base
 from adapter_stilts.tasks import get_task
@@ -221,7 +222,7 @@ def test_gradient_checkpointing_changes_no_gradient(base_of: Bases, features: Fe
 @pytest.mark.parametrize("family", [*TABLE, *OTHERS])
 def test_states_of_every_layer(base_of: Bases, family: str, features: Features) -> None:
     model = model_of(base_of(family), None)
-    inputs = collate(features, np.arange(4), model.padding_id, "cpu")
+    inputs = PADDED.lay(features, np.arange(4), model.padding_id, "cpu")
     with torch.inference_mode():
         output = model.encoder(
             input_ids=inputs.input_ids, attention_mask=inputs.attention_mask, output_hidden_states=True
@@ -289,7 +290,7 @@ def test_transformers_gives_the_same_logits(
         tmp_path, output_loading_info=True
     )
     assert not any(loading[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
-    inputs = collate(features, np.arange(4), model.padding_id, "cpu")
+    inputs = PADDED.lay(features, np.arange(4), model.padding_id, "cpu")
     ids, mask = inputs.input_ids, inputs.attention_mask
     with torch.inference_mode():
         if format_name == "multiple_choice":
@@ -308,7 +309,7 @@ def test_t5_heads_read_the_mean_of_the_real_tokens(base_of: Bases, features: Fea
     for family in ("t5", "mt5", "umt5"):
         model = model_of(base_of(family), "multiple_choice")
         assert "decoder" not in dict(model.encoder.named_children())
-        inputs = collate(features, np.arange(4), model.padding_id, "cpu")
+        inputs = PADDED.lay(features, np.arange(4), model.padding_id, "cpu")
         with torch.inference_mode():
             states = model.encoder(
                 input_ids=inputs.input_ids, attention_mask=inputs.attention_mask

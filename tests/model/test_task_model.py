@@ -14,7 +14,8 @@ from adapter_stilts.errors import CheckpointError, UnknownNameError
 from adapter_stilts.formats.base import HeadShape
 from adapter_stilts.formats.features import Features, Ragged
 from adapter_stilts.model.heads import Head
-from adapter_stilts.model.task_model import collate, states_of_layer
+from adapter_stilts.model.layout import PADDED
+from adapter_stilts.model.task_model import states_of_layer
 from adapter_stilts.model.tuning import full, get_tuning, tuning_names
 
 Build = Callable[..., Any]
@@ -28,7 +29,7 @@ def features() -> Features:
 
 
 def test_collate_pads_on_the_right(features: Features) -> None:
-    inputs = collate(features, np.asarray([2, 0]), 1, "cpu")
+    inputs = PADDED.lay(features, np.asarray([2, 0]), 1, "cpu")
     assert inputs.input_ids.tolist() == [[18, 19, 20, 21, 22, 23], [5, 6, 7, 8, 1, 1]]
     assert inputs.attention_mask.tolist() == [[1] * 6, [1] * 4 + [0] * 2]
     assert inputs.token_type_ids is None
@@ -65,7 +66,7 @@ def test_without_a_head_the_states_come_out(build: Build, tiny_base: Path, featu
 def test_layers_above_the_wanted_one_are_left_out(build: Build, tiny_base: Path, features: Features) -> None:
     model = build(tiny_base, "tagging")
     model.head = None
-    inputs = collate(features, np.arange(3), model.padding_id, "cpu")
+    inputs = PADDED.lay(features, np.arange(3), model.padding_id, "cpu")
     with torch.inference_mode():
         states = model.encoder(
             input_ids=inputs.input_ids, attention_mask=inputs.attention_mask, output_hidden_states=True

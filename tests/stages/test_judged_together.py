@@ -74,14 +74,14 @@ def test_a_stage_mines_each_language_with_its_own_threshold(
     from adapter_stilts.stages.data import CachedTokenizer, SplitData
     from adapter_stilts.stages.kinds.evaluate import evaluate_splits
     from adapter_stilts.stages.record import summarise
-    from adapter_stilts.stages.watch import StageWatch
+    from adapter_stilts.stages.watch import Watch
 
     (stage,) = planned(("evaluation.limit", 60)).stages
     base = resolve_base(Base(id=str(tiny_base)))
     runtime = Runtime(tmp_path / "store", tmp_path / "cache")
     tokenizer = CachedTokenizer(load_tokenizer(base), tmp_path / "cache")
     source = MiniatureSource()
-    machine = Machine(Accelerator(cpu=True), runtime, Store(runtime.store), StageWatch())
+    machine = Machine(Accelerator(cpu=True), runtime, Store(runtime.store), Watch())
     task, settings = tasks.get_task("bucc2018"), stage.part.reading.settings
     model = TaskModel(load_encoder(base.location, None, None, False), None, get_format("retrieval"))
     tests, devs = (

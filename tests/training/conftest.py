@@ -103,12 +103,15 @@ def fit(
 
     from adapter_stilts.model.tuning import full
     from adapter_stilts.recipe import TrainingSettings
-    from adapter_stilts.training.loop import Speed, Step, Watch, train
+    from adapter_stilts.training.learner import Learner
+    from adapter_stilts.training.loop import Speed, train
+    from adapter_stilts.training.mixture import alone
+    from adapter_stilts.training.watch import LoopWatch, Step
 
-    monkeypatch.setattr("adapter_stilts.training.loop.CHECKPOINT_SHARE", float("inf"))
+    monkeypatch.setattr("adapter_stilts.training.checkpoint.CHECKPOINT_SHARE", float("inf"))
     numbers = itertools.count()
 
-    class Recorder(Watch):
+    class Recorder(LoopWatch):
         def __init__(self, fail_after: int | None, stop_after: int | None) -> None:
             self.steps: list[Step] = []
             self.said: list[str] = []
@@ -131,6 +134,7 @@ def fit(
         *,
         model: Any = None,
         features: Any = None,
+        mixture: Any = None,
         evaluate: Any = None,
         work: Path | None = None,
         optimizer: Any = "adamw",
@@ -144,26 +148,18 @@ def fit(
         **settings: Any,
     ) -> Fitted:
         model = build(name, dropout) if model is None else model
-        features = encoded(name) if features is None else features
         work = tmp_path / f"work{next(numbers)}" if work is None else work
         full.attach(model)
         chosen = TrainingSettings.model_validate(
             {"learning_rate": 1e-3, "max_steps": 6, "batch_size": 4, "warmup_ratio": 0.5, **settings}
         )
+        if mixture is None:
+            features = encoded(name) if features is None else features
+            mixture = alone(features, model.format, chosen, seed)
         watch = Recorder(fail_after, stop_after)
-        outcome = train(
-            model,
-            full,
-            features,
-            evaluate,
-            chosen,
-            optimizer,
-            seed,
-            Speed(budget, overhead, checkpoint_seconds),
-            work,
-            Accelerator(cpu=True),
-            watch,
-        )
+        learner = Learner(model, full, chosen, optimizer, evaluate, work)
+        speed = Speed(budget, overhead, checkpoint_seconds)
+        outcome = train(learner, mixture, seed, speed, Accelerator(cpu=True), watch)
         state = full.state(model)
         return Fitted(
             outcome,

@@ -245,12 +245,12 @@ def test_training_fits_a_few_examples(fit: Fit, encoded: Callable[..., Any], tas
 
 def plain_loss(model: Any, split: Any, items: np.ndarray) -> torch.Tensor:
     """The step's mean loss as a plain reimplementation computes it: one padded batch, no sub-batches."""
-    from adapter_stilts.model.task_model import collate
-    from adapter_stilts.training.batching import sequences_of
+    from adapter_stilts.formats.features import sequences_of
+    from adapter_stilts.model.layout import PADDED
 
     kind = model.format.ITEMS
     rows, _ = sequences_of(split, items, kind)
-    inputs = collate(split, rows, model.padding_id, "cpu")
+    inputs = PADDED.lay(split, rows, model.padding_id, "cpu")
     states = model.encoder(input_ids=inputs.input_ids, attention_mask=inputs.attention_mask).last_hidden_state
     outputs = model.head(states)
     return model.format.loss_sum([outputs], [rows], split, items) / model.format.units(split, items)
@@ -260,7 +260,6 @@ def test_sub_batches_give_the_plainly_padded_loss_and_gradients(
     build: Build, encoded: Callable[..., Any], task_name: str
 ) -> None:
     from adapter_stilts.model.task_model import MicroBatch
-    from adapter_stilts.training.batching import cut_step
 
     model, split = build(task_name, dropout=0.0), encoded(task_name)
     items = np.asarray([5, 0, 11, 3, 17, 8])
@@ -269,7 +268,7 @@ def test_sub_batches_give_the_plainly_padded_loss_and_gradients(
     gradients = {name: p.grad.clone() for name, p in model.named_parameters()}
     for budget, overhead in ((10**6, 0), (10**6, 10**6), (120, 0), (1, 0)):
         model.zero_grad()
-        cuts = cut_step(split, items, model.format.ITEMS, budget, overhead)
+        cuts = model.layout.cut(split, items, model.format.ITEMS, budget, overhead)
         scale = 1 / model.format.units(split, items)
         losses = [model(MicroBatch(split, cut.items, cut.parts, scale)) for cut in cuts]
         sum(losses).backward()

@@ -15,9 +15,8 @@ import pytest
 
 from adapter_stilts.formats import get_format, masked_lm
 from adapter_stilts.formats.examples import TextExample
-from adapter_stilts.recipe import Mixture as MixtureSettings
-from adapter_stilts.recipe import TrainingSettings
-from adapter_stilts.training.batching import item_lengths
+from adapter_stilts.formats.features import item_lengths
+from adapter_stilts.recipe import MixtureSettings, TrainingSettings
 from adapter_stilts.training.mixture import Mixture, Portion, mix, task_shares
 from adapter_stilts.training.order import Order, SmoothedOrder
 
@@ -158,15 +157,15 @@ def test_a_mixture_resumes_with_the_same_bits(
     fit: Fit, several: Callable[..., Any], stopped: type[Exception], tmp_path: Path, fail_after: int
 ) -> None:
     model, mixture = several()
-    whole = fit(model=model, features=mixture, max_steps=12)
+    whole = fit(model=model, mixture=mixture, max_steps=12)
     log = [json.loads(line) for line in (whole.work / "log.jsonl").read_text().splitlines()]
     assert {row["task"] for row in log} == {*TASKS, "mlm"}
     model, mixture = several()
     broken = {"work": tmp_path / "w", "checkpoint_seconds": 0, "fail_after": fail_after}
     with pytest.raises(stopped):
-        fit(model=model, features=mixture, max_steps=12, **broken)
+        fit(model=model, mixture=mixture, max_steps=12, **broken)
     model, mixture = several()
-    resumed = fit(model=model, features=mixture, max_steps=12, work=tmp_path / "w")
+    resumed = fit(model=model, mixture=mixture, max_steps=12, work=tmp_path / "w")
     assert resumed.said == [f"resuming at step {fail_after - 1}"]
     assert resumed.digest == whole.digest
     assert resumed.losses == whole.losses[fail_after - 1 :]
@@ -178,7 +177,7 @@ def test_micro_batches_leave_a_mixtures_steps_alone(
 ) -> None:
     def run(budget: int) -> Any:
         model, mixture = several(dropout=0.0)
-        return fit(model=model, features=mixture, max_steps=10, budget=budget, adam_epsilon=1e-3)
+        return fit(model=model, mixture=mixture, max_steps=10, budget=budget, adam_epsilon=1e-3)
 
     whole, cut = run(10**6), run(budget)
     assert cut.losses == pytest.approx(whole.losses, rel=1e-4)
@@ -188,7 +187,7 @@ def test_a_step_trains_the_encoder_and_its_own_head_alone(fit: Fit, several: Cal
     model, mixture = several()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     first = mixture.step(0).head
-    run = fit(model=model, features=mixture, max_steps=1, warmup_ratio=0.0)
+    run = fit(model=model, mixture=mixture, max_steps=1, warmup_ratio=0.0)
     for name, tensor in run.state.items():
         moved = bool((tensor != before[name]).any())
         if name.startswith("head."):
@@ -219,14 +218,14 @@ def test_robust_steps_resume_with_the_same_bits(
 
     perturb = Adversarial(0.3, 0.2, 2) if kind == "adversarial" else Smoothing(0.3)
     model, mixture = several(perturb)
-    whole = fit(model=model, features=mixture)
+    whole = fit(model=model, mixture=mixture)
     model, mixture = several()
-    assert fit(model=model, features=mixture).losses[1:] != whole.losses[1:]
+    assert fit(model=model, mixture=mixture).losses[1:] != whole.losses[1:]
     model, mixture = several(perturb)
     with pytest.raises(stopped):
-        fit(model=model, features=mixture, work=tmp_path / "w", checkpoint_seconds=0, fail_after=4)
+        fit(model=model, mixture=mixture, work=tmp_path / "w", checkpoint_seconds=0, fail_after=4)
     model, mixture = several(perturb)
-    assert fit(model=model, features=mixture, work=tmp_path / "w").digest == whole.digest
+    assert fit(model=model, mixture=mixture, work=tmp_path / "w").digest == whole.digest
 
 
 def test_the_task_of_a_lost_step_is_told(fit: Fit, several: Callable[..., Any]) -> None:
@@ -237,7 +236,7 @@ def test_the_task_of_a_lost_step_is_told(fit: Fit, several: Callable[..., Any]) 
     for parameter in model.head[head].parameters():
         parameter.data.fill_(float("nan"))
     with pytest.raises(TrainingError, match=rf"the loss of {mixture.step(0).task} is nan at step 1 of"):
-        fit(model=model, features=mixture)
+        fit(model=model, mixture=mixture)
 
 
 def test_a_mixture_learns_each_of_its_tasks(fit: Fit, several: Callable[..., Any]) -> None:
@@ -249,7 +248,7 @@ def test_a_mixture_learns_each_of_its_tasks(fit: Fit, several: Callable[..., Any
         for p in mixture.portions
     )
     mixture = replace(mixture, portions=few)
-    run = fit(model=model, features=mixture, max_steps=160, learning_rate=3e-3, warmup_ratio=0.1)
+    run = fit(model=model, mixture=mixture, max_steps=160, learning_rate=3e-3, warmup_ratio=0.1)
     log = [json.loads(line) for line in (run.work / "log.jsonl").read_text().splitlines()]
     for portion in few:
         losses = [row["loss"] for row in log if row["task"] == portion.name]
@@ -272,7 +271,7 @@ def test_gradient_checkpointing_goes_with_robust_steps(
         model = build("snli", 0.1, bf16, checkpointing)
         settings = TrainingSettings(batch_size=4)
         mixture = alone(encoded("snli"), model.format, settings, 0, perturb=Adversarial(0.3, 0.2, 2))
-        losses: list[float] = fit("snli", model=model, features=mixture).losses
+        losses: list[float] = fit("snli", model=model, mixture=mixture).losses
         return losses
 
     plain = run(checkpointing=False)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter_stilts.training.order import GROUPED_BATCHES, Order
+from adapter_stilts.training.order import GROUPED_BATCHES, Order, share
 
 KINDS = st.sampled_from(["shuffled", "length_grouped"])
 
@@ -62,3 +62,15 @@ def test_length_grouped_steps_hold_neighbours() -> None:
 )
 def test_total_steps(epochs: float, max_steps: int | None, total: int) -> None:
     assert Order(np.ones(10, dtype=np.int64), 4, "shuffled", 0).total_steps(epochs, max_steps) == total
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=20), st.integers(1, 5))
+def test_shares_are_a_partition_of_about_equal_work(values: list[int], processes: int) -> None:
+    lengths = np.asarray(values)
+    items = np.arange(len(lengths))
+    shares = [share(items, lengths, process, processes) for process in range(processes)]
+    assert sorted(np.concatenate(shares).tolist()) == items.tolist()
+    sizes = [len(part) for part in shares]
+    assert max(sizes) - min(sizes) <= 1
+    work = [int(lengths[part].sum()) for part in shares]
+    assert max(work) - min(work) <= int(lengths.max())

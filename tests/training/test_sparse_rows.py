@@ -221,16 +221,19 @@ def test_training_leaves_rows_of_absent_tokens(
     """Through the real loop, in checkpointed passes."""
     from accelerate import Accelerator
 
-    from adapter_stilts.training.loop import Speed, Watch, train
+    from adapter_stilts.training.learner import Learner
+    from adapter_stilts.training.loop import Speed, train
+    from adapter_stilts.training.mixture import alone
+    from adapter_stilts.training.watch import LoopWatch
 
     model = build("squad_v1")
     full.attach(model, full.Settings(sparse_embeddings=True))
     features = encoded("squad_v1")
     before = model.encoder.embeddings.word_embeddings.weight.detach().clone()
     settings = TrainingSettings(learning_rate=1e-2, max_steps=3, batch_size=4)
-    train(
-        model, full, features, None, settings, "adamw", 0, Speed(128, 32, 0.0), tmp_path, Accelerator(cpu=True), Watch()
-    )  # fmt: skip
+    learner = Learner(model, full, settings, "adamw", None, tmp_path)
+    mixture = alone(features, model.format, settings, 0)
+    train(learner, mixture, 0, Speed(128, 32, 0.0), Accelerator(cpu=True), LoopWatch())
     after = model.encoder.embeddings.word_embeddings.weight.detach()
     moved = set((after != before).any(1).nonzero()[:, 0].tolist())
     occurring = set(np.unique(features.input_ids.values).tolist())

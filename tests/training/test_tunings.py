@@ -13,7 +13,10 @@ from safetensors.torch import load_file
 
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.recipe import TrainingSettings
-from adapter_stilts.training.loop import Speed, Step, Watch, train
+from adapter_stilts.training.learner import Learner
+from adapter_stilts.training.loop import Speed, train
+from adapter_stilts.training.mixture import alone
+from adapter_stilts.training.watch import LoopWatch, Step
 
 TUNINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "lora": ("lora", {"r": 4}),
@@ -40,7 +43,7 @@ class Stopped(Exception):
     """What breaks a run off."""
 
 
-class Recorder(Watch):
+class Recorder(LoopWatch):
     def __init__(self, fail_after: int | None) -> None:
         self.losses: list[float] = []
         self._fail_after = fail_after
@@ -88,7 +91,7 @@ def make(tiny_base: Path) -> Make:
 def run(encoded: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[float]]:
     from accelerate import Accelerator
 
-    monkeypatch.setattr("adapter_stilts.training.loop.CHECKPOINT_SHARE", float("inf"))
+    monkeypatch.setattr("adapter_stilts.training.checkpoint.CHECKPOINT_SHARE", float("inf"))
 
     def call(
         made: tuple[Any, Any], work: Path, fail_after: int | None = None, optimizer: Any = "adamw"
@@ -96,10 +99,9 @@ def run(encoded: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callabl
         model, tuning = made
         settings = TrainingSettings(learning_rate=1e-2, max_steps=6, batch_size=4, warmup_ratio=0.5)
         watch = Recorder(fail_after)
-        train(
-            model, tuning, encoded("squad_v1"), None, settings, optimizer, 0, Speed(100_000, 32, 0.0), work,
-            Accelerator(cpu=True), watch,
-        )  # fmt: skip
+        learner = Learner(model, tuning, settings, optimizer, None, work)
+        mixture = alone(encoded("squad_v1"), model.format, settings, 0)
+        train(learner, mixture, 0, Speed(100_000, 32, 0.0), Accelerator(cpu=True), watch)
         return watch.losses
 
     return call

@@ -9,22 +9,24 @@ from typing import Any
 from adapter_stilts.model.bundle import write_bundle
 from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.model.tuning import get_tuning
-from adapter_stilts.runtime import OVERHEAD_TOKENS, micro_batch_tokens, total_memory, versions
+from adapter_stilts.runtime import OVERHEAD_TOKENS, total_memory, versions
 from adapter_stilts.stages.command import command_of
 from adapter_stilts.stages.context import Context
 from adapter_stilts.stages.course import Course, course
 from adapter_stilts.stages.kinds import Running
 from adapter_stilts.stages.parts import TrainPart
-from adapter_stilts.stages.watch import StageWatch
-from adapter_stilts.training.fit import Training, pass_tokens
-from adapter_stilts.training.loop import Speed, Step, Watch, train
+from adapter_stilts.stages.watch import Watch
+from adapter_stilts.training.learner import Learner
+from adapter_stilts.training.loop import Speed, train
+from adapter_stilts.training.memory import Training, micro_batch_tokens, pass_tokens
+from adapter_stilts.training.watch import LoopWatch, Step
 
 LOG = "log.jsonl"
 
 
 def run(running: Running, part: TrainPart) -> None:
     stage, context = running.stage, running.context
-    machine, tuning = context.machine, get_tuning(part.mode)
+    machine = context.machine
     command = command_of(stage, context.inputs)  # what cannot be told is told before training
     chosen = course(stage, part, context)
     chosen.model.to(machine.accelerator.device)
@@ -34,19 +36,10 @@ def run(running: Running, part: TrainPart) -> None:
         machine.runtime.checkpoint_seconds,
     )
     counter, work = _Counter(machine.watch), machine.store.work(stage)
-    trained = train(
-        chosen.model,
-        tuning,
-        chosen.mixture,
-        chosen.evaluate,
-        part.training,
-        part.optimizer,
-        part.seed,
-        speed,
-        work,
-        machine.accelerator,
-        counter,
+    learner = Learner(
+        chosen.model, get_tuning(part.mode), part.training, part.optimizer, chosen.evaluate, work
     )
+    trained = train(learner, chosen.mixture, part.seed, speed, machine.accelerator, counter)
     if not machine.writes:
         return
     base = context.inputs.base
@@ -100,10 +93,10 @@ def _pass_tokens(chosen: Course, part: TrainPart, context: Context, parents: int
     return pass_tokens(training, chosen.mixture, items, total_memory(machine.device))
 
 
-class _Counter(Watch):
+class _Counter(LoopWatch):
     """Passes a loop's reports on and sums up its speed."""
 
-    def __init__(self, watch: StageWatch) -> None:
+    def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._tokens = self._padded = 0
         self._seconds = 0.0

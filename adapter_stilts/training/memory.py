@@ -26,10 +26,14 @@ from adapter_stilts.formats.features import Features, Ragged
 from adapter_stilts.model.skeleton import skeleton, tensors, without_numbers
 from adapter_stilts.model.task_model import MicroBatch, TaskModel
 from adapter_stilts.recipe import Optimizer
-from adapter_stilts.runtime import resident_memory
+from adapter_stilts.runtime import resident_memory, total_memory
 from adapter_stilts.training.heap import Heap
 from adapter_stilts.training.mixture import Mixture, Portion
 from adapter_stilts.training.sparse_rows import sparse_tables
+
+# Bytes of activations a token leaves in each layer for the backward pass, in units of the hidden size (fp32):
+# attention and feed-forward inputs and outputs, dropout masks, layer-norm statistics.
+ACTIVATION_VALUES = 40
 
 # What a process takes on a GPU beside tensors (its context, kernels, cuBLAS's workspace), and the share of a GPU that
 # the allocator's blocks leave unused.
@@ -45,7 +49,7 @@ _SMALL, _BLOCK = 4096, 256
 
 @dataclass(frozen=True)
 class Training:
-    """What is trained, as far as memory goes.
+    """A training, as far as memory goes.
 
     Args:
         config: the encoder's config.json.
@@ -142,6 +146,16 @@ def pass_tokens(training: Training, data: Mixture, batch_size: int, memory: int)
     return fit(training, sequences, longest, memory).usage.sequences * longest
 
 
+def micro_batch_tokens(config: Mapping[str, Any], device_type: str, gradient_checkpointing: bool) -> int:
+    """Tokens whose activations take a quarter of the memory: of the machine's, or of the GPU's.
+
+    Depends on the machine's size, not on what happens to be free, so that a resumed run cuts steps alike.
+    """
+    layers = 1 if gradient_checkpointing else int(config.get("num_hidden_layers", 12))
+    bytes_a_token = 4 * ACTIVATION_VALUES * int(config.get("hidden_size", 768)) * layers
+    return max(512, total_memory(device_type) // 4 // bytes_a_token)
+
+
 def _most_sequences(portion: Portion) -> int:
     return 1 if portion.format.ITEMS == "sequences" else int(np.diff(portion.features.sequences).max())
 
@@ -231,14 +245,14 @@ def _bytes(tensor: Tensor) -> int:
 
 
 def _state_bytes(parameter: Tensor, optimizer: Optimizer) -> int:
-    """Of AdamW's two moments, in fp32 or in 8 bits with a scale a block."""
+    """Bytes of AdamW's two moments, in fp32 or in 8 bits with a scale a block."""
     if optimizer == "adamw" or parameter.numel() < _SMALL:
         return 8 * parameter.numel()
     return 2 * (parameter.numel() + 4 * -(-parameter.numel() // _BLOCK))
 
 
 def _update_bytes(parameter: Tensor) -> int:
-    """What one update takes for a while: bf16 weights are updated in fp32 and rounded at random (`optim.py`)."""
+    """Bytes that one update takes for a while: bf16 weights are updated in fp32 and rounded at random (`optim.py`)."""
     return 10 * parameter.numel() if parameter.dtype == torch.bfloat16 else 0
 
 
