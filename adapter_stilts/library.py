@@ -7,15 +7,14 @@ each is one flag, with the flag's meaning and default, so that a command and a c
 from __future__ import annotations
 
 import logging
-import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from adapter_stilts.errors import SourceUnavailableError, UnknownNameError, UsageError
-from adapter_stilts.recipe import Base, Recipe, load_recipe, overrides
-from adapter_stilts.runtime import Runtime, default_cache, default_device, total_memory
+from adapter_stilts.errors import UnknownNameError, UsageError
+from adapter_stilts.recipe import Base, load_recipe, overrides
+from adapter_stilts.runtime import Runtime, default_cache, default_device, size_of, total_memory
 
 if TYPE_CHECKING:
     from adapter_stilts.loaded import LoadedBundle
@@ -32,7 +31,6 @@ Settings: TypeAlias = Mapping[str, Any] | Iterable[str]
 Note: TypeAlias = Callable[[str], object]
 
 _log = logging.getLogger(__name__)
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
 def train(watch: Watch | None = None, **flags: Any) -> Results:
@@ -85,7 +83,7 @@ def plan_train(
         tasks: folder of task files of your own.
         track: trackers of accelerate's.
 
-    The other keywords are the flags of `adapter-stilts train`.
+    The other keywords are the flags of `adapter-stilts train`, which is why there are so many.
 
     Raises:
         UsageError: no such recipe, key or value, or a key given twice.
@@ -157,7 +155,7 @@ def plan_evaluate(
     tasks: str | Path | None = None,
     device: str | None = None,
 ) -> Study:
-    """The study of an `evaluate`; its keywords are the flags of `adapter-stilts evaluate`.
+    """The study of an `evaluate`; its many keywords are the flags of `adapter-stilts evaluate`.
 
     Raises:
         UsageError: no such recipe, key or value, or a base beside a bundle that holds its own encoder.
@@ -289,6 +287,8 @@ def fit(
 ) -> Fit:
     """The memory of training steps, told without weights: what they take, and with which micro-batch they fit.
 
+    Its many keywords are the flags of `adapter-stilts fit`.
+
     Args:
         base: the encoder; its config.json is enough.
         geometry: in its place, published sizes: ``xlmr-base`` or ``xlmr-large``.
@@ -305,14 +305,19 @@ def fit(
     resolved = load_recipe(_text(recipe), overrides(flags, settings))
     if base is not None and geometry is not None:
         raise UsageError(f"--base {base} and --geometry {geometry}: give one of the two")
-    memory = _size(gpu_memory) if isinstance(gpu_memory, str) else gpu_memory
+    memory = size_of(gpu_memory) if isinstance(gpu_memory, str) else gpu_memory
 
     from adapter_stilts.model.encoders import max_length
-    from adapter_stilts.model.skeleton import geometries
+    from adapter_stilts.model.skeleton import encoder_config, geometries
+    from adapter_stilts.stages.context import shipped
 
     if geometry is not None and geometry not in geometries():
         raise UnknownNameError("geometry", geometry, geometries())
-    config = geometries()[geometry] if geometry is not None else _config(resolved, note or _log.warning)
+    config = (
+        geometries()[geometry]
+        if geometry is not None
+        else encoder_config(shipped(resolved.base), note or _log.warning)
+    )
     longest = max_length(config)
     if longest is not None and length > longest:
         raise UsageError(f"--length {length}: this encoder has positions for {longest} tokens")
@@ -381,30 +386,3 @@ def _told(notice: str | None) -> tuple[str, ...]:
 def _check_new(out: str | Path) -> None:
     if Path(out).exists():
         raise UsageError(f"--out {out}: is there already; name a new folder")
-
-
-def _config(recipe: Recipe, note: Note) -> dict[str, Any]:
-    """An encoder's config.json; of the published sizes where the hub is out of reach."""
-    from adapter_stilts.model.backbone import read_config
-    from adapter_stilts.model.skeleton import PUBLISHED, geometries
-    from adapter_stilts.stages.context import shipped
-
-    base = recipe.base
-    try:
-        return read_config(shipped(base))
-    except SourceUnavailableError as error:
-        geometry = PUBLISHED.get(base.id)
-        if geometry is not None and base.revision == "main":
-            note(f"The hub is out of reach; {base.id} has the published size {geometry}.")
-            return geometries()[geometry]
-        raise SourceUnavailableError(
-            f"{error}; sizes of XLM-R that need no hub: --geometry xlmr-base or xlmr-large"
-        ) from error
-
-
-def _size(text: str) -> int:
-    """Bytes of ``8GiB``, ``7.5gb`` or a plain number. Raises UsageError."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)", text.strip())
-    if found is None or found[2].lower() not in _UNITS:
-        raise UsageError(f"--gpu-memory {text}: should be a size such as 8GiB, 24GB or 8589934592")
-    return int(float(found[1]) * _UNITS[found[2].lower()])

@@ -21,10 +21,11 @@ from adapter_stilts.model.backbone import ResolvedBase, load_tokenizer
 from adapter_stilts.model.bundle import base_of, read_bundle
 from adapter_stilts.model.bundle_info import NO_HEAD, BundleInfo, HeadInfo
 from adapter_stilts.model.tuning import check_installed, get_tuning
-from adapter_stilts.recipe import Base, validated
+from adapter_stilts.recipe import Base
 from adapter_stilts.runtime import default_device
 from adapter_stilts.stages.context import find_base
 from adapter_stilts.stages.precision import precision_of
+from adapter_stilts.validation import validated
 
 if TYPE_CHECKING:
     from adapter_stilts.model.task_model import TaskModel

@@ -16,6 +16,9 @@ from typing import Any
 OVERHEAD_TOKENS = {"cpu": 32, "cuda": 2048}
 
 
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
 @dataclass(frozen=True)
 class Runtime:
     """Settings of a run that leave its results alone.
@@ -51,6 +54,18 @@ def default_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def size_of(text: str) -> int:
+    """Bytes of ``8GiB``, ``7.5gb`` or a plain number. Raises UsageError."""
+    import re
+
+    from adapter_stilts.errors import UsageError
+
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)", text.strip())
+    if found is None or found[2].lower() not in _UNITS:
+        raise UsageError(f"--gpu-memory {text}: should be a size such as 8GiB, 24GB or 8589934592")
+    return int(float(found[1]) * _UNITS[found[2].lower()])
 
 
 def total_memory(device_type: str) -> int:

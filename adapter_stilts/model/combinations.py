@@ -13,7 +13,8 @@ from typing import Any, get_args
 from adapter_stilts.errors import UsageError
 from adapter_stilts.model.merge import METHODS, Merge, equal_weights
 from adapter_stilts.model.tuning import get_tuning, tuning_names, tuning_settings
-from adapter_stilts.recipe import Precision, Recipe, validated
+from adapter_stilts.recipe import Precision, Recipe
+from adapter_stilts.validation import validated
 
 WAYS = ("continue", "stack", "fuse", "merge")
 """How intermediate results enter target training, by their names on the command line."""

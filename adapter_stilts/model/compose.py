@@ -224,7 +224,7 @@ def merge_bundles(
         UsageError: their tuning has no such merge, or the heads that are to be kept have no mean.
         BundleError: the bundles do not go together.
     """
-    from adapter_stilts.model.backbone import prepare_bitsandbytes
+    from adapter_stilts.model.quantisation import prepare_bitsandbytes
 
     prepare_bitsandbytes()
     infos = [read_bundle(bundle) for bundle in bundles]

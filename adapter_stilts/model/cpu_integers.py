@@ -27,7 +27,7 @@ PER_PRODUCT = 6.200124e-05
 @lru_cache(maxsize=1)
 def add_kernels() -> None:
     """Register the kernels with torch for CPUs, once a process; operators for which bitsandbytes has one keep it."""
-    from adapter_stilts.model.backbone import prepare_bitsandbytes
+    from adapter_stilts.model.quantisation import prepare_bitsandbytes
 
     if has_integer_units():
         return

@@ -7,21 +7,23 @@ as well: what a forward pass keeps for the backward pass is not told by a formul
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from adapter_stilts.errors import BundleError, UsageError
+from adapter_stilts.errors import BundleError, SourceUnavailableError, UsageError
 from adapter_stilts.formats import get_format
 from adapter_stilts.model import door, encoders
-from adapter_stilts.model.backbone import finish, prepare_bitsandbytes
+from adapter_stilts.model.backbone import finish, read_config
 from adapter_stilts.model.heads import build_head
+from adapter_stilts.model.quantisation import prepare_bitsandbytes
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.model.tuning.base import Tuning
 from adapter_stilts.model.tuning.libraries.with_peft import around_integers
+from adapter_stilts.recipe import Base
 
 # Of the classification that stands for every task: heads are small beside any encoder.
 FORMAT, LABELS = "pair_classification", ("entailment", "neutral", "contradiction")
@@ -53,6 +55,27 @@ def geometries() -> dict[str, dict[str, Any]]:
         }
         for name, (layers, hidden, heads) in _XLMR.items()
     }
+
+
+def encoder_config(base: Base, note: Callable[[str], object]) -> dict[str, Any]:
+    """An encoder's config.json; of the published sizes where the hub is out of reach.
+
+    Args:
+        note: is told where published sizes stand in.
+
+    Raises:
+        SourceUnavailableError: it cannot be fetched, and its sizes are not published here.
+    """
+    try:
+        return read_config(base)
+    except SourceUnavailableError as error:
+        geometry = PUBLISHED.get(base.id)
+        if geometry is not None and base.revision == "main":
+            note(f"The hub is out of reach; {base.id} has the published size {geometry}.")
+            return geometries()[geometry]
+        raise SourceUnavailableError(
+            f"{error}; sizes of XLM-R that need no hub: --geometry xlmr-base or xlmr-large"
+        ) from error
 
 
 @contextlib.contextmanager

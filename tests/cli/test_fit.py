@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapter_stilts.errors import UsageError
-from adapter_stilts.library import _size
+from adapter_stilts.runtime import size_of
 
 Cli = Callable[..., Any]
 
@@ -77,10 +77,10 @@ def test_without_the_hub_the_base_is_not_made_up(cli: Cli, monkeypatch: pytest.M
     ("text", "size"), [("8GiB", 2**33), ("7.5 gb", 7_500_000_000), ("1024", 1024), ("512MiB", 2**29)]
 )
 def test_sizes(text: str, size: int) -> None:
-    assert _size(text) == size
+    assert size_of(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "GiB", "8 GiBs", "-1GiB"])
 def test_sizes_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match="--gpu-memory"):
-        _size(text)
+        size_of(text)

@@ -11,7 +11,7 @@ from adapter_stilts.errors import UsageError
 from adapter_stilts.formats import masked_lm
 from adapter_stilts.formats.examples import TextExample
 from adapter_stilts.formats.features import Features, Ragged
-from adapter_stilts.recipe import validated
+from adapter_stilts.validation import validated
 
 TEXTS = ["the red dog saw a cat", "", "a cat saw the red dog . who ? fish one two three four", "dogs"]
 PAIRS = [("the red dog", "a cat saw fish one two three four"), ("who ?", "dogs")]

@@ -429,7 +429,7 @@ def test_bitsandbytes_fetches_no_code_when_it_is_imported(tmp_path: Path) -> Non
     )
     (tmp_path / "kernels.py").write_text("def get_kernel(name):\n    pass\n")
     script = (
-        "from adapter_stilts.model.backbone import prepare_bitsandbytes\n"
+        "from adapter_stilts.model.quantisation import prepare_bitsandbytes\n"
         "prepare_bitsandbytes()\n"
         "import bitsandbytes, kernels\n"
         "print(bitsandbytes.fetched, kernels.__name__)\n"

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 from adapter_stilts.model.tuning.base import Tuning, TuningSettings
 from adapter_stilts.model.tuning.libraries.adapterhub_package import LIBRARY, check_adapterhub
-from adapter_stilts.recipe import validated
 from adapter_stilts.registry import TUNINGS
+from adapter_stilts.validation import validated
 
 
 def tuning_names() -> tuple[str, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from adapter_stilts.errors import UsageError
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.base import FormatSettings
-from adapter_stilts.recipe import MINIATURE, Recipe, validated
+from adapter_stilts.recipe import MINIATURE, Recipe
 from adapter_stilts.stages.parts import Reading
 from adapter_stilts.stages.planning.request import Request
 from adapter_stilts.tasks.base import Task
+from adapter_stilts.validation import validated
 
 
 def format_settings(recipe: Recipe, name: str) -> FormatSettings:
