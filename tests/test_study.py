@@ -11,7 +11,8 @@ import pytest
 
 import adapter_stilts as stilts
 from adapter_stilts.errors import BundleError, DataError, UnknownNameError, UsageError
-from adapter_stilts.stages.record import read_metrics
+from adapter_stilts.evaluation.aggregation import aggregate
+from adapter_stilts.stages.record import read_metrics, read_scores
 
 FEW = {
     "settings": {
@@ -74,6 +75,38 @@ def test_a_frame_has_a_row_for_each_cell_language_and_metric(few: dict[str, Any]
         assert (row["n"], row["averaged"]) == (2, True)
     alone = stilts.train(inter="hellaswag", target="xquad", seed=3, **few)
     assert all(math.isnan(gain) for gain in alone.frame()["gain"])
+
+
+TARGETS = {
+    "xquad": ("exact_match", "f1"),
+    "panx": ("f1",),
+    "udpos": ("f1",),
+    "pawsx": ("accuracy",),
+    "tatoeba": ("accuracy",),
+    "lareqa": ("map@20",),
+    "bucc2018": ("f1",),
+    "xcopa": ("accuracy",),
+}
+"""Every kind of metric."""
+
+
+def test_metrics_are_the_aggregates_of_the_stored_rows(tmp_path: Path) -> None:
+    steps = {"target.max_steps": 1, "target.dev_examples": 4}
+    results = stilts.train(
+        target=list(TARGETS), recipe="miniature", store=tmp_path, device="cpu", settings=steps,
+        languages=["qaa", "qac"], limit_eval=60,
+    )  # fmt: skip
+    assert len(results.cells) == len(TARGETS)
+    for cell in results.cells:
+        stored = read_metrics(cell.directory)
+        assert tuple(stored["average"]) == TARGETS[cell.cell.target]
+        for language, metrics in stored["languages"].items():
+            rows = read_scores(cell.directory, language)
+            assert aggregate(rows) == metrics
+            assert len(rows) == stored["counts"][language] > 0
+        for metric, value in stored["average"].items():
+            values = [metrics[metric] for metrics in stored["languages"].values()]
+            assert value == sum(values) / len(values)
 
 
 def test_a_study_plans_without_running(few: dict[str, Any], tmp_path: Path) -> None:

@@ -18,13 +18,13 @@ import numpy as np
 
 from adapter_stilts.errors import DataError
 from adapter_stilts.evaluation import mining
+from adapter_stilts.evaluation.aggregation import Row
 from adapter_stilts.evaluation.metrics import (
     RANKED_DEPTH,
     average_precision_at_20,
     bucc_scores,
-    mean_average_precision_at_20,
 )
-from adapter_stilts.evaluation.scoring import Row, Scored, score
+from adapter_stilts.evaluation.scoring import Scored, score
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.examples import RetrievalExample
 from adapter_stilts.formats.features import Column, Features
@@ -192,11 +192,9 @@ def _scored_pairs(gold: set[IdPair], found: list[IdPair], threshold: mining.Thre
     ]
     told = {"threshold": threshold.value, "dev_f1": threshold.f1}
     if not gold:  # a test set whose gold pairs are not published
-        return Scored({}, [], found, told)
+        return Scored([], found, told)
     scores = bucc_scores(gold, predicted)
-    return Scored(
-        {"f1": scores["f1"]}, rows, found, {name: scores[name] for name in ("precision", "recall")} | told
-    )
+    return Scored(rows, found, {name: scores[name] for name in ("precision", "recall")} | told)
 
 
 def _ranked(
@@ -239,7 +237,7 @@ def _scored_rankings(gold: Mapping[str, list[str]], ranked: dict[str, list[str]]
         {"id": query, "map@20": 100.0 * average_precision_at_20(relevant, ranked[query])}
         for query, relevant in gold.items()
     ]
-    return Scored({"map@20": mean_average_precision_at_20(gold, ranked)} if gold else {}, rows, ranked)
+    return Scored(rows, ranked)
 
 
 def _tests(languages: Sequence[str]) -> list[Part]:

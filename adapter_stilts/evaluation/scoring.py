@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 from adapter_stilts.errors import UnknownNameError
+from adapter_stilts.evaluation.aggregation import Row, aggregate
 from adapter_stilts.evaluation.metrics import (
     mlqa_exact_match,
     mlqa_f1,
@@ -18,24 +20,25 @@ from adapter_stilts.evaluation.metrics import (
 from adapter_stilts.evaluation.spans import spans
 from adapter_stilts.tasks.base import Task, judged_of
 
-Row = dict[str, float | str]
-
 
 @dataclass(frozen=True)
 class Scored:
     """One language's result.
 
     Args:
-        metrics: in percent, by the official scorer's names; what averages and selection use.
-        rows: one an example: its id and what the metrics were counted from (for significance tests).
+        rows: one an example: its id and what the metrics are counted from.
         submission: predictions as `xtreme.write_predictions` takes them.
         beside: reported, but no part of the score (the other direction of retrieval).
     """
 
-    metrics: dict[str, float]
     rows: list[Row]
     submission: Any
     beside: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """The aggregate of the rows, in percent: what averages and selection use."""
+        return aggregate(self.rows)
 
 
 def score(
@@ -71,7 +74,7 @@ def _labels(task: Task, examples: Sequence[Any], predictions: Sequence[Any], lan
         for example, predicted in zip(examples, predictions, strict=True)
         if example.label is not None
     ]
-    return Scored(_means(rows, "accuracy"), rows, list(predictions))
+    return Scored(rows, list(predictions))
 
 
 class _Rule(NamedTuple):
@@ -108,7 +111,7 @@ def _answers_by(rule: _Rule, examples: Sequence[Any], predictions: Sequence[str]
             exact, overlap = rule.exact(predicted, gold, language), rule.overlap(predicted, gold, language)
             rows.append({"id": example.id, "exact_match": 100.0 * exact, "f1": 100.0 * overlap})
     texts = {example.id: text for example, text in zip(examples, predictions, strict=True)}
-    return Scored(_means(rows, "exact_match", "f1"), rows, texts)
+    return Scored(rows, texts)
 
 
 def _answers_or_none(examples: Sequence[Any], predictions: Sequence[str], margins: Sequence[float]) -> Scored:
@@ -143,7 +146,7 @@ def _answers_or_none(examples: Sequence[Any], predictions: Sequence[str], margin
         silenced = margin > threshold
         rows.append({"id": example.id, **({"exact_match": none, "f1": none} if silenced else scores)})
         texts[example.id] = "" if silenced else text
-    return Scored(_means(rows, "exact_match", "f1"), rows, texts, {"no_answer_threshold": threshold})
+    return Scored(rows, texts, {"no_answer_threshold": threshold})
 
 
 def _spans(
@@ -157,9 +160,10 @@ def _spans(
             {"id": example.id, "gold": len(gold), "predicted": len(found), "correct": len(gold & found)}
         )
     if not pairs:
-        return Scored({}, rows, list(predictions))
+        return Scored(rows, list(predictions))
     beside = tagging_scores([e.tags for e, _ in pairs], [p for _, p in pairs])
-    return Scored({"f1": beside.pop("f1")}, rows, list(predictions), beside)
+    del beside["f1"]  # which the rows give
+    return Scored(rows, list(predictions), beside)
 
 
 def _words(
@@ -175,9 +179,7 @@ def _words(
         for example, predicted in zip(examples, predictions, strict=True)
         if example.tags is not None
     ]
-    words = sum(int(row["words"]) for row in rows)
-    correct = sum(int(row["correct"]) for row in rows)
-    return Scored({"accuracy": 100.0 * correct / words} if words else {}, rows, list(predictions))
+    return Scored(rows, list(predictions))
 
 
 def _nearest(task: Task, examples: Sequence[Any], predictions: Sequence[int], language: str) -> Scored:
@@ -196,17 +198,10 @@ def _nearest(task: Task, examples: Sequence[Any], predictions: Sequence[int], la
             if example.pair is not None
         ]
     return Scored(
-        _means(hits["english"], "accuracy"),
         hits["english"],
         [predicted for _, predicted in sides["english"]],
-        {"accuracy_foreign_to_english": _means(hits["foreign"], "accuracy").get("accuracy", 0.0)},
+        {"accuracy_foreign_to_english": aggregate(hits["foreign"]).get("accuracy", 0.0)},
     )
-
-
-def _means(rows: Sequence[Row], *names: str) -> dict[str, float]:
-    if not rows:
-        return {}
-    return {name: sum(float(row[name]) for row in rows) / len(rows) for name in names}
 
 
 Scorer: TypeAlias = Callable[[Task, Sequence[Any], Sequence[Any], str], Scored]

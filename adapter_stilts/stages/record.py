@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import StoreError
-from adapter_stilts.evaluation.scoring import Row, Scored
+from adapter_stilts.evaluation.aggregation import Row
+from adapter_stilts.evaluation.scoring import Scored
 from adapter_stilts.evaluation.xtreme import write_predictions
 from adapter_stilts.io import digest_of, disk_errors, write_json
 from adapter_stilts.stages.cells import Cell

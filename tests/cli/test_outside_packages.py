@@ -88,7 +88,7 @@ def score(task, examples, predictions, language):
         {"id": example.id, "within_one": 100.0 * (abs(stars(example.label) - stars(predicted)) <= 1)}
         for example, predicted in zip(examples, predictions, strict=True)
     ]
-    return Scored({"within_one": sum(row["within_one"] for row in rows) / len(rows)}, rows, list(predictions))
+    return Scored(rows, list(predictions))
 
 
 SCHEMA = 1
