@@ -15,6 +15,11 @@ from typing import TYPE_CHECKING, Any
 from adapter_stilts.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from adapter_stilts.bundles import (
+        compose,
+        export,
+        import_bundle,
+    )
     from adapter_stilts.errors import (
         AdapterStiltsError,
         BundleError,
@@ -36,9 +41,7 @@ if TYPE_CHECKING:
         TextExample,
     )
     from adapter_stilts.library import (
-        compose,
         evaluate,
-        export,
         fit,
         plan_evaluate,
         plan_train,
@@ -90,10 +93,11 @@ _HOMES = {
     "SpanQAExample": "adapter_stilts.formats.examples",
     "TaggingExample": "adapter_stilts.formats.examples",
     "TextExample": "adapter_stilts.formats.examples",
-    "compose": "adapter_stilts.library",
+    "compose": "adapter_stilts.bundles",
     "evaluate": "adapter_stilts.library",
-    "export": "adapter_stilts.library",
+    "export": "adapter_stilts.bundles",
     "fit": "adapter_stilts.library",
+    "import_bundle": "adapter_stilts.bundles",
     "plan_evaluate": "adapter_stilts.library",
     "plan_train": "adapter_stilts.library",
     "score": "adapter_stilts.library",
@@ -143,6 +147,7 @@ __all__ = [
     "export",
     "fit",
     "get_task",
+    "import_bundle",
     "load_bundle",
     "load_recipe",
     "plan_evaluate",

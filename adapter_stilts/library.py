@@ -7,18 +7,16 @@ each is one flag, with the flag's meaning and default, so that a command and a c
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapter_stilts.errors import UnknownNameError, UsageError
-from adapter_stilts.recipe import Base, load_recipe, overrides
+from adapter_stilts.recipe import load_recipe, overrides
 from adapter_stilts.runtime import Runtime, default_cache, default_device, size_of, total_memory
 
 if TYPE_CHECKING:
     from adapter_stilts.loaded import LoadedBundle
-    from adapter_stilts.model.bundle_info import BundleInfo
     from adapter_stilts.stages.watch import Watch
     from adapter_stilts.study import Results, Study
     from adapter_stilts.training.memory import Fit
@@ -196,82 +194,6 @@ def plan_evaluate(
     return Study(resolved, runtime, directory, _told(told))
 
 
-def compose(
-    expression: str, out: str | Path, *, base: str | Path | None = None, no_head: bool = False
-) -> BundleInfo:
-    """Merge bundles of one mode and base into a new one, without training.
-
-    Args:
-        expression: e.g. ``"0.7*mnli.bundle + 0.3*squad.bundle"``, ``"ties(a.bundle, b.bundle, density=0.3)"``.
-        out: the new bundle's folder; should not be there yet.
-        base: the encoder; None is where the bundles were trained.
-        no_head: leave the heads out, also where they have a mean.
-
-    Raises:
-        UsageError, BundleError: the expression is wrong, or bundles do not go together.
-    """
-    from adapter_stilts.hub.transfer import locate
-    from adapter_stilts.io import whole_directory
-    from adapter_stilts.model import compose as composing
-    from adapter_stilts.model.backbone import load_tokenizer
-    from adapter_stilts.model.bundle import read_bundle
-    from adapter_stilts.stages.context import find_base
-
-    terms = composing.parse(expression)
-    _check_new(out)
-    terms = tuple(term.located(locate) for term in terms)
-    bundles = [bundle for term in terms for bundle in term.bundles()]
-    info = read_bundle(bundles[0])
-    own = Base(id=info.base, revision=info.base_revision or "main")
-    found = find_base(own if base is None else Base(id=str(base)))
-    command = shlex.join(["adapter-stilts", "compose", expression, "--out", "DIR", *["--no-head"] * no_head])
-    with whole_directory(Path(out), "another --out") as directory:
-        return composing.compose(terms, directory, found, load_tokenizer(found), command, not no_head)
-
-
-def export(
-    bundle: LoadedBundle | str | Path,
-    out: str | Path,
-    to: str = "transformers",
-    *,
-    base: str | Path | None = None,
-    precision: str | None = None,
-    head: str | None = None,
-) -> BundleInfo:
-    """Write a bundle for those who have nothing of ours.
-
-    Args:
-        to: ``transformers`` (the whole model, the change merged into its weights), ``peft`` or ``adapterhub``.
-        base: an adapter's or LoRA's encoder; None is where it was trained.
-        precision: of a checkpoint's weights, fp32 or bf16; None is fp32.
-        head: of a bundle with several, the one to take; ``none`` takes none.
-
-    Raises:
-        UsageError: the bundle has no such form, or the folder is there already.
-        BundleError: it is damaged, or of another base.
-    """
-    from adapter_stilts.hub.transfer import locate
-    from adapter_stilts.io import whole_directory
-    from adapter_stilts.loaded import LoadedBundle, check_own_encoder
-    from adapter_stilts.model import export as exporting
-    from adapter_stilts.model.bundle import base_of, read_info
-    from adapter_stilts.stages.context import find_base
-
-    _check_new(out)
-    name = str(bundle.directory if isinstance(bundle, LoadedBundle) else bundle)
-    directory = locate(name)
-    info = read_info(directory)  # the export itself verifies every file
-    choice = exporting.Choice(precision, head)
-    exporting.check_export(to, info, choice)
-    check_own_encoder(name, info, _text(base))
-    found = find_base(base_of(directory, info) if base is None else Base(id=str(base)))
-    options = {"--to": to, "--precision": precision, "--head": head, "--out": "DIR"}
-    given = [word for pair in options.items() if pair[1] is not None for word in pair]
-    command = shlex.join(["adapter-stilts", "export", name, *map(str, given)])
-    with whole_directory(Path(out), "another --out") as target:
-        return exporting.export(directory, to, choice, target, found, command)
-
-
 def fit(
     *,
     recipe: str | Path | None = None,
@@ -381,8 +303,3 @@ def _text(value: str | Path | None) -> str | None:
 
 def _told(notice: str | None) -> tuple[str, ...]:
     return () if notice is None else (notice,)
-
-
-def _check_new(out: str | Path) -> None:
-    if Path(out).exists():
-        raise UsageError(f"--out {out}: is there already; name a new folder")

@@ -26,13 +26,12 @@ from adapter_stilts.stages.planning.plan import Plan, plan, plan_evaluation
 from adapter_stilts.stages.planning.targets import wanted_languages
 from adapter_stilts.stages.record import read_metrics, write_cells
 from adapter_stilts.stages.store import Store
+from adapter_stilts.stages.watch import Watch
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.sources import Source
 
 if TYPE_CHECKING:
     import pandas
-
-    from adapter_stilts.stages.watch import Watch
 
 SHOWN = ("outside", "missing", "beside", "levels")
 """Of metrics.json, what stands in a result where there is something of it."""
@@ -278,7 +277,6 @@ class Study:
         from adapter_stilts.model.backbone import load_tokenizer
         from adapter_stilts.stages.data import CachedTokenizer
         from adapter_stilts.stages.executors.local import execute
-        from adapter_stilts.stages.watch import Watch
 
         watch = Watch() if watch is None else watch
         machine = Machine(build_accelerator(self.runtime), self.runtime, store, watch)

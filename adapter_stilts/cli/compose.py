@@ -28,9 +28,9 @@ def compose(expression: str, out: str, base: str | None, no_head: bool, as_json:
     holds a plus stands in quotes of its own. Functions: stack, linear, svd, ties, dare_ties, dare_linear,
     magnitude_prune.
     """
-    from adapter_stilts import library
+    from adapter_stilts import bundles
 
-    made = library.compose(expression, out, base=base, no_head=no_head)
+    made = bundles.compose(expression, out, base=base, no_head=no_head)
     if as_json:
         say_json({"bundle": out, **made.model_dump(mode="json")})
     else:

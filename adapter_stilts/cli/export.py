@@ -36,9 +36,9 @@ def export(
     transformers: the whole model, with the bundle's change merged into the encoder's weights. peft, adapterhub: the
     files of that library alone, of bundles that it loads.
     """
-    from adapter_stilts import library
+    from adapter_stilts import bundles
 
-    made = library.export(bundle, out, form, base=base, precision=precision, head=head)
+    made = bundles.export(bundle, out, form, base=base, precision=precision, head=head)
     if as_json:
         say_json({"export": out, **made.model_dump(mode="json")})
     else:

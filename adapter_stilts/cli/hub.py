@@ -190,30 +190,9 @@ def import_bundle(folder: str, bundle: str, base: str, task: str | None, as_json
     Examples:
       adapter-stilts hub import ./downloaded adapters_hub/theirs-lora --base FacebookAI/xlm-roberta-base --task mnli
     """
-    import re
-    import shlex
-    from pathlib import Path
+    from adapter_stilts import bundles
 
-    from adapter_stilts.errors import UsageError
-    from adapter_stilts.hub.address import existing_folder
-    from adapter_stilts.hub.verify import verify
-    from adapter_stilts.io import whole_directory
-    from adapter_stilts.model.backbone import load_tokenizer
-    from adapter_stilts.model.foreign import adopt
-    from adapter_stilts.recipe import Base
-    from adapter_stilts.stages.context import find_base
-
-    if Path(bundle).exists():
-        raise UsageError(f"{bundle}: is there already; name a new folder")
-    source = existing_folder(Path(folder))
-    if (source / "bundle.json").is_file():
-        raise UsageError(f"{folder}: is a bundle already; `hub pull` copies it")
-    name = task or re.sub(r"[^A-Za-z0-9_+.-]", "_", source.resolve().name).lstrip(".+-") or "imported"
-    found = find_base(Base(id=base))
-    words = ["adapter-stilts", "hub", "import", "FOLDER", "BUNDLE", "--base", base, "--task", name]
-    with whole_directory(Path(bundle)) as directory:
-        made = adopt(source, directory, name, found, load_tokenizer(found), shlex.join(words))
-        verify(directory)
+    made = bundles.import_bundle(folder, bundle, base=base, task=task)
     if as_json:
         say_json({"bundle": bundle, **made.model_dump(mode="json")})
     else:

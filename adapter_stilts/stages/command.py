@@ -15,10 +15,10 @@ from adapter_stilts.hub.address import address_of
 from adapter_stilts.model.tuning import tuning_settings
 from adapter_stilts.recipe import Recipe, load_recipe, shipped_recipes
 from adapter_stilts.stages.context import Inputs
-from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.graph import Stage, in_order
 from adapter_stilts.stages.parts import ComposePart, FetchPart, TrainPart
 from adapter_stilts.stages.planning.reading import format_settings
-from adapter_stilts.tasks import all_tasks, get_task
+from adapter_stilts.tasks import all_tasks, get_task, is_added
 from adapter_stilts.tasks.base import Task
 
 # Evaluated after a stage that is no target's: it trains nothing.
@@ -60,10 +60,17 @@ def command_of(stage: Stage, inputs: Inputs) -> str | None:
     words += ["--target", target, "--mode", part.mode]
     words += [] if name == "study" else ["--recipe", name]
     words += ["--data", "DIR"] if getattr(source, "root", None) is not None else []
+    words += ["--tasks", "DIR"] if any(is_added(task) for task in _tasks(stage)) else []
     for key, value in changed.items():
         flag = _FLAGS.get(key)
         words += [flag, _toml(value)] if flag else ["--set", f"{key}={_toml(value)}"]
     return shlex.join(words)
+
+
+def _tasks(stage: Stage) -> set[str]:
+    """The tasks that a stage and those before it train."""
+    parts = [one.part for one in in_order((stage,)) if isinstance(one.part, TrainPart)]
+    return {task.task for part in parts for member in part.members for task in member.tasks}
 
 
 def _starts(stage: Stage) -> tuple[tuple[Stage, ...], str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from adapter_stilts.errors import AdapterStiltsError, UnknownNameError, UsageError
 from adapter_stilts.model.backbone import ResolvedBase, resolve_base
@@ -15,13 +15,11 @@ from adapter_stilts.stages.data import CachedTokenizer, SplitData
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.parts import EvaluatePart, Reading
 from adapter_stilts.stages.store import Store
+from adapter_stilts.stages.watch import Watch
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Split
 from adapter_stilts.tasks.sources import Source, open_source, with_labels
 from adapter_stilts.tasks.text import TextSource
-
-if TYPE_CHECKING:
-    from adapter_stilts.stages.watch import Watch
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from adapter_stilts.recipe import MixtureSettings, Robust
 from adapter_stilts.stages.context import Context
 from adapter_stilts.stages.data import SplitData, TextData
 from adapter_stilts.stages.graph import Stage
-from adapter_stilts.stages.parts import ROBUST_KEYS, Member, TrainedText, TrainPart
+from adapter_stilts.stages.parts import ROBUST_FORMAT, ROBUST_KEYS, Member, TrainedText, TrainPart
 from adapter_stilts.stages.starting import Start, start
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.sources import with_labels
@@ -39,7 +39,6 @@ from adapter_stilts.training.mixture import Mixture, Portion, mix
 from adapter_stilts.training.order import Order, SmoothedOrder
 
 LANGUAGE_HEAD = "masked_lm"
-ROBUST_FORMAT = "pair_classification"
 
 Judge: TypeAlias = Callable[[TaskModel], dict[str, float]]
 

@@ -17,6 +17,8 @@ from adapter_stilts.model.tuning.base import TuningSettings
 from adapter_stilts.recipe import MixtureSettings, Optimizer, Robust, TrainingSettings
 from adapter_stilts.tasks import get_task
 
+ROBUST_FORMAT = "pair_classification"
+"""What robust training is made for (Huang et al. 2021)."""
 ROBUST_KEYS = {"adversarial": ("norm", "step_size", "steps"), "smoothing": ("deviation",)}
 
 

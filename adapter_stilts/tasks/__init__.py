@@ -17,7 +17,7 @@ from adapter_stilts.registry import TASKS
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.outside import declared_tasks, tasks_in
 
-__all__ = ["Task", "add_folder", "all_tasks", "get_task", "own_tasks"]
+__all__ = ["Task", "add_folder", "all_tasks", "get_task", "is_added", "own_tasks"]
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +72,11 @@ def add_folder(folder: str | Path, notice: Callable[[str], None] = _log.warning)
     _added.clear()
     _added.update(kept | found)
     return tuple(found.values())
+
+
+def is_added(name: str) -> bool:
+    """Whether a task is one of `add_folder`."""
+    return any(task.name == name for task in _added.values())
 
 
 @functools.cache

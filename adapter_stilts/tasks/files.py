@@ -21,9 +21,9 @@ from adapter_stilts.tasks.rows import (
     gather,
     label_check,
     serves,
+    split_languages,
     template_fields,
     train_languages,
-    wanted_languages,
 )
 
 _NOTHING = "holds no row; fetch the file again, or put it aside"
@@ -99,7 +99,7 @@ class FileSource:
         """
         if split not in task.files:
             return ()
-        wanted = wanted_languages(task, split)
+        wanted = split_languages(task, split)
         return tuple(language for language in wanted if self._holds(task, split, language))
 
     def training_languages(self, task: Task) -> tuple[str, ...]:
@@ -234,7 +234,7 @@ class FileSource:
         states = [_state(path) for path in match.flat()]
         key = json.dumps([task.name, split, {**match.fields, "language": "", "code": ""}, states])
         if key not in self._grouped:
-            languages = spec.languages or wanted_languages(task, split)
+            languages = spec.languages or split_languages(task, split)
             self._grouped[key] = gather(
                 _rows(match),
                 spec.example,

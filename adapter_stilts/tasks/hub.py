@@ -18,9 +18,9 @@ from adapter_stilts.tasks.rows import (
     gather,
     label_check,
     serves,
+    split_languages,
     template_fields,
     train_languages,
-    wanted_languages,
 )
 
 _Address: TypeAlias = tuple[str, str | None, str, str | None]
@@ -166,7 +166,7 @@ def _translated(task: Task) -> tuple[str, ...]:
 def _held(task: Task, split: Split) -> tuple[str, ...]:
     """The languages of the hub's copies, which are XTREME's, of those a split is used in."""
     return tuple(
-        language for language in wanted_languages(task, split) if language not in task.added_languages
+        language for language in split_languages(task, split) if language not in task.added_languages
     )
 
 

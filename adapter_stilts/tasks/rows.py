@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 SpecT = TypeVar("SpecT", Files, Hub)
 
 
-def wanted_languages(task: Task, split: Split) -> tuple[str, ...]:
+def split_languages(task: Task, split: Split) -> tuple[str, ...]:
     """The languages a split is used in: the benchmarks' for test, else English.
 
     Transfer is zero-shot: nothing but English is trained on, and nothing but English chooses a checkpoint.
@@ -65,7 +65,7 @@ def template_fields(
     if split not in splits:
         held = ", ".join(splits) or "none"
         raise UsageError(f"task {task.name!r} has no {split} split here; splits: {held}.")
-    valid = dict.fromkeys([*wanted_languages(task, split), *others])
+    valid = dict.fromkeys([*split_languages(task, split), *others])
     if language not in valid:
         raise UnknownNameError(f"language of {task.name} {split}", language, valid)
     check_options(task, options)

@@ -8,14 +8,12 @@ from typing import Any
 from adapter_stilts.errors import UsageError
 from adapter_stilts.recipe import Intermediate, Robust, Target, TrainingSettings
 from adapter_stilts.stages.graph import LONGEST_NAME, Stage
-from adapter_stilts.stages.parts import FetchPart, Member, TrainedTask, TrainedText, TrainPart
+from adapter_stilts.stages.parts import ROBUST_FORMAT, FetchPart, Member, TrainedTask, TrainedText, TrainPart
 from adapter_stilts.stages.planning.names import NONE
 from adapter_stilts.stages.planning.reading import options_of, reading
 from adapter_stilts.stages.planning.request import Added, Request, together
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Task
-
-ROBUST_FORMAT = "pair_classification"
 
 
 def plan_training(
