@@ -55,6 +55,7 @@ print(sorted({'torch', 'transformers', 'numpy', 'pydantic', 'click', 'pandas'} &
     assert python(code, tmp_path) == "[]\n"
 
 
+@pytest.mark.slow
 def test_readmes_lines(tmp_path: Path) -> None:
     """As they stand there, on fewer examples."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -75,5 +76,6 @@ def test_there_are_three_examples() -> None:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_examples(path: Path, tmp_path: Path) -> None:
     assert python(path, tmp_path).strip()

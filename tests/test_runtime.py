@@ -42,6 +42,7 @@ print(within, after, mapped() - before)
 @pytest.mark.skipif(
     sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc 2.33 or later"
 )
+@pytest.mark.slow
 def test_large_blocks_are_mapped_within_and_share_the_heap_after() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=300, check=False

@@ -62,6 +62,7 @@ def test_a_call_is_the_command(few: dict[str, Any], capfd: pytest.CaptureFixture
         results.cell("mnli", "xquad")
 
 
+@pytest.mark.slow
 def test_a_frame_has_a_row_for_each_cell_language_and_metric(few: dict[str, Any]) -> None:
     results = stilts.train(inter=["none", "hellaswag"], target="xquad", seed=3, **few)
     frame = results.frame()
@@ -90,6 +91,7 @@ TARGETS = {
 """Every kind of metric."""
 
 
+@pytest.mark.slow
 def test_metrics_are_the_aggregates_of_the_stored_rows(tmp_path: Path) -> None:
     steps = {"target.max_steps": 1, "target.dev_examples": 4}
     results = stilts.train(
@@ -142,6 +144,7 @@ def test_a_key_given_twice_is_refused(few: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("mode", ["full", "lora"])
+@pytest.mark.slow
 def test_a_bundle_answers_as_its_evaluation_does(few: dict[str, Any], mode: str, tiny_data: Path) -> None:
     from adapter_stilts.tasks.sources import open_source
 
@@ -160,6 +163,7 @@ def test_a_bundle_answers_as_its_evaluation_does(few: dict[str, Any], mode: str,
     assert again.cells[0].metrics["languages"]["de"] == cell.metrics["languages"]["de"]  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_a_bundle_of_several_heads_is_asked_by_task(few: dict[str, Any]) -> None:
     study = stilts.plan_train(inter="snli,hellaswag", target="tatoeba", mode="lora", **few)
     bundle = study.run().cells[0].bundle
@@ -176,6 +180,7 @@ def test_a_bundle_of_several_heads_is_asked_by_task(few: dict[str, Any]) -> None
         loaded.predict([pair], head="hellaswag")
 
 
+@pytest.mark.slow
 def test_a_merge_without_a_head_answers_nothing(few: dict[str, Any], tmp_path: Path) -> None:
     results = stilts.train(inter="snli", target="tatoeba", mode="lora", **few)
     made = stilts.compose(f"1.0*{results.cells[0].bundle}", tmp_path / "merged", no_head=True)
@@ -194,6 +199,7 @@ def test_fit_and_its_sizes() -> None:
         stilts.fit(geometry="xlmr-base", length=513)
 
 
+@pytest.mark.slow
 def test_bundles_say_every_setting(few: dict[str, Any]) -> None:
     results = stilts.train(target="xquad", mode="lora", **few)
     bundle = results.cells[0].bundle

@@ -12,6 +12,8 @@ import pytest
 
 from adapter_stilts.model.cpu_products import has_bf16_units
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 

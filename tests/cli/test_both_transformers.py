@@ -14,6 +14,8 @@ from adapter_stilts.model.backbone import load_tokenizer
 from adapter_stilts.recipe import MINIATURE, Base
 from adapter_stilts.stages.context import find_base
 
+pytestmark = pytest.mark.slow
+
 Cli = Callable[..., Any]
 HUB = Path(__file__).resolve().parents[2] / "adapters_hub"
 

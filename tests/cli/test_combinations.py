@@ -24,6 +24,8 @@ from adapter_stilts.model.backbone import load_encoder
 from adapter_stilts.model.combinations import HOW, PRECISIONS, Combination, combinations, grid
 from adapter_stilts.model.task_model import TaskModel
 
+pytestmark = pytest.mark.slow
+
 Cli = Callable[..., Any]
 LANGUAGES = ("en", "qaa")
 SMALL = {

@@ -17,7 +17,7 @@ Cli = Callable[..., Any]
 Tiny = Callable[..., list[str]]
 
 # Transformers warns of a pooler that nothing reads.
-pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*:UserWarning")]
 
 
 def bundle(store: Path, task: str) -> Path:

@@ -13,6 +13,8 @@ import pytest
 
 from adapter_stilts.io import sha256_file
 
+pytestmark = pytest.mark.slow
+
 Cli = Callable[..., Any]
 Tiny = Callable[..., list[str]]
 SMALL = {

@@ -15,7 +15,7 @@ Tiny = Callable[..., list[str]]
 
 MODES = ("lora", "rslora", "dora", "ia3", "adapter")
 # Transformers and both libraries warn of heads that start at random.
-pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*:UserWarning")]
 
 
 @pytest.fixture

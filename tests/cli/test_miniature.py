@@ -12,6 +12,8 @@ from adapter_stilts.miniature import CODES, MiniatureSource, pretrained
 from adapter_stilts.miniature.text import SHARE
 from adapter_stilts.tasks import all_tasks, get_task
 
+pytestmark = pytest.mark.slow
+
 QUICK = ["--set", "intermediate.max_steps=2", "--set", "target.max_steps=2", "--limit-eval", "4"]
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+pytestmark = pytest.mark.slow
+
 Cli = Callable[..., Any]
 Tiny = Callable[..., list[str]]
 

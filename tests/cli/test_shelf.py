@@ -14,6 +14,8 @@ from adapter_stilts.model.bundle import read_bundle
 from adapter_stilts.model.tuning import tuning_names
 from adapter_stilts.recipe import Base, TrainingSettings, load_recipe
 
+pytestmark = pytest.mark.slow
+
 SHELF = Path(__file__).resolve().parents[2] / "adapters_hub"
 BUNDLES = sorted(path for path in SHELF.iterdir() if path.is_dir())
 

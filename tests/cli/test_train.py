@@ -191,7 +191,7 @@ REFUSED: dict[str, tuple[list[str], int, str]] = {
         "did you mean 'target.learning_rate'?",
     ),
     "malformed --set": (["--target", "xquad", "--set", "target.epochs"], 2, "--set takes KEY=VALUE"),
-    "mode": (["--target", "xquad", "--mode", "ful"], 2, "valid: 'full'"),
+    "mode": (["--target", "xquad", "--mode", "ful"], 2, "unknown mode 'ful'; did you mean 'full'?"),
     "precision": (["--target", "xquad", "--precision", "fp16"], 2, "valid: 'fp32'"),
     "full in 8 bits": (
         ["--target", "xquad", "--mode", "full", "--precision", "8bit"],
@@ -329,6 +329,7 @@ def test_damaged_data(
     assert not [name for name in left if "partial" in name]
 
 
+@pytest.mark.slow
 def test_a_failing_target_leaves_the_others_alone(
     cli: Cli, tiny: Tiny, own_data: Path, finished: Any, tmp_path: Path
 ) -> None:
@@ -373,6 +374,7 @@ def test_a_loss_that_is_no_number(cli: Cli, tiny: Tiny, tmp_path: Path, listing:
     assert ran.json["results"] == {}
 
 
+@pytest.mark.slow
 def test_debug_shows_the_traceback_of_a_stage(
     tiny: Tiny, process: Cli, own_data: Path, tmp_path: Path
 ) -> None:
@@ -420,6 +422,7 @@ def limited() -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_more(tiny: Tiny, tmp_path: Path, listing: Listing) -> None:
     """The largest file allowed is smaller than the weights."""
     ran = subprocess.run(
@@ -453,6 +456,7 @@ def test_without_a_network(process: Cli, tiny_base: Path, tiny_data: Path, tmp_p
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed(
     tiny: Tiny, process: Cli, cli: Cli, tmp_path: Path, listing: Listing
 ) -> None:
@@ -485,6 +489,7 @@ def test_interrupted_and_resumed(
     assert weights[0] == weights[1]
 
 
+@pytest.mark.slow
 def test_two_at_once(tiny: Tiny, tmp_path: Path, listing: Listing, finished: Any) -> None:
     """Two processes asked for the same stages: each stage is computed by one of them."""
     arguments = tiny("--inter", "hellaswag", "--target", "xquad,udpos")
@@ -541,6 +546,7 @@ def test_trackers(cli: Cli, tiny: Tiny, tmp_path: Path) -> None:
     assert list((tmp_path / "store" / "trackers").rglob("events.out*"))
 
 
+@pytest.mark.slow
 def test_real_slices(cli: Cli, data_dir: Path, base_dir: Path, tmp_path: Path) -> None:
     short = ("--set", "intermediate.max_steps=4", "--set", "target.max_steps=4")
     short += ("--set", "intermediate.dev_examples=4", "--set", "target.dev_examples=4")

@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 
 from adapter_stilts.io import sha256_file
 
+pytestmark = pytest.mark.slow
+
 Cli = Callable[..., Any]
 Tiny = Callable[..., list[str]]
 SMALL = {"adapter": ("--set", "tuning.adapter.reduction_factor=4"), "lora": ("--set", "tuning.lora.r=4")}
@@ -155,7 +157,7 @@ def test_a_pickle_beside_the_weights_is_refused(
 REFUSED = {
     "mode": (
         ["--mode", "lorra"],
-        "mode = 'lorra'; valid: 'full', 'adapter', 'lora', 'dora', 'rslora' or 'ia3'",
+        "unknown mode 'lorra'; did you mean 'lora'? Choices: adapter, dora, full, ia3, lora, rslora.",
     ),
     "section": (["--set", "tuning.lorra.r=4"], "unknown recipe key tuning 'lorra'; did you mean"),
     "key": (["--mode", "lora", "--set", "tuning.lora.rank=4"], "unknown tuning.lora key 'rank'"),

@@ -173,6 +173,7 @@ def call(process: Process, hub: Hub, tmp_path: Path) -> Process:
     return run
 
 
+@pytest.mark.slow
 def test_push_then_pull(call: Process, hub: Hub, shared: Path, tmp_path: Path, listing: Any) -> None:
     hub.put("me/squad-lora", shared, **{"adapter_model.bin": b"older", "README.md": b"older"})
     pushed = call("hub", "push", shared, "hf://me/squad-lora", "--private", "--json")
@@ -198,6 +199,7 @@ def test_push_then_pull(call: Process, hub: Hub, shared: Path, tmp_path: Path, l
     assert ("commit", "v1", "First") in hub.written
 
 
+@pytest.mark.slow
 def test_the_cache_answers_where_there_is_no_network(
     call: Process, hub: Hub, shared: Path, tmp_path: Path
 ) -> None:
@@ -219,6 +221,7 @@ def test_the_cache_answers_where_there_is_no_network(
     assert offline.code == 0, offline.err
 
 
+@pytest.mark.slow
 def test_an_address_on_the_hub_stands_for_a_bundle(
     call: Process, hub: Hub, shared: Path, tiny: Callable[..., list[str]], tiny_data: Path, tmp_path: Path
 ) -> None:
@@ -246,6 +249,7 @@ def relisted(folder: Path, name: str, content: bytes) -> bytes:
     ).encode()
 
 
+@pytest.mark.slow
 def test_what_is_refused(call: Process, hub: Hub, shared: Path, tmp_path: Path) -> None:
     hub.put("me/pickle", shared, **{"adapter_model.bin": b"x"})
     hub.put("me/changed", shared, **{"adapter_config.json": b"{}"})

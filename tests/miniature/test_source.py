@@ -69,6 +69,7 @@ def test_dev_is_there_in_every_language(task: MakeTask) -> None:
     assert len(source.examples(task("xcopa"), "dev", "qag", {})) == COUNTERPARTS["xcopa"].sizes["dev"]
 
 
+@pytest.mark.slow
 def test_nothing_changes_unnoticed(items: Items) -> None:
     digest = hashlib.sha256()
     for name, counterpart in COUNTERPARTS.items():

@@ -24,6 +24,8 @@ from adapter_stilts.stages.graph import Stage
 from adapter_stilts.study import Study
 from adapter_stilts.tasks.base import Split, Task
 
+pytestmark = pytest.mark.slow
+
 Scores = dict[str, float]
 Run = Callable[..., Scores]
 

@@ -433,6 +433,7 @@ def test_weights_of_the_decoder_are_not_loaded(base_of: Bases) -> None:
     assert sum(parameter.numel() for parameter in encoder.parameters()) < stored / 1.5
 
 
+@pytest.mark.slow
 def test_a_t5_goes_all_the_way(
     base_of: Bases, tiny: Callable[..., list[str]], cli: Callable[..., Any]
 ) -> None:

@@ -180,6 +180,7 @@ def test_a_change_becomes_part_of_the_weights(
                       answers(loaded(out), format_name, model.padding_id)) > 1e-2  # fmt: skip
 
 
+@pytest.mark.slow
 def test_nothing_but_transformers_is_needed(made: Made, tiny_base: Path) -> None:
     bundle, model = made(tiny_base, "lora", "tagging", FOLDABLE["lora"])
     out, _ = exported(bundle)

@@ -115,6 +115,7 @@ print(json.dumps(peak() - before))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
 def test_loading_takes_what_the_weights_take(tmp_path: Path) -> None:
     """150 MB in fp32, 128 of them in the table: 75 in bf16, and no file beside them."""
     from transformers import XLMRobertaConfig, XLMRobertaModel

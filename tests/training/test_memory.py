@@ -15,6 +15,8 @@ from adapter_stilts.model.skeleton import geometries, tensors
 from adapter_stilts.model.tuning import get_tuning, tuning_names
 from adapter_stilts.training.memory import Training, fit, pass_tokens, usage
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     **geometries()["xlmr-base"],
     "vocab_size": 1000,

@@ -203,6 +203,7 @@ print(json.dumps(peak() - before))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
 def test_memory_is_that_of_the_rows() -> None:
     """A table of 51 MB with 2,000 rows of it in use: dense training takes a gradient and two moments of its size."""
     taken = {}

@@ -18,6 +18,8 @@ from adapter_stilts.training.loop import Speed, train
 from adapter_stilts.training.mixture import alone
 from adapter_stilts.training.watch import LoopWatch, Step
 
+pytestmark = pytest.mark.slow
+
 TUNINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "lora": ("lora", {"r": 4}),
     "dora": ("dora", {"r": 4}),
