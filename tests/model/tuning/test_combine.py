@@ -93,7 +93,9 @@ def test_saved_and_loaded_it_answers_alike(
     tuning.load_modules(fresh, out, "any")
     fill(fresh.head.state_dict(), tuning.load(out, "tagging"), out)
     found = fresh.eval().predict(features, np.arange(4))
-    assert float((found - expected)[mask.bool()].abs().max()) <= 1e-5
+    # Of one module and of several in a row the sums round otherwise, in proportion to what is summed.
+    largest = float(expected[mask.bool()].abs().max())
+    assert float((found - expected)[mask.bool()].abs().max()) <= 1e-5 * max(1.0, largest)
 
     from transformers import AutoModelForTokenClassification
 
@@ -109,7 +111,7 @@ def test_saved_and_loaded_it_answers_alike(
         theirs.load_adapter_setup(str(out), set_active=True, use_safetensors=True)
     with torch.inference_mode():
         answered = theirs.eval()(input_ids=ids, attention_mask=mask).logits
-    assert float((answered - expected)[mask.bool()].abs().max()) <= 1e-5
+    assert float((answered - expected)[mask.bool()].abs().max()) <= 1e-5 * max(1.0, largest)
 
 
 def test_a_mixture_begins_as_the_mean(combined: Any, build: Any, tuning_of: Any, tiny_base: Path) -> None:
