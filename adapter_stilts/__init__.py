@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         RetrievalExample,
         SpanQAExample,
         TaggingExample,
+        TextClassificationExample,
         TextExample,
     )
     from adapter_stilts.library import (
@@ -92,6 +93,7 @@ _HOMES = {
     "RetrievalExample": "adapter_stilts.formats.examples",
     "SpanQAExample": "adapter_stilts.formats.examples",
     "TaggingExample": "adapter_stilts.formats.examples",
+    "TextClassificationExample": "adapter_stilts.formats.examples",
     "TextExample": "adapter_stilts.formats.examples",
     "compose": "adapter_stilts.bundles",
     "evaluate": "adapter_stilts.library",
@@ -135,6 +137,7 @@ __all__ = [
     "Study",
     "TaggingExample",
     "Task",
+    "TextClassificationExample",
     "TextExample",
     "TrainingError",
     "UnknownNameError",
