@@ -20,6 +20,9 @@ if TYPE_CHECKING:
         export,
         import_bundle,
     )
+    from adapter_stilts.checking import (
+        check_task,
+    )
     from adapter_stilts.errors import (
         AdapterStiltsError,
         BundleError,
@@ -95,6 +98,7 @@ _HOMES = {
     "TaggingExample": "adapter_stilts.formats.examples",
     "TextClassificationExample": "adapter_stilts.formats.examples",
     "TextExample": "adapter_stilts.formats.examples",
+    "check_task": "adapter_stilts.checking",
     "compose": "adapter_stilts.bundles",
     "evaluate": "adapter_stilts.library",
     "export": "adapter_stilts.bundles",
@@ -145,6 +149,7 @@ __all__ = [
     "Watch",
     "add_folder",
     "all_tasks",
+    "check_task",
     "compose",
     "evaluate",
     "export",

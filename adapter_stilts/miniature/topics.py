@@ -22,7 +22,7 @@ TOPICS: Mapping[str, tuple[str, ...]] = {
     "entertainment": ("painting", "letter", "gift", "meal"),
     "geography": ("winter", "rain"),
 }
-"""The scripts of each topic (`stories.SCRIPTS`), every script in one: SIB-200's topics, as near as this world has them."""
+"""The scripts of each topic (`stories.SCRIPTS`): SIB-200's topics, as near as this world has them."""
 
 TOPIC_LABELS = tuple(TOPICS)
 _TOPIC_OF = {script: topic for topic, scripts in TOPICS.items() for script in scripts}

@@ -114,7 +114,9 @@ def test_languages_are_those_of_the_benchmarks(name: str) -> None:
     assert set(BENCHMARKS) == set(TABLES)
 
 
-@pytest.mark.parametrize("name", [name for name in TARGETS if any(name in table for table in TABLES.values())])
+@pytest.mark.parametrize(
+    "name", [name for name in TARGETS if any(name in table for table in TABLES.values())]
+)
 def test_a_target_of_either_benchmark_is_in_its_languages(name: str) -> None:
     task = get_task(name)
     line_ups = [set(table[name].split()) for table in TABLES.values() if name in table]
