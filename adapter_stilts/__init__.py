@@ -20,6 +20,9 @@ if TYPE_CHECKING:
         export,
         import_bundle,
     )
+    from adapter_stilts.checking import (
+        check_task,
+    )
     from adapter_stilts.errors import (
         AdapterStiltsError,
         BundleError,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
         RetrievalExample,
         SpanQAExample,
         TaggingExample,
+        TextClassificationExample,
         TextExample,
     )
     from adapter_stilts.library import (
@@ -92,7 +96,9 @@ _HOMES = {
     "RetrievalExample": "adapter_stilts.formats.examples",
     "SpanQAExample": "adapter_stilts.formats.examples",
     "TaggingExample": "adapter_stilts.formats.examples",
+    "TextClassificationExample": "adapter_stilts.formats.examples",
     "TextExample": "adapter_stilts.formats.examples",
+    "check_task": "adapter_stilts.checking",
     "compose": "adapter_stilts.bundles",
     "evaluate": "adapter_stilts.library",
     "export": "adapter_stilts.bundles",
@@ -135,6 +141,7 @@ __all__ = [
     "Study",
     "TaggingExample",
     "Task",
+    "TextClassificationExample",
     "TextExample",
     "TrainingError",
     "UnknownNameError",
@@ -142,6 +149,7 @@ __all__ = [
     "Watch",
     "add_folder",
     "all_tasks",
+    "check_task",
     "compose",
     "evaluate",
     "export",

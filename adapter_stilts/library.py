@@ -74,11 +74,11 @@ def plan_train(
 
     Args:
         inter: intermediate tasks; an entry of several, with commas between, is one stage. Entries are cells.
-        target: target tasks, or ``all``.
+        target: target tasks, or ``all``. A TOML file declares one of your own.
         settings: any recipe keys, e.g. ``{"target.epochs": 2}``.
         data: folder of release files; None reads the hub.
         store: folder of finished stages.
-        tasks: folder of task files of your own.
+        tasks: folder of task files of your own, ``*.py`` and ``*.toml``.
         track: trackers of accelerate's.
 
     The other keywords are the flags of `adapter-stilts train`, which is why there are so many.
@@ -86,6 +86,7 @@ def plan_train(
     Raises:
         UsageError: no such recipe, key or value, or a key given twice.
     """
+    from adapter_stilts.stages.planning.declared import with_files
     from adapter_stilts.stages.precision import of_intermediates
     from adapter_stilts.study import Study
     from adapter_stilts.tasks import add_folder
@@ -108,7 +109,8 @@ def plan_train(
         "target.limit_train": limit_train,
     }
     laid = overrides(flags, settings)
-    resolved, told = of_intermediates(load_recipe(_text(recipe), laid), said="precision" in dict(laid))
+    asked = with_files(load_recipe(_text(recipe), laid))
+    resolved, told = of_intermediates(asked, said="precision" in dict(laid))
     runtime = Runtime(
         Path(store),
         default_cache(),
@@ -163,9 +165,10 @@ def plan_evaluate(
     from adapter_stilts.loaded import LoadedBundle, check_own_encoder
     from adapter_stilts.model.bundle import base_of, read_bundle
     from adapter_stilts.model.tuning import get_tuning
+    from adapter_stilts.stages.planning.declared import with_files
     from adapter_stilts.stages.precision import of_bundle
     from adapter_stilts.study import Study
-    from adapter_stilts.tasks import add_folder
+    from adapter_stilts.tasks import add_bundled, add_folder, all_tasks, is_file
 
     if tasks is not None:
         add_folder(tasks)
@@ -177,6 +180,8 @@ def plan_evaluate(
         name, directory = str(bundle), locate(str(bundle))
     info = read_bundle(directory)
     check_own_encoder(name, info, _text(base))
+    if not is_file(target) and target in info.declared and target not in {task.name for task in all_tasks()}:
+        add_bundled(info.declared[target], directory)
     found = base_of(directory, info)
     flags = {
         "target.tasks": [target],
@@ -189,7 +194,8 @@ def plan_evaluate(
         "evaluation.limit": limit_eval,
     }
     laid = overrides(flags, settings)
-    resolved, told = of_bundle(load_recipe(_text(recipe), laid), name, info, "precision" in dict(laid))
+    asked = with_files(load_recipe(_text(recipe), laid))
+    resolved, told = of_bundle(asked, name, info, "precision" in dict(laid))
     runtime = Runtime(Path(store), default_cache(), _text(data), device)
     return Study(resolved, runtime, directory, _told(told))
 

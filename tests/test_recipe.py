@@ -154,6 +154,7 @@ def test_the_study(stage: str) -> None:
         "retrieval": 512,
         "span_qa": 384,
         "tagging": 256,
+        "text_classification": 256,
     }
 
 

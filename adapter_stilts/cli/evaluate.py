@@ -19,7 +19,12 @@ from adapter_stilts.cli.options import (
 
 @click.command()
 @click.argument("bundle", metavar="BUNDLE|ADDRESS")
-@option("--target", required=True, metavar="TASK", help="Target task.")
+@option(
+    "--target",
+    required=True,
+    metavar="TASK",
+    help="Target task; FILE.toml is one of your own, and a task that the bundle declares goes by its name.",
+)
 @option(
     "--benchmark",
     type=click.Choice(["xtreme", "xtreme-r"]),

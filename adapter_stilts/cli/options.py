@@ -74,7 +74,7 @@ tasks_option = option(
     "--tasks",
     "task_folder",
     metavar="DIR",
-    help="Folder of task files of your own: *.py, each with a TASK.",
+    help="Folder of task files of your own: *.py, each with a TASK, and *.toml.",
 )
 store_option = option(
     "--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live."

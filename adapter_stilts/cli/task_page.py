@@ -13,7 +13,9 @@ def where(task: Task) -> dict[str, object]:
     """Where a task's data are: address, folder, the names of its files as they are looked for, the hub's data sets."""
     found: dict[str, object] = {
         "address": task.address,
-        "folder": f"{task.folder or task.name}/ in the folder after --data, or that folder itself",
+        "folder": f"{task.folder or task.name}/ in the folder after --data, or that folder itself"
+        if task.home is None
+        else str(task.home),
         "files": {split: _names(split, task) for split in task.files},
         "hub": {split: _data_sets(split, task) for split in task.hub} or f"no: {task.no_hub or 'not known'}",
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adapter_stilts.cli.options import add_tasks, option, tasks_option
-from adapter_stilts.errors import DataError
+from adapter_stilts.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,26 +17,50 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", metavar="[NAME|FILE.toml]", required=False)
 @option("--data", metavar="DIR", help="Tell which splits and languages this folder holds.")
 @tasks_option
+@option(
+    "--base",
+    metavar="ID|DIR",
+    help="Of FILE.toml: whose tokenizer cuts its examples.  [default: the recipe's]",
+)
+@option(
+    "--recipe", metavar="NAME|PATH", help="Of FILE.toml: for the format's settings.  [default: miniature]"
+)
 @option("--json", "as_json", is_flag=True, help="A JSON list of the tasks on stdout.")
 @option(
     "--markdown", "as_markdown", is_flag=True, help="The tables of docs/tasks.md: tasks, sources, languages."
 )
 def tasks(
-    name: str | None, data: str | None, task_folder: str | None, as_json: bool, as_markdown: bool
+    name: str | None,
+    data: str | None,
+    task_folder: str | None,
+    base: str | None,
+    recipe: str | None,
+    as_json: bool,
+    as_markdown: bool,
 ) -> None:
     """List the tasks, or show NAME alone: role, format, languages, what trains it, metric, licence, and where its data
-    are: address, names of files, data sets of the hub."""
+    are: address, names of files, data sets of the hub.
+
+    Of FILE.toml, a task of your own, all data are read and checked, and three examples shown as a tokenizer cuts them.
+    """
     import json
 
     from adapter_stilts.cli.task_page import where
-    from adapter_stilts.tasks import all_tasks, get_task
+    from adapter_stilts.tasks import all_tasks, get_task, is_file
     from adapter_stilts.tasks.groups import UNIONS
     from adapter_stilts.tasks.sources import open_source
 
     add_tasks(task_folder)
+    if name is not None and is_file(name):
+        _check(name, base, recipe, as_json)
+        return
+    if base is not None or recipe is not None:
+        raise UsageError(
+            "--base and --recipe are for a task of your own: adapter-stilts tasks FILE.toml --base DIR"
+        )
     source = open_source(data) if data is not None else None
     union = None if name is None else UNIONS.get(name)
     chosen = all_tasks() if name is None else tuple(map(get_task, union or (name,)))
@@ -56,6 +80,25 @@ def tasks(
         _list(rows)
     else:
         _page(rows[0], chosen)
+
+
+def _check(file: str, base: str | None, recipe: str | None, as_json: bool) -> None:
+    """A declared task's page, what its data hold, and examples as a tokenizer cuts them."""
+    from adapter_stilts.checking import check_task
+    from adapter_stilts.cli.task_check import found, lines
+    from adapter_stilts.cli.task_page import where
+    from adapter_stilts.cli.terminal import say, say_json
+
+    checked = check_task(file, base=base, recipe=recipe)
+    row = _row(checked.task, None) | where(checked.task)
+    for notice in checked.look.notices:
+        say(f"note: {notice}", err=True)
+    if as_json:
+        say_json([row | found(checked)])
+        return
+    _page(row, (checked.task,))
+    for line in lines(checked):
+        say(line)
 
 
 def _page(row: dict[str, Any], tasks: tuple[Task, ...]) -> None:

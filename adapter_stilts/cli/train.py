@@ -23,8 +23,8 @@ from adapter_stilts.cli.options import (
     multiple=True,
     metavar="TASK[,TASK...]",
     help="Intermediate task; several with commas train one stage together, `all` the study's nine; `mlm` and "
-    "`tlm` are language modelling, `none` the baseline; or a trained bundle's ADDRESS (a folder with a slash in its "
-    "name, or hf://ORG/NAME). Repeat to compare.",
+    "`tlm` are language modelling, `none` the baseline, FILE.toml a task of your own; or a trained bundle's ADDRESS "
+    "(a folder with a slash in its name, or hf://ORG/NAME). Repeat to compare.",
 )
 @option(
     "--inter-languages",
@@ -35,7 +35,7 @@ from adapter_stilts.cli.options import (
     "--target",
     multiple=True,
     metavar="TASK[,TASK...]",
-    help="Target task or tasks, by commas or repeated; `all` the benchmark's.",
+    help="Target task or tasks, by commas or repeated; `all` the benchmark's, FILE.toml one of your own.",
 )
 @option(
     "--benchmark",
@@ -120,6 +120,7 @@ def train(
       adapter-stilts train --inter mlm,mnli --set intermediate.mlm.text=TEXT --target xnli
       adapter-stilts train --target xnli --data DATA --set target.train_task=snli
       adapter-stilts train --inter adapters_hub/hellaswag-lora --target tydiqa --mode lora
+      adapter-stilts train --inter hellaswag --target topics.toml --mode lora
     """
     from adapter_stilts.cli.running import run, show_plan
     from adapter_stilts.library import plan_train

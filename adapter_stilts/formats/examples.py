@@ -22,6 +22,15 @@ class PairClassificationExample:
 
 
 @dataclass(frozen=True, slots=True)
+class TextClassificationExample:
+    """A text and the name of its class (None where the split has no labels)."""
+
+    id: str
+    text: str
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class MultipleChoiceExample:
     """A prompt and its continuations; `label` is the index of the right one (None on unlabelled splits)."""
 
@@ -125,6 +134,7 @@ def first_examples(examples: Sequence[Example], count: int | None) -> list[Examp
 
 Example: TypeAlias = (
     PairClassificationExample
+    | TextClassificationExample
     | MultipleChoiceExample
     | SpanQAExample
     | TaggingExample

@@ -16,6 +16,7 @@ from adapter_stilts.miniature.items import Counterpart
 from adapter_stilts.miniature.questions import questions
 from adapter_stilts.miniature.retrieval import answering, described, mining, parallel
 from adapter_stilts.miniature.tags import any_sentence, naming_sentence, tagged
+from adapter_stilts.miniature.topics import TOPIC_LABELS, about
 from adapter_stilts.tasks.base import Split
 
 Sizes: TypeAlias = Mapping[Split, int]
@@ -52,6 +53,7 @@ COUNTERPARTS: Mapping[str, Counterpart] = {
     "udpos": Counterpart(tagged("upos", any_sentence), TARGET),
     "ccg": Counterpart(tagged("category", any_sentence), INTERMEDIATE),
     "panx": Counterpart(tagged("entity", naming_sentence), TARGET),
+    "sib200": Counterpart(about, SMALL, TOPIC_LABELS),
     "tatoeba": Counterpart(parallel, TEST_ONLY, foreign_only=True),
     "lareqa": Counterpart(answering, TEST_ONLY),
     "mewslix": Counterpart(described, TEST_ONLY),

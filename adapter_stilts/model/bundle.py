@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from adapter_stilts.errors import BundleError
+from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.formats import format_names
 from adapter_stilts.io import sha256_file, write_json, write_text
 from adapter_stilts.model.bundle_files import DIGESTS, check_files, files_of, no_bundle
@@ -29,6 +29,8 @@ from adapter_stilts.model.card import model_card
 from adapter_stilts.model.strict_json import read_object
 from adapter_stilts.model.tuning import get_tuning, tuning_names
 from adapter_stilts.recipe import Base
+from adapter_stilts.tasks.declaration import Where
+from adapter_stilts.tasks.declared import declaration_of
 
 LARGEST_INFO = 4_000_000
 # A task's name becomes part of a folder's.
@@ -46,7 +48,7 @@ def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any, loading: str
         # tokenizer.json alone: what else older classes read (SentencePiece's file) says the same again.
         tokenizer.save_pretrained(directory, legacy_format=False)
     unused: dict[str, Any] = {
-        name: True for name in ("heads", "command", "pooler") if not getattr(info, name)
+        name: True for name in ("heads", "command", "pooler", "declared") if not getattr(info, name)
     }
     if info.heads:
         unused["heads"] = {name: {"pooler": True} for name, head in info.heads.items() if not head.pooler}
@@ -79,7 +81,7 @@ def read_bundle(directory: Path) -> BundleInfo:
 
 
 def _check_names(info: BundleInfo, path: Path) -> None:
-    """Raises BundleError where a bundle says a task, a tuning or a format by a name that none has."""
+    """Raises BundleError where a bundle says a task, a tuning or a format by a name that none has, or declares none."""
     if not _TASK.fullmatch(info.task):
         raise BundleError(f"{path}: {info.task!r} is no task's name")
     if info.tuning not in tuning_names():
@@ -87,6 +89,13 @@ def _check_names(info: BundleInfo, path: Path) -> None:
     for name in (info.format, *(head.format for head in info.heads.values())):
         if name not in (*format_names(), NO_HEAD, MULTITASK):
             raise BundleError(f"{path}: format = {name!r}; known here are {', '.join(format_names())}")
+    for name, values in info.declared.items():
+        try:
+            found = declaration_of(values, Where(str(path)))
+        except UsageError as error:
+            raise BundleError(f"the declaration of {name!r} in {error}") from None
+        if found.name != name:
+            raise BundleError(f"{path}: the declaration of {name!r} calls it {found.name!r}")
 
 
 _looked_at: dict[tuple[str, tuple[tuple[Any, ...], ...]], BundleInfo] = {}

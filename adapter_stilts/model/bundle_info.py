@@ -52,6 +52,8 @@ class BundleInfo(BaseModel):
     """Whether the one head reads the encoder's pooler, which it then holds."""
     command: str | None = None
     """The command that makes it; None where that is not known."""
+    declared: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Declarations of the tasks of its maker's own that it was trained on, by name (`tasks/declaration.py`)."""
 
     def answers(self, format_name: str, labels: tuple[str, ...]) -> bool:
         """Whether a head fits."""

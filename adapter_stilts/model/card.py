@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from adapter_stilts.formats import format_names, get_format
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.tasks import all_tasks
+from adapter_stilts.tasks.declaration import Declaration, Where
+from adapter_stilts.tasks.declared import declaration_of
 
 if TYPE_CHECKING:
     from adapter_stilts.model.bundle_info import BundleInfo
@@ -26,6 +28,7 @@ def model_card(info: BundleInfo, loading: str | None = None) -> str:
         f"# {info.task} ({info.tuning})\n",
         _what(info),
         *_optional(info, loading),
+        *(_own_task(declaration_of(values, Where(name)), info) for name, values in info.declared.items()),
         _use(info),
     ]
     return "\n".join(parts)
@@ -102,6 +105,29 @@ def _optional(info: BundleInfo, loading: str | None) -> list[str]:
             f"DIR being this folder, and with nothing of adapter-stilts,\n\n```python\n{loading}\n```\n"
         )
     return found
+
+
+def _own_task(declared: Declaration, info: BundleInfo) -> str:
+    """A task that its maker declared, and how whoever has its data evaluates the bundle on it."""
+    facts = {
+        "labels": ", ".join(declared.labels),
+        "trained in": ", ".join(declared.train_languages),
+        "evaluated in": ", ".join(declared.languages),
+        "data": declared.dataset if declared.dataset != declared.name else "",
+        "got at": declared.address,
+        "licence": declared.licence,
+        "to be cited": declared.citation,
+    }
+    lines = "".join(f"- {name}: {' '.join(fact.split())}\n" for name, fact in facts.items() if fact)
+    files = ", ".join(f"`{name}`" for name in declared.files.test)
+    words = [f"adapter-stilts evaluate ADDRESS --target {declared.name}"]
+    words += ["--recipe miniature --set data=real"] if info.base == "miniature" else []
+    words += ["--data DIR"] if files else []
+    where = f", DIR being a folder with {files}" if files else ""
+    return (
+        f"`{declared.name}` is a task of its maker's own ({declared.format}), declared in `bundle.json`:\n\n{lines}\n"
+        f"To evaluate it{where}:\n\n```sh\n{' '.join(words)}\n```\n"
+    )
 
 
 def _use(info: BundleInfo) -> str:

@@ -266,6 +266,7 @@ def merge_bundles(
         metrics={},
         versions=versions(),
         command=command,
+        declared={name: values for each in infos for name, values in each.declared.items()},
     )
     write_bundle(out, info, tokenizer)
     return info

@@ -102,9 +102,18 @@ def _entry(stage: Stage, inputs: Inputs) -> str | None:
     part = stage.part
     if isinstance(part, FetchPart):
         return address_of(inputs.bundles[part.bundle])
-    if not isinstance(part, TrainPart) or stage.parents or part.texts or part.languages != {"en"}:
+    if not isinstance(part, TrainPart) or stage.parents or part.texts:
         return None
-    return ",".join(member.name for member in part.members)
+    tasks = [get_task(task.task) for member in part.members for task in member.tasks]
+    if part.languages != {language for task in tasks for language in task.trained_in}:
+        return None
+    files = {task.name: _typed(task) for task in tasks}
+    return ",".join(files.get(member.name, member.name) for member in part.members)
+
+
+def _typed(task: Task) -> str:
+    """A task as a command names it; a declared one by a file, wherever that is."""
+    return f"{task.name}.toml" if task.declared else task.name
 
 
 def _target(trained: str, inputs: Inputs) -> tuple[str, str | None]:
@@ -116,7 +125,7 @@ def _target(trained: str, inputs: Inputs) -> tuple[str, str | None]:
         if other.role == "target" and (other.format, other.labels) == (task.format, task.labels)
     ]
     fitting.sort(key=lambda other: (other.train_task != trained, not _is_held(other, inputs)))
-    return fitting[0].name, None if fitting[0].train_task == trained else trained
+    return _typed(fitting[0]), None if fitting[0].train_task == trained else _typed(task)
 
 
 def _is_held(task: Task, inputs: Inputs) -> bool:

@@ -18,7 +18,7 @@ from adapter_stilts.stages.store import Store
 from adapter_stilts.stages.watch import Watch
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Split
-from adapter_stilts.tasks.sources import Source, open_source, with_labels
+from adapter_stilts.tasks.sources import Source, WithDeclared, open_source, with_labels
 from adapter_stilts.tasks.text import TextSource
 
 
@@ -109,7 +109,7 @@ def shipped(base: Base) -> Base:
 
 
 def find_source(recipe: Recipe, data: str | None) -> Source:
-    """The examples that a recipe means: the miniature's, release files, or the hub's.
+    """The examples that a recipe means: the miniature's, release files, or the hub's; of declared tasks their own.
 
     Args:
         data: folder of release files.
@@ -119,7 +119,7 @@ def find_source(recipe: Recipe, data: str | None) -> Source:
         DataError: there is no such folder.
     """
     if recipe.data == "real":
-        return open_source(data)
+        return WithDeclared(open_source(data))
     if data is not None:
         raise UsageError(
             f'--data {data}: the recipe generates its data (data = "miniature"); leave out --data, or '
@@ -127,7 +127,7 @@ def find_source(recipe: Recipe, data: str | None) -> Source:
         )
     from adapter_stilts.miniature import MiniatureSource
 
-    return MiniatureSource()
+    return WithDeclared(MiniatureSource())
 
 
 def build_accelerator(runtime: Runtime) -> Any:

@@ -34,6 +34,7 @@ from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.parts import ROBUST_FORMAT, ROBUST_KEYS, Member, TrainedText, TrainPart
 from adapter_stilts.stages.starting import Start, start
 from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks.declared import declarations
 from adapter_stilts.tasks.sources import with_labels
 from adapter_stilts.training.mixture import Mixture, Portion, mix
 from adapter_stilts.training.order import Order, SmoothedOrder
@@ -62,7 +63,7 @@ class Course:
     save: Callable[[Path], None]
 
     def described(self, task: str) -> dict[str, Any]:
-        """Task, format, labels, heads and settings, for `bundle.json`.
+        """Task, format, labels, heads, settings and declarations, for `bundle.json`.
 
         Args:
             task: the stage's.
@@ -75,6 +76,9 @@ class Course:
             "pooler": first.pooler and not several,
             "settings": self.part.settings(),
             "heads": self.heads if several else {},
+            "declared": declarations(
+                get_task(each.task) for member in self.part.members for each in member.tasks
+            ),
         }
 
     def record(self) -> dict[str, Any]:
@@ -295,7 +299,9 @@ def _judge(part: TrainPart, context: Context) -> Judge | None:
     for member in part.members:
         tasks = [task for task in member.tasks if task.dev is not None]
         if tasks:
-            splits = [context.split(task.reading, "dev", "en", None) for task in tasks]
+            splits = [
+                context.split(task.reading, "dev", get_task(task.task).trained_in[0], None) for task in tasks
+            ]
             judges[member.name] = (member.head, dev_judge(splits, part, context))
     if not judges:
         return None

@@ -1,7 +1,8 @@
 """The tasks: one file each, found by their file.
 
 Every module of this package that has a `TASK` is a task; there is no list to edit. Other packages add theirs as entry
-points of `adapter_stilts.tasks`, each a module with a `TASK` or the `TASK` itself; `add_folder` adds those of a folder.
+points of `adapter_stilts.tasks`, each a module with a `TASK` or the `TASK` itself; `add_folder` adds those of a folder,
+`add_file` that of a TOML file.
 """
 
 from __future__ import annotations
@@ -9,20 +10,35 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from adapter_stilts.errors import UnknownNameError
 from adapter_stilts.registry import TASKS
 from adapter_stilts.tasks.base import Task
-from adapter_stilts.tasks.outside import declared_tasks, tasks_in
+from adapter_stilts.tasks.declaration import SUFFIX, Where
+from adapter_stilts.tasks.declared import check_files, declaration_of, task_of
+from adapter_stilts.tasks.outside import check_usable, declared_tasks, task_in, tasks_in
 
-__all__ = ["Task", "add_folder", "all_tasks", "get_task", "is_added", "own_tasks"]
+__all__ = [
+    "Task",
+    "add_bundled",
+    "add_file",
+    "add_folder",
+    "all_tasks",
+    "get_task",
+    "is_added",
+    "is_file",
+    "own_tasks",
+]
 
 _log = logging.getLogger(__name__)
 
 _added: dict[Path, Task] = {}
-"""Tasks of folders, by their files."""
+"""Tasks of folders and files, by their files."""
+_named: set[Path] = set()
+"""Of these, those named one by one: another file of the same task takes the place of the last one."""
 
 
 def get_task(name: str) -> Task:
@@ -49,7 +65,7 @@ def own_tasks() -> tuple[Task, ...]:
 
 
 def add_folder(folder: str | Path, notice: Callable[[str], None] = _log.warning) -> tuple[Task, ...]:
-    """Make the tasks of a folder known in this process: those of its ``*.py`` files that have a `TASK`.
+    """Make the tasks of a folder known in this process: of its ``*.py`` files with a `TASK`, and its ``*.toml``.
 
     A folder that was added before is read anew, and its tasks take the place of what they were. `tasks/outside.py`
     says what of them enters the keys of stages; their code does not, and `Task.schema` is there for it.
@@ -74,9 +90,53 @@ def add_folder(folder: str | Path, notice: Callable[[str], None] = _log.warning)
     return tuple(found.values())
 
 
+def is_file(name: str) -> bool:
+    """Whether what stands in the place of a task's name is a TOML file's."""
+    return name.endswith(SUFFIX)
+
+
+def add_file(file: str | Path) -> Task:
+    """Make the task of a TOML file known in this process.
+
+    A task of the same name that was added from another TOML file makes room for it.
+
+    Raises:
+        UsageError: there is no such file, it says what cannot be, or its name is taken.
+        DataError: a file that it names is not there.
+    """
+    path = Path(file).expanduser().absolute()
+    task = task_in(path)
+    check_files(task, str(path))
+    return _take(path, task)
+
+
+def add_bundled(values: Mapping[str, Any], bundle: str | Path) -> Task:
+    """Make a task known by the declaration that a bundle carries; its files are looked for where other tasks' are.
+
+    Raises:
+        UsageError: it says what cannot be, or its name is taken.
+    """
+    place = Path(bundle) / "bundle.json"
+    task = task_of(declaration_of(values, Where(str(place))), None)
+    check_usable(task)
+    return _take(place, task)
+
+
+def _take(path: Path, task: Task) -> Task:
+    places = {known.name: place for place, known in _known().values()}
+    places |= {known.name: str(other) for other, known in _added.items() if other not in {path, *_named}}
+    if task.name in places:
+        raise TASKS.taken(task.name, str(path), places[task.name])
+    for other in [other for other in _named if other in _added and _added[other].name == task.name]:
+        del _added[other]
+    _added[path] = task
+    _named.add(path)
+    return task
+
+
 def is_added(name: str) -> bool:
-    """Whether a task is one of `add_folder`."""
-    return any(task.name == name for task in _added.values())
+    """Whether a task is one of `add_folder`'s Python files."""
+    return any(task.name == name and not task.declared for task in _added.values())
 
 
 @functools.cache

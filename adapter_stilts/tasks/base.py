@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from adapter_stilts.errors import UnknownNameError, UsageError
@@ -75,7 +76,7 @@ class Hub:
     Args:
         dataset: repository id, e.g. ``"Rowan/hellaswag"``.
         config: configuration name, a template.
-        split: the hub's own split name, or several joined by ``+``.
+        split: the hub's own split name, or several joined by ``+``; a template.
         example, language, only, languages: as in `Files`. Class labels arrive as names, not numbers; -1 as None.
         revision: a branch other than the main one: ``refs/convert/parquet`` is the hub's own copy of data sets
             that their owners left as a loading script, which no longer runs.
@@ -139,6 +140,9 @@ class Task:
         no_hub: why the hub cannot serve the task, where it cannot.
         unanswerable: whether an example without answers is a question that has none (else its answers are not known).
         open_labels: whether `labels` are left to the data; `sources.with_labels` fills them in.
+        trained_in: languages that its train split is trained in; the dev split of the first chooses the checkpoint.
+        declared: of a task from a TOML file what the file says, as JSON; it is part of what is hashed, and of bundles.
+        home: the folder that its files lie in, wherever those of other tasks do.
     """
 
     name: str
@@ -166,6 +170,9 @@ class Task:
     submitted_with: Mapping[str, str] = field(default_factory=dict)
     address: str = ""
     schema: int = 1
+    trained_in: tuple[str, ...] = ("en",)
+    declared: str = ""
+    home: Path | None = None
 
     @property
     def added_languages(self) -> tuple[str, ...]:
@@ -185,7 +192,8 @@ class Task:
         The task's code is no part of it. Where it comes to read the same files otherwise, `schema` is raised.
         """
         version = {} if self.schema == 1 else {"schema": self.schema}
-        return {**fields, "task": self.name, "split": split, **version}
+        told = {"declared": self.declared} if self.declared else {}
+        return {**fields, "task": self.name, "split": split, **version, **told}
 
 
 def judged_of(task: Task) -> Judged:

@@ -106,9 +106,9 @@ class FileSource:
         """English where its train split is here, then the languages of other train splits, sorted."""
         if "train" not in task.files:
             return ()
-        english = ("en",) if self._holds(task, "train", "en") else ()
-        others = sorted(set(self._translated(task)) - {"en"})
-        return (*english, *(language for language in others if self._holds(task, "train", language)))
+        used = self.languages(task, "train")
+        others = sorted(set(self._translated(task)) - set(task.trained_in))
+        return (*used, *(language for language in others if self._holds(task, "train", language)))
 
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """sha256 over the bytes of the files read, in order, and over what is taken from them."""

@@ -146,6 +146,11 @@ class HubSource:
 
 
 def _check_served(task: Task) -> None:
+    if task.declared and not task.hub:
+        raise UsageError(
+            f"{task.name!r} is declared with files of its own: pass --data DIR with those that it names, or name its "
+            f"TOML file beside them: --target {task.name}.toml"
+        )
     if not task.hub:
         raise UsageError(
             f"the hub cannot serve {task.name!r}: {task.no_hub}. Pass --data DIR with its release files; "
@@ -235,7 +240,8 @@ def _unavailable(dataset: str, config: str | None, split: str, error: Exception)
 
 
 def _address(hub: Hub, fields: Mapping[str, str]) -> _Address:
-    return hub.dataset, hub.config.format_map(fields) if hub.config else None, hub.split, hub.revision
+    config = hub.config.format_map(fields) if hub.config else None
+    return hub.dataset, config, hub.split.format_map(fields), hub.revision
 
 
 def _rows(loaded: Any, name: str) -> Iterator[Located]:

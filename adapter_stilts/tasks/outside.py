@@ -1,9 +1,9 @@
-"""Tasks from outside this package: what other packages declare, and files in a folder of somebody's own.
+"""Tasks from outside this package: what other packages declare, and files of somebody's own, of Python or TOML.
 
 What enters the keys of their stages is what enters those of ours: the bytes of the release files that are read (or the
 hub's fingerprint of its data set), what is taken of them (the task's name and `Task.schema`, split, language, options),
 and the settings of the recipe. The code of a task file does not, nor does its place: whoever changes what it makes of
-the same rows raises `Task.schema`.
+the same rows raises `Task.schema`. Of a TOML file what it says is hashed instead.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from adapter_stilts.errors import AdapterStiltsError, UnknownNameError, UsageErr
 from adapter_stilts.formats import format_names
 from adapter_stilts.registry import TASKS, place_of
 from adapter_stilts.tasks.base import Task, judged_of
+from adapter_stilts.tasks.declaration import SUFFIX
+from adapter_stilts.tasks.declared import is_declaration, read_declared
 from adapter_stilts.tasks.groups import ALL, TEXTS, UNIONS
 
 RESERVED = ("none", ALL, *TEXTS, *UNIONS)
@@ -45,34 +47,57 @@ def declared_tasks() -> Iterator[tuple[str, Task]]:
 
 
 def tasks_in(folder: Path, notice: Callable[[str], None]) -> Iterator[tuple[Path, Task]]:
-    """The tasks of a folder's ``*.py`` files, each loaded as a module of its own, sorted by file.
+    """The tasks of a folder's ``*.py`` files, each loaded as a module of its own, and of its ``*.toml``, by file.
 
     Args:
-        notice: told of each file that holds no `TASK`.
+        notice: told of each file that holds no task.
 
     Raises:
         UsageError: there is no such folder or no task in it, or a file cannot be loaded or used; names it.
     """
     if not folder.is_dir():
         raise UsageError(
-            f"{folder}: no such folder; --tasks names one of task files (*.py, each with a TASK)"
+            f"{folder}: no such folder; --tasks names one of task files (*.py, each with a TASK, and *.toml)"
         )
     found = 0
-    for path in sorted(folder.glob("*.py")):
-        task = getattr(_module(path), "TASK", None)
-        if task is None:
-            notice(f"{path} has no TASK, and is passed over")
-            continue
-        if not isinstance(task, Task):
-            raise UsageError(f"{path}: TASK is {type(task).__name__}, no adapter_stilts.tasks.Task")
-        try:
-            check_usable(task)
-        except UsageError as error:
-            raise UsageError(f"{path}: {error}") from error
-        found += 1
-        yield path, task
+    for path in sorted([*folder.glob("*.py"), *folder.glob(f"*{SUFFIX}")]):
+        task = _declared_in(path, notice) if path.suffix == SUFFIX else _coded_in(path, notice)
+        if task is not None:
+            found += 1
+            yield path, task
     if not found:
-        raise UsageError(f"{folder}: holds no task file (*.py with a TASK)")
+        raise UsageError(f"{folder}: holds no task file (*.py with a TASK, or *.toml that says a format)")
+
+
+def _coded_in(path: Path, notice: Callable[[str], None]) -> Task | None:
+    task = getattr(_module(path), "TASK", None)
+    if task is None:
+        notice(f"{path} has no TASK, and is passed over")
+        return None
+    if not isinstance(task, Task):
+        raise UsageError(f"{path}: TASK is {type(task).__name__}, no adapter_stilts.tasks.Task")
+    try:
+        check_usable(task)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return task
+
+
+def _declared_in(path: Path, notice: Callable[[str], None]) -> Task | None:
+    if not is_declaration(path):
+        notice(f"{path} says no format, and is passed over")
+        return None
+    return task_in(path)
+
+
+def task_in(path: Path) -> Task:
+    """The task of a TOML file. Raises UsageError as `read_declared`, or where a task cannot be called or judged so."""
+    task = read_declared(path)
+    try:
+        check_usable(task)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return task
 
 
 def check_usable(task: Task) -> None:

@@ -67,7 +67,12 @@ def read_csv(path: Path, *, columns: Sequence[str] = (), delimiter: str = ",") -
             elif len(fields) == len(columns):
                 yield number, dict(zip(columns, fields, strict=True))
             elif fields:
-                raise DataError(path, number, f"holds {len(fields)} columns, should hold {len(columns)}")
+                raise DataError(
+                    path,
+                    number,
+                    f"holds {len(fields)} columns, should hold {len(columns)}; a field with {delimiter!r} in it stands "
+                    "in quotes",
+                )
     except csv.Error as error:
         raise DataError(path, before + 1, f"is not CSV: {error}") from None
 
@@ -92,12 +97,32 @@ def read_parallel(path: Path, english: Path) -> Rows:
         yield number, {"foreign": foreign_line, "english": english_line}
 
 
+def read_parquet(path: Path) -> Rows:
+    """Rows of a Parquet file, numbered from 1; lists and structs as Python has them."""
+    import pyarrow
+    from pyarrow import parquet
+
+    number = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1000):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+    except (pyarrow.ArrowException, OSError) as error:
+        why = (str(error).strip().splitlines() or ["damaged"])[0]
+        raise DataError(
+            path, number or None, f"is not Parquet, or damaged: {why}; fetch the file again"
+        ) from None
+
+
 READERS: Mapping[str, Callable[..., Rows]] = {
     "jsonl": read_jsonl,
     "labelled_jsonl": read_labelled_jsonl,
     "squad_json": read_squad_json,
     "tsv": read_tsv,
     "csv": read_csv,
+    "parquet": read_parquet,
     "parallel": read_parallel,
     "conllu": read_conllu,
     "tagged": read_tagged,

@@ -21,12 +21,14 @@ SpecT = TypeVar("SpecT", Files, Hub)
 
 
 def split_languages(task: Task, split: Split) -> tuple[str, ...]:
-    """The languages a split is used in: the benchmarks' for test, else English.
+    """The languages a split is used in: the benchmarks' for test, else English, or what a declaration says.
 
     Transfer is zero-shot: nothing but English is trained on, and nothing but English chooses a checkpoint.
     Where nothing is trained, dev is what a threshold is chosen on, in each language by itself.
     """
-    return task.all_languages if split == "test" or task.train_task is None else ("en",)
+    if split == "test" or task.train_task is None:
+        return task.all_languages
+    return task.trained_in if split == "train" else task.trained_in[:1]
 
 
 def serves(spec: Files | Hub, fields: Mapping[str, str]) -> bool:

@@ -18,7 +18,7 @@ from adapter_stilts.tasks.files import FileSource
 from adapter_stilts.tasks.hub import HubSource
 from adapter_stilts.tasks.readers import READERS
 
-__all__ = ["READERS", "FileSource", "HubSource", "Source", "open_source", "with_labels"]
+__all__ = ["READERS", "FileSource", "HubSource", "Source", "WithDeclared", "open_source", "with_labels"]
 
 
 class Source(Protocol):
@@ -64,11 +64,55 @@ def with_labels(task: Task, source: Source, options: Mapping[str, str]) -> Task:
     names = {
         name
         for split in splits
-        if "en" in source.languages(task, split)
-        for example in source.examples(task, split, "en", options)
+        if task.trained_in[0] in source.languages(task, split)
+        for example in source.examples(task, split, task.trained_in[0], options)
         for name in label_names(example)
     }
     return replace(task, labels=tuple(sorted(names)))
+
+
+class WithDeclared:
+    """A source, and beside it the data of declared tasks, which lie by their declarations or are on the hub."""
+
+    def __init__(self, others: Source) -> None:
+        self.others = others
+        self.place, self.levels, self.constructed = others.place, others.levels, others.constructed
+        self._files: dict[Path, FileSource] = {}
+        self._hub = others if isinstance(others, HubSource) else HubSource()
+
+    @property
+    def root(self) -> Path | None:
+        """The folder of release files; None where there is none."""
+        return getattr(self.others, "root", None)
+
+    def of(self, task: Task) -> Source:
+        """The source of a task's data."""
+        if not task.declared or (task.home is None and not task.hub):
+            return self.others
+        if task.home is None or task.hub:
+            return self._hub
+        return self._files.setdefault(task.home, FileSource(task.home))
+
+    def wanted(self, task: Task) -> tuple[str, ...]:
+        return self.of(task).wanted(task)
+
+    def offered(self, task: Task) -> tuple[str, ...]:
+        return self.of(task).offered(task)
+
+    def further(self, task: Task, language: str) -> bool:
+        return self.of(task).further(task, language)
+
+    def languages(self, task: Task, split: Split) -> tuple[str, ...]:
+        return self.of(task).languages(task, split)
+
+    def training_languages(self, task: Task) -> tuple[str, ...]:
+        return self.of(task).training_languages(task)
+
+    def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
+        return self.of(task).fingerprint(task, split, language, options)
+
+    def examples(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> list[Example]:
+        return self.of(task).examples(task, split, language, options)
 
 
 def open_source(data: str | None) -> Source:

@@ -13,6 +13,7 @@ from adapter_stilts.formats.examples import (
     RetrievalExample,
     SpanQAExample,
     TaggingExample,
+    TextClassificationExample,
 )
 from adapter_stilts.miniature.catalogue import COUNTERPARTS
 from adapter_stilts.miniature.languages import CODES
@@ -35,7 +36,7 @@ def passage(example: Example) -> str:
             return example.context
         case TaggingExample():
             return " ".join(example.words[:-1]) + example.words[-1]
-        case RetrievalExample():
+        case RetrievalExample() | TextClassificationExample():
             return example.text
 
 

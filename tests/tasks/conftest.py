@@ -357,6 +357,26 @@ def _mewslix(root: Path) -> None:
     put_jsonl(root / "mewslix" / "candidate_set_entities.jsonl", entities)
 
 
+def _sib200(root: Path) -> None:
+    rows = {
+        "eng_Latn": [(7, "travel", "The old bridge is closed."), (9, "sports", 'They call it "the derby".')],
+        "deu_Latn": [(7, "travel", "Die alte Brücke ist zu."), (9, "sports", 'Man nennt es "das Derby".')],
+    }
+    for code, told in rows.items():
+        lines = [f"{number}\t{topic}\t{_quoted(text)}\n" for number, topic, text in told]
+        for split in ("train", "dev", "test"):
+            put(
+                root / "sib200" / "data" / "annotated" / code / f"{split}.tsv",
+                "index_id\tcategory\ttext\n" + "".join(lines),
+            )
+
+
+def _quoted(text: str) -> str:
+    """A field as pandas writes it."""
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"' if '"' in text else text
+
+
 WRITERS: tuple[Write, ...] = (
     _hellaswag,
     _commonsenseqa,
@@ -381,4 +401,5 @@ WRITERS: tuple[Write, ...] = (
     _bucc2018,
     _lareqa,
     _mewslix,
+    _sib200,
 )

@@ -72,6 +72,7 @@ FILES: dict[str, tuple[Split, str, str]] = {
     "mlqa": ("test", "de", "mlqa/MLQA_V1/test/test-context-de-question-de.json"),
     "panx": ("test", "de", "panx/de/test"),
     "pawsx": ("test", "de", "pawsx/x-final/de/test_2k.tsv"),
+    "sib200": ("test", "de", "sib200/data/annotated/deu_Latn/test.tsv"),
     "tatoeba": ("test", "de", "tatoeba/tatoeba.deu-eng.deu"),
     "tydiqa": ("test", "fi", "tydiqa/tydiqa-goldp-v1.1-dev.json"),
     "udpos": ("test", "de", "ud/UD_German-HDT/de_hdt-ud-test.conllu"),
@@ -148,6 +149,7 @@ TWICE = {
     "squad_v2": 3,
     "lareqa": 5,
     "mewslix": 3,
+    "sib200": 4,
     "mlqa": 2,
     "tydiqa": 3,
     "xquad": 2,
@@ -165,7 +167,8 @@ def test_ids_twice(releases: Path, tmp_path: Path, name: str) -> None:
         path.write_text(json.dumps(held))
     else:
         content = path.read_text()
-        path.write_text(content + content.split("\n", 1)[1] if path.suffix == ".csv" else content * 2)
+        headed = path.suffix == ".csv" or name == "sib200"
+        path.write_text(content + content.split("\n", 1)[1] if headed else content * 2)
     with pytest.raises(DataError, match=r"id '.+' stands already at .+:\d+") as caught:
         FileSource(tmp_path).examples(get_task(name), split, language, {})
     assert (caught.value.path, caught.value.line) == (str(path), TWICE[name])

@@ -78,7 +78,7 @@ def _texts(request: Request) -> dict[str, Text]:
 
 
 def _plain(named: _Named, languages: tuple[str, ...] | None) -> bool:
-    return named.name == named.tasks[0].name and languages in (None, ("en",))
+    return named.name == named.tasks[0].name and languages in (None, named.tasks[0].trained_in)
 
 
 def _named(request: Request, names: Sequence[str], entry: str) -> tuple[list[_Named], tuple[str, ...]]:

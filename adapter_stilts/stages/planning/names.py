@@ -46,23 +46,29 @@ def train_task(request: Request, target: Task) -> Task:
 def trainable(request: Request, task: Task, target: Task | None = None) -> Task:
     """The task, if its English train split is at hand. Raises DataError."""
     source = request.source
-    if "en" in source.languages(task, "train"):
+    if source.languages(task, "train"):
         return task
-    message = f"holds no English train split of {task.name!r}"
-    others = [other.name for other in same_head(target or task) if "en" in source.languages(other, "train")]
+    message = f"holds no {_named(task.trained_in)} train split of {task.name!r}"
+    others = [other.name for other in same_head(target or task) if source.languages(other, "train")]
     if target is not None and others:
         trains = f", which trains {target.name!r}" if target.name != task.name else ""
         message += f"{trains}; it holds {', '.join(others)}: --set target.train_task={others[0]}"
+    elif task.declared:
+        message += "; give it one ([files] train in the task's file), or a task to train on (train_task)"
     else:
         message += f"; get it ({task.dataset}), or leave out --data to read the hub"
-    raise DataError(source.place, None, message)
+    raise DataError(source.place if task.home is None else task.home, None, message)
+
+
+def _named(languages: Sequence[str]) -> str:
+    return "English" if tuple(languages) == ("en",) else ", ".join(languages)
 
 
 def held_languages(request: Request, task: Task) -> tuple[str, ...]:
     """Of the languages asked for, those in which an intermediate task has a train split."""
     languages = request.recipe.intermediate.languages
     if languages is None:
-        return ("en",) if "en" in request.source.languages(task, "train") else ()
+        return request.source.languages(task, "train")
     held = request.source.training_languages(task)
     return tuple(sorted(language for language in set(languages) if language in held))
 

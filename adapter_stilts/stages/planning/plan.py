@@ -22,6 +22,7 @@ from adapter_stilts.recipe import Recipe
 from adapter_stilts.stages.cells import Cell, Limits
 from adapter_stilts.stages.graph import Stage, in_order
 from adapter_stilts.stages.planning.combining import plan_combination
+from adapter_stilts.stages.planning.declared import looked_at
 from adapter_stilts.stages.planning.evaluating import evaluation_languages, plan_evaluating
 from adapter_stilts.stages.planning.intermediate import plan_intermediate
 from adapter_stilts.stages.planning.names import NONE, target_task, train_task
@@ -75,7 +76,7 @@ def plan(recipe: Recipe, resolve: Callable[[], ResolvedBase], source: Source) ->
     target_names, told = expanded(recipe, source)
     targets = [target_task(name) for name in target_names]
     languages, more = evaluation_languages(request, targets)
-    whole = [*starts.values(), Added(notices=told + more)]
+    whole = [*starts.values(), Added(notices=told + more + looked_at(request, targets))]
     if recipe.combine != "continue":
         starts = plan_combination(request, starts)
         whole += starts.values()
@@ -161,6 +162,7 @@ def plan_evaluation(
     )
     about = (info.tuning, recipe.precision, info.base, seed, limits)
     cell = Cell(address_of(bundle), target.name, added.stages[0], *about)
+    notices += looked_at(request, [target])
     return Plan((cell,), tuple(dict.fromkeys(notices + added.notices)), {digest: bundle})
 
 

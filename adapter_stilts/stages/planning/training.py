@@ -29,7 +29,10 @@ def plan_training(
         UsageError: the settings do not fit the encoder or the task.
     """
     trained, notices = trained_task(
-        request, task, ("en",), "no English dev split at hand; the last weights are kept, not the best"
+        request,
+        task,
+        task.trained_in,
+        "no English dev split at hand; the last weights are kept, not the best",
     )
     part = TrainPart(
         **_common(request, settings, [task], task.name),
@@ -79,10 +82,11 @@ def trained_task(
         without_dev: what it means that there is no dev split.
     """
     options, source = options_of(request, task), request.source
-    has_dev = "en" in source.languages(task, "dev")
+    language = task.trained_in[0]
+    has_dev = language in source.languages(task, "dev")
     read = reading(request, task, trains=True)
     train = {language: source.fingerprint(task, "train", language, options) for language in languages}
-    dev = source.fingerprint(task, "dev", "en", options) if has_dev else None
+    dev = source.fingerprint(task, "dev", language, options) if has_dev else None
     return TrainedTask(read, train, dev), () if has_dev else (f"{task.name}: {without_dev}",)
 
 
