@@ -278,6 +278,7 @@ def score(
 
     Raises:
         DataError: a file is missing or malformed.
+        UsageError: the benchmark has no official scorer.
     """
     from adapter_stilts.evaluation import xtreme
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from adapter_stilts.cli.options import (
+    BENCHMARK,
     add_tasks,
     as_json_option,
     bundles_base_option,
@@ -22,7 +23,7 @@ from adapter_stilts.cli.options import (
 @option("--target", required=True, metavar="TASK", help="Target task.")
 @option(
     "--benchmark",
-    type=click.Choice(["xtreme", "xtreme-r"]),
+    type=BENCHMARK,
     help="Whose languages of the target.  [default: the recipe's, xtreme]",
 )
 @option("--recipe", metavar="NAME|PATH", help="For the format's settings.  [default: study]")

@@ -48,6 +48,9 @@ def option(*names: str, **more: Any) -> Callable[[Function], Function]:
     return partial(click.option, cls=Option)(*names, **more)
 
 
+BENCHMARK = click.Choice(["xtreme", "xtreme-r", "africa"])
+"""Those of `evaluation/membership.py`, named here so that help imports nothing of it."""
+
 _MODES = ", ".join(TUNINGS.modules())
 """Ours, by the names of their files: help imports none of them, and asks no other package."""
 

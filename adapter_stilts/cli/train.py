@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from adapter_stilts.cli.options import (
+    BENCHMARK,
     add_tasks,
     as_json_option,
     data_option,
@@ -39,7 +40,7 @@ from adapter_stilts.cli.options import (
 )
 @option(
     "--benchmark",
-    type=click.Choice(["xtreme", "xtreme-r"]),
+    type=BENCHMARK,
     help="Whose languages, and whose targets `all` means.  [default: the recipe's, xtreme]",
 )
 @mode_option

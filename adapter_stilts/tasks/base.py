@@ -56,6 +56,7 @@ class Files:
         only: the values of an option that these files can serve, where they cannot serve all.
         languages: of a train split, the languages these files hold (a translated train set's, or several at
             once). Where empty, English alone, or the task's where a pattern names the language.
+        further: whether these files are those of languages that the task does not list.
     """
 
     patterns: tuple[str, ...]
@@ -66,6 +67,7 @@ class Files:
     beside: tuple[str, ...] = ()
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     languages: tuple[str, ...] = ()
+    further: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,14 @@ class Membership:
         groups: those whose mean its score enters; several, or none.
         more: languages that the benchmark has it in beside `Task.languages`.
         read: whether the official scorer reads its files.
+        only: those of `Task.languages` that the benchmark has it in; all where empty.
     """
 
     row: int
     groups: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
     read: bool = True
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ class Task:
         format: name of a module in `formats/`.
         metric: metrics as the official scorer names them; their mean is the task's score.
         languages: evaluation languages of the benchmark, in the order of its tables: XTREME's, and XTREME-R's
-            for the tasks that only XTREME-R has.
+            for the tasks that only XTREME-R has; all that the data set has for those of neither.
         train_task: the task whose English train and dev splits train a target; its own name where it has
             its own, None where nothing is trained (retrieval).
         labels: the label set in the order of the head's outputs; empty where the format has none.
@@ -139,6 +143,7 @@ class Task:
         no_hub: why the hub cannot serve the task, where it cannot.
         unanswerable: whether an example without answers is a question that has none (else its answers are not known).
         open_labels: whether `labels` are left to the data; `sources.with_labels` fills them in.
+        remark: a reader of its scores should know it; told where the task is shown and before it is evaluated.
     """
 
     name: str
@@ -165,6 +170,7 @@ class Task:
     judged: Judged | None = None
     submitted_with: Mapping[str, str] = field(default_factory=dict)
     address: str = ""
+    remark: str = ""
     schema: int = 1
 
     @property

@@ -86,9 +86,8 @@ class FileSource:
         if known or not LANGUAGE.fullmatch(language):
             return False
         return any(
-            match is not None and match.one_language
+            self._match(task, "test", {"language": language, **options}) is not None
             for options in _choices(task)
-            for match in [self._match(task, "test", {"language": language, **options})]
         )
 
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
@@ -155,7 +154,8 @@ class FileSource:
 
     def _fields(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> dict[str, str]:
         others: Collection[str] = self._translated(task) if split == "train" else ()
-        if split == "test" and self.further(task, language):
+        # Where nothing is trained, dev is what a threshold is chosen on, in each language by itself.
+        if (split == "test" or (split == "dev" and task.train_task is None)) and self.further(task, language):
             others = (language,)
         return template_fields(task, split, language, options, task.files, others)
 
@@ -197,7 +197,7 @@ class FileSource:
             if not paths:
                 continue
             translated = f"{TRANSLATED}/" in name
-            named = "{language}" in pattern or "{code}" in pattern or translated
+            named = _names_language(pattern) or translated
             match = _Match(spec, fields, paths, named or spec.language is None, translated)
             if all(path.is_file() for path in match.flat()):
                 return match
@@ -269,11 +269,20 @@ def _candidates(task: Task, split: Split, fields: Mapping[str, str]) -> Iterator
         other = split == "train" and language not in served
         if not serves(spec, fields) or (other and served != ("en",)):
             continue
+        listed = language in task.all_languages
+        if spec.further and listed:
+            continue
         place = f"{TRANSLATED}/{language}/" if other else ""
         for pattern in spec.patterns:
+            if split != "train" and not listed and not _names_language(pattern):
+                continue  # files of several languages hold the task's
             parts = pattern.format_map(fields).split(" + ")
             for folder in (f"{task.folder or task.name}/", ""):
                 yield spec, pattern, " + ".join(folder + place + part for part in parts)
+
+
+def _names_language(pattern: str) -> bool:
+    return "{language}" in pattern or "{code}" in pattern
 
 
 def _choices(task: Task) -> Iterator[dict[str, str]]:
