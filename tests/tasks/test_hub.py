@@ -21,6 +21,7 @@ import pytest
 from adapter_stilts.errors import UnknownNameError, UsageError
 from adapter_stilts.formats.examples import PairClassificationExample, TaggingExample
 from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks.base import Split
 from adapter_stilts.tasks.files import FileSource
 from adapter_stilts.tasks.hub import HubSource
 
@@ -95,6 +96,12 @@ SPLITS = [
     ("panx", "test", "de"),
     ("mlqa", "test", "de"),
     ("xcopa", "test", "it"),
+    ("belebele", "test", "sw"),
+    ("belebele", "test", "hi-Latn"),
+    ("afrixnli", "dev", "en"),
+    ("afrixnli", "test", "sw"),
+    ("uner", "train", "en"),
+    ("uner", "test", "zh"),
 ]
 
 
@@ -227,6 +234,20 @@ def hub_tables(releases: Path) -> dict[str, dict[str, Any]]:
         ]
         return table(rows, tokens=Sequence(string), ner_tags=Sequence(tags), langs=Sequence(string))
 
+    def uner(split: Split, language: str) -> Dataset:
+        tags = ClassLabel(names=list(get_task("uner").labels))
+        rows = [
+            {"tokens": found.words, "ner_tags": found.tags}
+            for found in FileSource(releases).examples(get_task("uner"), split, language, {})
+            if isinstance(found, TaggingExample)
+        ]
+        return table(rows, tokens=Sequence(string), ner_tags=Sequence(tags))
+
+    def afrixnli(code: str, split: str) -> Dataset:
+        with (releases / "afrixnli" / "data" / code / f"{split}.tsv").open(newline="") as file:
+            rows = [{**row, "label": int(row["label"])} for row in csv.DictReader(file, delimiter="\t")]
+        return table(rows, label=Value("int64"))
+
     english = FileSource(releases).examples(get_task("udpos"), "train", "en", {})
     upos = ClassLabel(names=list(get_task("udpos").labels))
     sentences = [{"tokens": each.words, "pos_tags": each.tags} for each in english]
@@ -270,6 +291,21 @@ def hub_tables(releases: Path) -> dict[str, dict[str, Any]]:
             "copa/train": copa("copa/COPA/train.jsonl", label=ClassLabel(names=["choice1", "choice2"]))
         },
         "cambridgeltl/xcopa": {"it/test": copa("xcopa/data/it/test.it.jsonl", changed=Value("bool"))},
+        "facebook/belebele": {
+            f"{code}/test": table(lines(f"belebele/Belebele/{code}.jsonl"), question_number=Value("int64"))
+            for code in ("swh_Latn", "hin_Latn", "zho_Hant")
+        }
+        # A language that the task does not list.
+        | {"tlh/test": table(lines("belebele/Belebele/swh_Latn.jsonl"), question_number=Value("int64"))},
+        "masakhane/afrixnli": {
+            "eng/validation": afrixnli("eng", "dev"),
+            "swa/test": afrixnli("swa", "test"),
+            "ven/test": afrixnli("swa", "test"),
+        },
+        "BramVanroy/universal_ner": {
+            "en_ewt/train": uner("train", "en"),
+            "zh_gsdsimp/test": uner("test", "zh"),
+        },
         "rajpurkar/squad": {"plain_text/train": questions("squad/train-v1.1.json", "title")},
         "google/xtreme": {
             "XNLI/validation": xnli("xnli/XNLI-1.0/xnli.dev.tsv"),
@@ -485,7 +521,14 @@ def test_a_language_outside_the_benchmark() -> None:
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("bucc2018", "gold pairs .* only"), ("ccg", "LDC"), ("mewslix", "no copy"), ("lareqa", "no copy")],
+    [
+        ("bucc2018", "gold pairs .* only"),
+        ("ccg", "LDC"),
+        ("mewslix", "no copy"),
+        ("lareqa", "no copy"),
+        ("masakhaner2", "loading script"),
+        ("masakhapos", "loading script"),
+    ],
 )
 def test_tasks_that_the_hub_cannot_serve_say_why(name: str, why: str) -> None:
     task = get_task(name)
@@ -493,6 +536,56 @@ def test_tasks_that_the_hub_cannot_serve_say_why(name: str, why: str) -> None:
         HubSource().languages(task, "test")
     with pytest.raises(UsageError, match=why):
         HubSource().examples(task, "test", task.languages[0], {})
+
+
+FURTHER = """
+import json, logging, sys
+from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks.hub import HubSource
+
+heard = []
+logging.getLogger("adapter_stilts").addHandler(logging.Handler())
+logging.getLogger("adapter_stilts").handlers[0].emit = lambda record: heard.append(record.getMessage())
+source, found = HubSource(), {}
+for name, language in json.load(sys.stdin):
+    task = get_task(name)
+    held = source.further(task, language)
+    rows = len(source.examples(task, "test", language, {})) if held else 0
+    prints = source.fingerprint(task, "test", language, {}) if held else ""
+    found[f"{name} {language}"] = (held, rows, bool(prints))
+print(json.dumps([found, heard]))
+"""
+
+
+def further(asked: list[tuple[str, str]], cache: Path, **variables: str) -> Any:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    done = subprocess.run(
+        [sys.executable, "-c", FURTHER],
+        input=json.dumps(asked),
+        env={**inherited, "HF_HOME": str(cache), "NO_PROXY": "127.0.0.1", **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_language_that_a_task_does_not_list_has_a_configuration_or_not(
+    endpoint: str, tmp_path: Path
+) -> None:
+    asked = [("belebele", "tlh"), ("belebele", "xx"), ("belebele", "sw"), ("afrixnli", "ven"), ("xnli", "ven"),
+             ("afrixnli", "../ven"), ("masakhaner2", "ven")]  # fmt: skip
+    there = [[True, 2, True], *[[False, 0, False]] * 2, [True, 2, True], *[[False, 0, False]] * 3]
+    found, heard = further(asked, tmp_path, HF_ENDPOINT=endpoint)
+    assert list(found.values()) == there
+    assert heard == []
+    # What was read once is there without the hub; of what was not, it cannot be known.
+    offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    found, heard = further([*asked[:1], ("afrixnli", "nbl")], tmp_path, **offline)
+    assert list(found.values()) == [there[0], [False, 0, False]]
+    assert "masakhane/afrixnli: the hub gives no answer" in heard[-1]
+    assert "whether it has a configuration 'nbl' is not known" in heard[-1]
 
 
 def test_languages_that_xtreme_r_adds_need_release_files() -> None:
