@@ -58,6 +58,7 @@ def plan_train(
     base: str | Path | None = None,
     precision: str | None = None,
     data: str | Path | None = None,
+    fill_from_hub: bool = False,
     store: str | Path = "runs",
     seed: int | None = None,
     languages: Names = None,
@@ -77,6 +78,7 @@ def plan_train(
         target: target tasks, or ``all``.
         settings: any recipe keys, e.g. ``{"target.epochs": 2}``.
         data: folder of release files; None reads the hub.
+        fill_from_hub: whether what the folder lacks is read from the hub.
         store: folder of finished stages.
         tasks: folder of task files of your own.
         track: trackers of accelerate's.
@@ -117,6 +119,7 @@ def plan_train(
         micro_batch_tokens,
         checkpoint_seconds=checkpoint_seconds,
         trackers=tuple(_names(track) or ()),
+        fill_from_hub=fill_from_hub,
     )
     return Study(resolved, runtime, told=_told(told))
 
@@ -146,6 +149,7 @@ def plan_evaluate(
     base: str | Path | None = None,
     precision: str | None = None,
     data: str | Path | None = None,
+    fill_from_hub: bool = False,
     store: str | Path = "runs",
     languages: Names = None,
     limit_eval: int | None = None,
@@ -190,7 +194,7 @@ def plan_evaluate(
     }
     laid = overrides(flags, settings)
     resolved, told = of_bundle(load_recipe(_text(recipe), laid), name, info, "precision" in dict(laid))
-    runtime = Runtime(Path(store), default_cache(), _text(data), device)
+    runtime = Runtime(Path(store), default_cache(), _text(data), device, fill_from_hub=fill_from_hub)
     return Study(resolved, runtime, directory, _told(told))
 
 

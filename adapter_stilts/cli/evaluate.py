@@ -11,6 +11,7 @@ from adapter_stilts.cli.options import (
     bundles_base_option,
     data_option,
     device_option,
+    fill_option,
     languages_option,
     option,
     store_option,
@@ -34,6 +35,7 @@ from adapter_stilts.cli.options import (
     help="fp32 or bf16; 8bit or 4bit under an adapter or LoRA.  [default: what it was trained under]",
 )
 @data_option
+@fill_option
 @tasks_option
 @store_option
 @languages_option
@@ -49,6 +51,7 @@ def evaluate(
     base: str | None,
     precision: str | None,
     data: str | None,
+    fill_from_hub: bool,
     task_folder: str | None,
     store: str,
     languages: str | None,
@@ -76,6 +79,7 @@ def evaluate(
         base=base,
         precision=precision,
         data=data,
+        fill_from_hub=fill_from_hub,
         store=store,
         languages=languages,
         limit_eval=limit_eval,

@@ -73,6 +73,9 @@ as_json_option = option(
     "--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr."
 )
 data_option = option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
+fill_option = option(
+    "--fill-from-hub", is_flag=True, help="Read from the hub what the folder after --data lacks."
+)
 tasks_option = option(
     "--tasks",
     "task_folder",

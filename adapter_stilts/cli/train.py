@@ -10,6 +10,7 @@ from adapter_stilts.cli.options import (
     as_json_option,
     data_option,
     device_option,
+    fill_option,
     languages_option,
     mode_option,
     option,
@@ -57,6 +58,7 @@ from adapter_stilts.cli.options import (
     help="fp32 or bf16; 8bit or 4bit under a frozen encoder.  [default: an --inter bundle's, or the recipe's]",
 )
 @data_option
+@fill_option
 @tasks_option
 @store_option
 @option("--seed", type=int, metavar="N", help="Of new heads, dropout and the order of examples.")
@@ -94,6 +96,7 @@ def train(
     base: str | None,
     precision: str | None,
     data: str | None,
+    fill_from_hub: bool,
     task_folder: str | None,
     store: str,
     seed: int | None,
@@ -137,6 +140,7 @@ def train(
         base=base,
         precision=precision,
         data=data,
+        fill_from_hub=fill_from_hub,
         store=store,
         seed=seed,
         languages=languages,

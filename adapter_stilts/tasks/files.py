@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from adapter_stilts.errors import DataError
+from adapter_stilts.errors import DataError, UsageError
 from adapter_stilts.formats.examples import Example
 from adapter_stilts.tasks.base import LANGUAGE, Files, Split, Task
 from adapter_stilts.tasks.lines import cannot_be_read, is_blank
@@ -138,12 +138,21 @@ class FileSource:
             )
         return list(found[language])
 
+    def holds(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> bool:
+        """Whether a split is here under these options.
+
+        Raises:
+            DataError: a file holding several languages is malformed.
+        """
+        try:
+            fields = self._fields(task, split, language, options)
+        except UsageError:  # no such split, language or option
+            return False
+        match = self._match(task, split, fields)
+        return match is not None and (match.one_language or bool(self._read(task, split, match)[language]))
+
     def _holds(self, task: Task, split: Split, language: str) -> bool:
-        for options in _choices(task):
-            match = self._match(task, split, self._fields(task, split, language, options))
-            if match and (match.one_language or self._read(task, split, match)[language]):
-                return True
-        return False
+        return any(self.holds(task, split, language, options) for options in _choices(task))
 
     def _find(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> _Match:
         fields = self._fields(task, split, language, options)
@@ -187,7 +196,12 @@ class FileSource:
         tried = ", ".join(name for _, _, name in _candidates(task, split, _with_code(task, fields)))
         return (
             f"no file of {wanted} in this folder; tried: {tried}. Put the release files of {task.dataset} "
-            "there" + (", or leave out --data to read from the hub." if task.hub else ".")
+            "there"
+            + (
+                ", or leave out --data to read from the hub (--fill-from-hub reads there only what the folder lacks)."
+                if task.hub
+                else "."
+            )
         )
 
     def _match(self, task: Task, split: Split, fields: dict[str, str]) -> _Match | None:

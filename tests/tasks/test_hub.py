@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -593,3 +594,112 @@ def test_languages_that_xtreme_r_adds_need_release_files() -> None:
     assert HubSource().languages(udpos, "test") == udpos.languages
     with pytest.raises(UsageError, match=r"has no 'lt', which XTREME-R adds.*--data DIR"):
         HubSource().examples(udpos, "test", "lt", {})
+
+
+OVERLAY = """
+import json, sys
+from dataclasses import asdict
+from adapter_stilts.errors import AdapterStiltsError
+from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks.sources import open_source
+
+folder, asked = json.load(sys.stdin)
+found = []
+for source in (open_source(folder, fill=True), open_source(folder), open_source(None)):
+    told = []
+    for name, split, language in asked:
+        task = get_task(name)
+        try:
+            examples = [asdict(example) for example in source.examples(task, split, language, {})]
+            told.append([source.fingerprint(task, split, language, {}), examples])
+        except AdapterStiltsError as error:
+            told.append(str(error))
+    found.append([told, getattr(source, "notice", None)])
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture
+def partial(releases: Path, tmp_path: Path) -> Path:
+    """A folder with little in it: XQuAD in German, and CCGbank, which the hub lacks."""
+    (tmp_path / "partial" / "xquad").mkdir(parents=True)
+    shutil.copy(releases / "xquad" / "xquad.de.json", tmp_path / "partial" / "xquad")
+    shutil.copytree(releases / "ccg", tmp_path / "partial" / "ccg")
+    return tmp_path / "partial"
+
+
+def overlaid(folder: Path, asked: list[tuple[str, str, str]], cache: Path, **variables: str) -> Any:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    done = subprocess.run(
+        [sys.executable, "-c", OVERLAY],
+        input=json.dumps([str(folder), asked]),
+        env={**inherited, "HF_HOME": str(cache), "NO_PROXY": "127.0.0.1", **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+ASKED = [("xquad", "test", "de"), ("xquad", "test", "th"), ("ccg", "train", "en"), ("bucc2018", "test", "de")]
+
+
+def test_the_hub_fills_what_a_folder_lacks(endpoint: str, partial: Path, cache: Path) -> None:
+    (both, notice), (files, _), (hub, _) = overlaid(partial, ASKED, cache, HF_ENDPOINT=endpoint)
+    assert both[0] == files[0] != hub[0], "what the folder holds is the folder's, with its fingerprint"
+    assert both[1] == hub[1], "what it lacks is the hub's, with the hub's fingerprint"
+    assert both[2] == files[2]
+    assert both[3] == files[3], "which the hub cannot serve"
+    assert "no file of bucc2018 test for 'de' in this folder" in both[3]
+    assert notice == f"read from the hub, as {partial} lacks them: xquad test (th)"
+
+
+def test_what_neither_the_folder_nor_a_silent_hub_holds(partial: Path, tmp_path: Path) -> None:
+    (both, notice), _, _ = overlaid(partial, ASKED[:3], tmp_path / "none", HF_ENDPOINT="http://127.0.0.1:9")
+    assert both[0][1], "the hub is not asked for what the folder holds"
+    assert f"{partial} holds no xquad test for 'th', and --fill-from-hub finds none: cannot read" in both[1]
+    assert "google/xtreme (config 'XQuAD.th', split 'validation') from the hub" in both[1]
+    assert both[2][1]
+    assert notice is None
+
+
+def test_a_plan_tells_what_is_read_from_the_hub(
+    endpoint: str, partial: Path, releases: Path, tiny_base: Path, cache: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(releases / "squad", partial / "squad")
+    command = [
+        "train",
+        "--dry-run",
+        "--inter",
+        "none",
+        "--target",
+        "xquad",
+        "--languages",
+        "de,th",
+        "--device",
+        "cpu",
+    ]
+    command += [
+        "--data",
+        str(partial),
+        "--base",
+        str(tiny_base),
+        "--store",
+        str(tmp_path / "store"),
+        "--json",
+    ]
+    command += ["--set", "formats.span_qa.max_length=64"]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    environment = {**inherited, "HF_HOME": str(cache), "NO_PROXY": "127.0.0.1", "HF_ENDPOINT": endpoint}
+
+    def run(*flags: str) -> subprocess.CompletedProcess[str]:
+        started = [sys.executable, "-m", "adapter_stilts", *command, *flags]
+        return subprocess.run(started, env=environment, capture_output=True, text=True, timeout=300)
+
+    filled, alone = run("--fill-from-hub"), run()
+    assert filled.returncode == 0, filled.stderr
+    assert f"note: read from the hub, as {partial} lacks them: xquad test (th)" in filled.stderr
+    assert [stage["kind"] for stage in json.loads(filled.stdout)["stages"]] == ["train", "evaluate"]
+    assert alone.returncode == 1, "a folder alone is a folder alone"
+    assert "holds no xquad test split in th; it holds de" in alone.stderr

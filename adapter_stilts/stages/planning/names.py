@@ -54,7 +54,7 @@ def trainable(request: Request, task: Task, target: Task | None = None) -> Task:
         trains = f", which trains {target.name!r}" if target.name != task.name else ""
         message += f"{trains}; it holds {', '.join(others)}: --set target.train_task={others[0]}"
     else:
-        message += f"; get it ({task.dataset}), or leave out --data to read the hub"
+        message += f"; get it ({task.dataset}), or leave out --data to read the hub (--fill-from-hub: what is lacking)"
     raise DataError(source.place, None, message)
 
 
