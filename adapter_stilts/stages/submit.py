@@ -92,7 +92,7 @@ def find_evaluations(places: Sequence[Path]) -> list[Evaluation]:
                 found.append(Evaluation(directory, record["task"], inters, record["part"]))
             elif directory == place:
                 raise UsageError(
-                    f"{place}: a {record['kind']} stage of {record['task']}, which neither XTREME nor XTREME-R asks for"
+                    f"{place}: a {record['kind']} stage of {record['task']}, which no benchmark's scorer asks for"
                 )
     return found
 
