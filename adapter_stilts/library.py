@@ -58,6 +58,7 @@ def plan_train(
     base: str | Path | None = None,
     precision: str | None = None,
     data: str | Path | None = None,
+    fill_from_hub: bool = False,
     store: str | Path = "runs",
     seed: int | None = None,
     languages: Names = None,
@@ -77,6 +78,7 @@ def plan_train(
         target: target tasks, or ``all``. A TOML file declares one of your own.
         settings: any recipe keys, e.g. ``{"target.epochs": 2}``.
         data: folder of release files; None reads the hub.
+        fill_from_hub: whether what the folder lacks is read from the hub.
         store: folder of finished stages.
         tasks: folder of task files of your own, ``*.py`` and ``*.toml``.
         track: trackers of accelerate's.
@@ -119,6 +121,7 @@ def plan_train(
         micro_batch_tokens,
         checkpoint_seconds=checkpoint_seconds,
         trackers=tuple(_names(track) or ()),
+        fill_from_hub=fill_from_hub,
     )
     return Study(resolved, runtime, told=_told(told))
 
@@ -148,6 +151,7 @@ def plan_evaluate(
     base: str | Path | None = None,
     precision: str | None = None,
     data: str | Path | None = None,
+    fill_from_hub: bool = False,
     store: str | Path = "runs",
     languages: Names = None,
     limit_eval: int | None = None,
@@ -196,7 +200,7 @@ def plan_evaluate(
     laid = overrides(flags, settings)
     asked = with_files(load_recipe(_text(recipe), laid))
     resolved, told = of_bundle(asked, name, info, "precision" in dict(laid))
-    runtime = Runtime(Path(store), default_cache(), _text(data), device)
+    runtime = Runtime(Path(store), default_cache(), _text(data), device, fill_from_hub=fill_from_hub)
     return Study(resolved, runtime, directory, _told(told))
 
 
@@ -284,6 +288,7 @@ def score(
 
     Raises:
         DataError: a file is missing or malformed.
+        UsageError: the benchmark has no official scorer.
     """
     from adapter_stilts.evaluation import xtreme
 

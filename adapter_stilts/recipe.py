@@ -26,7 +26,7 @@ else:
 Precision = Literal["fp32", "bf16", "8bit", "4bit"]
 Optimizer = Literal["adamw", "adamw8bit", "paged_adamw8bit"]
 Data = Literal["real", "miniature"]
-BenchmarkName = Literal["xtreme", "xtreme-r"]
+BenchmarkName = Literal["xtreme", "xtreme-r", "africa"]
 StepOrder = Literal["shuffled", "length_grouped"]
 Sampling = Literal["proportional", "temperature", "uniform"]
 Scalar = str | int | float | bool

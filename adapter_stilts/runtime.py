@@ -31,6 +31,7 @@ class Runtime:
         micro_batch_tokens: tokens of one forward and backward pass; None derives it from the machine's memory.
         checkpoint_seconds: least time between checkpoints (they take at most a twentieth of the time anyway).
         trackers: names for accelerate's ``log_with``.
+        fill_from_hub: whether what the folder of release files lacks is read from the hub.
     """
 
     store: Path = Path("runs")
@@ -40,6 +41,7 @@ class Runtime:
     micro_batch_tokens: int | None = None
     checkpoint_seconds: float = 60.0
     trackers: tuple[str, ...] = ()
+    fill_from_hub: bool = False
 
 
 def default_cache() -> Path:

@@ -208,7 +208,7 @@ class Study:
     @cached_property
     def source(self) -> Source:
         """Where examples come from. Raises UsageError, DataError."""
-        return find_source(self.recipe, self.runtime.data)
+        return find_source(self.recipe, self.runtime.data, self.runtime.fill_from_hub)
 
     @cached_property
     def base(self) -> ResolvedBase:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import click
 
 from adapter_stilts.cli.options import (
+    BENCHMARK,
     add_tasks,
     as_json_option,
     bundles_base_option,
     data_option,
     device_option,
+    fill_option,
     languages_option,
     option,
     store_option,
@@ -27,7 +29,7 @@ from adapter_stilts.cli.options import (
 )
 @option(
     "--benchmark",
-    type=click.Choice(["xtreme", "xtreme-r"]),
+    type=BENCHMARK,
     help="Whose languages of the target.  [default: the recipe's, xtreme]",
 )
 @option("--recipe", metavar="NAME|PATH", help="For the format's settings.  [default: study]")
@@ -38,6 +40,7 @@ from adapter_stilts.cli.options import (
     help="fp32 or bf16; 8bit or 4bit under an adapter or LoRA.  [default: what it was trained under]",
 )
 @data_option
+@fill_option
 @tasks_option
 @store_option
 @languages_option
@@ -53,6 +56,7 @@ def evaluate(
     base: str | None,
     precision: str | None,
     data: str | None,
+    fill_from_hub: bool,
     task_folder: str | None,
     store: str,
     languages: str | None,
@@ -80,6 +84,7 @@ def evaluate(
         base=base,
         precision=precision,
         data=data,
+        fill_from_hub=fill_from_hub,
         store=store,
         languages=languages,
         limit_eval=limit_eval,

@@ -48,6 +48,9 @@ def option(*names: str, **more: Any) -> Callable[[Function], Function]:
     return partial(click.option, cls=Option)(*names, **more)
 
 
+BENCHMARK = click.Choice(["xtreme", "xtreme-r", "africa"])
+"""Those of `evaluation/membership.py`, named here so that help imports nothing of it."""
+
 _MODES = ", ".join(TUNINGS.modules())
 """Ours, by the names of their files: help imports none of them, and asks no other package."""
 
@@ -70,6 +73,9 @@ as_json_option = option(
     "--json", "as_json", is_flag=True, help="One JSON value on stdout; everything else on stderr."
 )
 data_option = option("--data", metavar="DIR", help="Folder of release files.  [default: the hub's data sets]")
+fill_option = option(
+    "--fill-from-hub", is_flag=True, help="Read from the hub what the folder after --data lacks."
+)
 tasks_option = option(
     "--tasks",
     "task_folder",

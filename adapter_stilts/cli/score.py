@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapter_stilts.cli.options import option
+from adapter_stilts.cli.options import BENCHMARK, option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,13 +20,13 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.argument("labels", type=_FOLDER)
 @option(
     "--benchmark",
-    type=click.Choice(["xtreme", "xtreme-r"]),
+    type=BENCHMARK,
     default="xtreme",
     show_default=True,
-    help="Whose tasks, languages and groups count.",
+    help="Whose tasks, languages and groups count; africa has no scorer.",
 )
 @option("--json", "as_json", is_flag=True, help="Print the scores as one JSON value.")
-def score(predictions: Path, labels: Path, benchmark: Literal["xtreme", "xtreme-r"], as_json: bool) -> None:
+def score(predictions: Path, labels: Path, benchmark: str, as_json: bool) -> None:
     """Score PREDICTIONS against LABELS, in percent.
 
     Both are folders in XTREME's submission format, TASK/test-LANG.{tsv,json,jsonl}. Every task that is in

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adapter_stilts.cli.options import as_json_option, option, store_option
+from adapter_stilts.cli.options import BENCHMARK, as_json_option, option, store_option
 
 if TYPE_CHECKING:
     from adapter_stilts.stages.submit import Submission
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 )
 @option(
     "--benchmark",
-    type=click.Choice(["xtreme", "xtreme-r"]),
+    type=BENCHMARK,
     default="xtreme",
     show_default=True,
-    help="Whose tasks and languages are wanted.",
+    help="Whose tasks and languages are wanted; africa takes no submission.",
 )
 @as_json_option
 def submit(
@@ -45,8 +45,10 @@ def submit(
     """
     import json
 
+    from adapter_stilts.evaluation.membership import official
     from adapter_stilts.stages.submit import find_evaluations, write_submission
 
+    official(benchmark)
     found = find_evaluations(stages or [Path(store)])
     written = write_submission(found, out, benchmark, inter)
     for task, why in {**written.left_out, **written.notes}.items():

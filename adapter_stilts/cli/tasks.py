@@ -130,6 +130,7 @@ def _row(task: Task, source: Source | None) -> dict[str, Any]:
         "dataset": task.dataset,
         "paper": task.paper,
         "licence": task.licence,
+        **({"remark": task.remark} if task.remark else {}),
     }
     if source is not None:
         row["at_hand"] = {}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 
 from adapter_stilts.cli.options import (
+    BENCHMARK,
     add_tasks,
     as_json_option,
     data_option,
     device_option,
+    fill_option,
     languages_option,
     mode_option,
     option,
@@ -39,7 +41,7 @@ from adapter_stilts.cli.options import (
 )
 @option(
     "--benchmark",
-    type=click.Choice(["xtreme", "xtreme-r"]),
+    type=BENCHMARK,
     help="Whose languages, and whose targets `all` means.  [default: the recipe's, xtreme]",
 )
 @mode_option
@@ -56,6 +58,7 @@ from adapter_stilts.cli.options import (
     help="fp32 or bf16; 8bit or 4bit under a frozen encoder.  [default: an --inter bundle's, or the recipe's]",
 )
 @data_option
+@fill_option
 @tasks_option
 @store_option
 @option("--seed", type=int, metavar="N", help="Of new heads, dropout and the order of examples.")
@@ -93,6 +96,7 @@ def train(
     base: str | None,
     precision: str | None,
     data: str | None,
+    fill_from_hub: bool,
     task_folder: str | None,
     store: str,
     seed: int | None,
@@ -137,6 +141,7 @@ def train(
         base=base,
         precision=precision,
         data=data,
+        fill_from_hub=fill_from_hub,
         store=store,
         seed=seed,
         languages=languages,

@@ -19,17 +19,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from adapter_stilts import io
 from adapter_stilts.errors import DataError, UnknownNameError
 from adapter_stilts.evaluation.forms import Note, Scores, form_of
 from adapter_stilts.evaluation.membership import (
     BENCHMARKS,
+    OFFICIAL,
     Benchmark,
     in_a_benchmark,
     is_constructed,
     languages_of,
+    official,
 )
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import LANGUAGE, Task
@@ -38,7 +40,7 @@ from adapter_stilts.tasks.base import LANGUAGE, Task
 def score_folders(
     predictions: Path,
     labels: Path,
-    benchmark: Literal["xtreme", "xtreme-r"] = "xtreme",
+    benchmark: str = "xtreme",
     note: Note | None = None,
 ) -> dict[str, Any]:
     """Scores of every task that is in both folders, in percent.
@@ -56,10 +58,9 @@ def score_folders(
     Raises:
         DataError: a file is missing, malformed or of another length than its labels, or no task is in both.
         UnknownNameError: there is no such benchmark.
+        UsageError: it has no official scorer.
     """
-    if benchmark not in BENCHMARKS:
-        raise UnknownNameError("benchmark", benchmark, BENCHMARKS)
-    chosen, tell = BENCHMARKS[benchmark], note or _say_nothing
+    chosen, tell = official(benchmark), note or _say_nothing
     tasks: dict[str, dict[str, Any]] = {}
     for task in _tasks_in_both(predictions, labels, chosen, tell):
         _check_languages(predictions / task, task, chosen, tell)
@@ -104,7 +105,7 @@ def prediction_path(directory: Path, task: str, language: str) -> Path:
         UnknownNameError: neither benchmark has the task, or the task in that language.
     """
     if not in_a_benchmark(task):
-        known = dict.fromkeys(name for benchmark in BENCHMARKS.values() for name in benchmark.languages)
+        known = dict.fromkeys(name for benchmark in OFFICIAL for name in BENCHMARKS[benchmark].languages)
         raise UnknownNameError("XTREME task", task, known)
     path = _path(directory, get_task(task), language)
     if language not in languages_of(task) and not is_constructed(language):

@@ -16,10 +16,11 @@ from adapter_stilts.model.tuning import tuning_settings
 from adapter_stilts.recipe import Recipe, load_recipe, shipped_recipes
 from adapter_stilts.stages.context import Inputs
 from adapter_stilts.stages.graph import Stage, in_order
-from adapter_stilts.stages.parts import ComposePart, FetchPart, TrainPart
+from adapter_stilts.stages.parts import ComposePart, FetchPart, TrainedTask, TrainPart
 from adapter_stilts.stages.planning.reading import format_settings
 from adapter_stilts.tasks import all_tasks, get_task, is_added
-from adapter_stilts.tasks.base import Task
+from adapter_stilts.tasks.base import Split, Task
+from adapter_stilts.tasks.sources import FLAG, Source, overlay_of
 
 # Evaluated after a stage that is no target's: it trains nothing.
 UNTRAINED_TARGET = "tatoeba"
@@ -59,12 +60,35 @@ def command_of(stage: Stage, inputs: Inputs) -> str | None:
     words = ["adapter-stilts", "train", *(word for entry in entries for word in ("--inter", str(entry)))]
     words += ["--target", target, "--mode", part.mode]
     words += [] if name == "study" else ["--recipe", name]
-    words += ["--data", "DIR"] if getattr(source, "root", None) is not None else []
+    words += data_words(stage, source)
     words += ["--tasks", "DIR"] if any(is_added(task) for task in _tasks(stage)) else []
     for key, value in changed.items():
         flag = _FLAGS.get(key)
         words += [flag, _toml(value)] if flag else ["--set", f"{key}={_toml(value)}"]
     return shlex.join(words)
+
+
+def data_words(stage: Stage, source: Source) -> list[str]:
+    """Where a stage's splits are from, however more was named: a folder, the hub, or both."""
+    overlay = overlay_of(source)
+    if overlay is None:
+        return ["--data", "DIR"] if getattr(source, "root", None) is not None else []
+    from_files = {
+        overlay.from_files(get_task(task.task), split, language, task.reading.options)
+        for one in in_order((stage,))
+        if isinstance(one.part, TrainPart)
+        for member in one.part.members
+        for task in member.tasks
+        for split, language in _read(task)
+    }
+    return ["--data", "DIR"] * (True in from_files) + [FLAG] * (from_files == {True, False})
+
+
+def _read(task: TrainedTask) -> Iterator[tuple[Split, str]]:
+    """The splits that a stage reads of a task it trains."""
+    yield from (("train", language) for language in task.train)
+    if task.dev is not None:
+        yield "dev", "en"
 
 
 def _tasks(stage: Stage) -> set[str]:

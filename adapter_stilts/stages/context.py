@@ -108,18 +108,24 @@ def shipped(base: Base) -> Base:
     return base.model_copy(update={"id": str(encoder_folder())})
 
 
-def find_source(recipe: Recipe, data: str | None) -> Source:
+def find_source(recipe: Recipe, data: str | None, fill: bool = False) -> Source:
     """The examples that a recipe means: the miniature's, release files, or the hub's; of declared tasks their own.
 
     Args:
         data: folder of release files.
+        fill: whether what the folder lacks is read from the hub.
 
     Raises:
-        UsageError: a folder beside a recipe that generates its data.
+        UsageError: a folder, or the hub, beside a recipe that generates its data; or a hub without a folder.
         DataError: there is no such folder.
     """
     if recipe.data == "real":
-        return WithDeclared(open_source(data))
+        return WithDeclared(open_source(data, fill))
+    if fill:
+        raise UsageError(
+            '--fill-from-hub: the recipe generates its data (data = "miniature"); leave it out, or read real data '
+            "with --set data=real"
+        )
     if data is not None:
         raise UsageError(
             f'--data {data}: the recipe generates its data (data = "miniature"); leave out --data, or '

@@ -15,7 +15,7 @@ from typing import Any
 
 from adapter_stilts.errors import DataError, StoreError, UsageError
 from adapter_stilts.evaluation.forms import form_of
-from adapter_stilts.evaluation.membership import BENCHMARKS, Benchmark, in_a_benchmark
+from adapter_stilts.evaluation.membership import Benchmark, in_a_benchmark, official
 from adapter_stilts.evaluation.xtreme import prediction_path
 from adapter_stilts.io import broken_seal, whole_directory
 from adapter_stilts.stages.parts import EvaluatePart
@@ -65,7 +65,7 @@ class Submission:
 
 
 def find_evaluations(places: Sequence[Path]) -> list[Evaluation]:
-    """The finished evaluate stages of both benchmarks' tasks in the given places: stages, or stores of them.
+    """The finished evaluate stages of XTREME's and XTREME-R's tasks in the given places: stages, or stores of them.
 
     Raises:
         StoreError: a stage's record or a plan cannot be read.
@@ -92,7 +92,7 @@ def find_evaluations(places: Sequence[Path]) -> list[Evaluation]:
                 found.append(Evaluation(directory, record["task"], inters, record["part"]))
             elif directory == place:
                 raise UsageError(
-                    f"{place}: a {record['kind']} stage of {record['task']}, which no benchmark asks for"
+                    f"{place}: a {record['kind']} stage of {record['task']}, which no benchmark's scorer asks for"
                 )
     return found
 
@@ -107,10 +107,11 @@ def write_submission(
         inter: take only the evaluations planned under this name.
 
     Raises:
-        UsageError: a task was evaluated more than once, `out` holds files, or there is nothing to submit.
+        UsageError: the benchmark takes no submission, a task was evaluated more than once, `out` holds files, or
+            there is nothing to submit.
         DataError: a predictions file is damaged, or the scorer would refuse it.
     """
-    chosen = BENCHMARKS[benchmark]
+    chosen = official(benchmark)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"--out {out} holds files already: name a new folder, or remove it")
     left_out: dict[str, str] = {}

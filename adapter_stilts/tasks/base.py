@@ -57,6 +57,7 @@ class Files:
         only: the values of an option that these files can serve, where they cannot serve all.
         languages: of a train split, the languages these files hold (a translated train set's, or several at
             once). Where empty, English alone, or the task's where a pattern names the language.
+        further: whether these files are those of languages that the task does not list.
     """
 
     patterns: tuple[str, ...]
@@ -67,6 +68,7 @@ class Files:
     beside: tuple[str, ...] = ()
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     languages: tuple[str, ...] = ()
+    further: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,14 @@ class Membership:
         groups: those whose mean its score enters; several, or none.
         more: languages that the benchmark has it in beside `Task.languages`.
         read: whether the official scorer reads its files.
+        only: those of `Task.languages` that the benchmark has it in; all where empty.
     """
 
     row: int
     groups: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
     read: bool = True
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ class Task:
         format: name of a module in `formats/`.
         metric: metrics as the official scorer names them; their mean is the task's score.
         languages: evaluation languages of the benchmark, in the order of its tables: XTREME's, and XTREME-R's
-            for the tasks that only XTREME-R has.
+            for the tasks that only XTREME-R has; all that the data set has for those of neither.
         train_task: the task whose English train and dev splits train a target; its own name where it has
             its own, None where nothing is trained (retrieval).
         labels: the label set in the order of the head's outputs; empty where the format has none.
@@ -143,6 +147,7 @@ class Task:
         trained_in: languages that its train split is trained in; the dev split of the first chooses the checkpoint.
         declared: of a task from a TOML file what the file says, as JSON; it is part of what is hashed, and of bundles.
         home: the folder that its files lie in, wherever those of other tasks do.
+        remark: a reader of its scores should know it; told where the task is shown and before it is evaluated.
     """
 
     name: str
@@ -169,6 +174,7 @@ class Task:
     judged: Judged | None = None
     submitted_with: Mapping[str, str] = field(default_factory=dict)
     address: str = ""
+    remark: str = ""
     schema: int = 1
     trained_in: tuple[str, ...] = ("en",)
     declared: str = ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from adapter_stilts.errors import DataError
+from adapter_stilts.errors import DataError, UsageError
 from adapter_stilts.formats.examples import Example
 from adapter_stilts.tasks.base import LANGUAGE, Files, Split, Task
 from adapter_stilts.tasks.lines import cannot_be_read, is_blank
@@ -86,9 +86,8 @@ class FileSource:
         if known or not LANGUAGE.fullmatch(language):
             return False
         return any(
-            match is not None and match.one_language
+            self._match(task, "test", {"language": language, **options}) is not None
             for options in _choices(task)
-            for match in [self._match(task, "test", {"language": language, **options})]
         )
 
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
@@ -139,12 +138,21 @@ class FileSource:
             )
         return list(found[language])
 
+    def holds(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> bool:
+        """Whether a split is here under these options.
+
+        Raises:
+            DataError: a file holding several languages is malformed.
+        """
+        try:
+            fields = self._fields(task, split, language, options)
+        except UsageError:  # no such split, language or option
+            return False
+        match = self._match(task, split, fields)
+        return match is not None and (match.one_language or bool(self._read(task, split, match)[language]))
+
     def _holds(self, task: Task, split: Split, language: str) -> bool:
-        for options in _choices(task):
-            match = self._match(task, split, self._fields(task, split, language, options))
-            if match and (match.one_language or self._read(task, split, match)[language]):
-                return True
-        return False
+        return any(self.holds(task, split, language, options) for options in _choices(task))
 
     def _find(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> _Match:
         fields = self._fields(task, split, language, options)
@@ -155,7 +163,8 @@ class FileSource:
 
     def _fields(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> dict[str, str]:
         others: Collection[str] = self._translated(task) if split == "train" else ()
-        if split == "test" and self.further(task, language):
+        # Where nothing is trained, dev is what a threshold is chosen on, in each language by itself.
+        if (split == "test" or (split == "dev" and task.train_task is None)) and self.further(task, language):
             others = (language,)
         return template_fields(task, split, language, options, task.files, others)
 
@@ -187,7 +196,12 @@ class FileSource:
         tried = ", ".join(name for _, _, name in _candidates(task, split, _with_code(task, fields)))
         return (
             f"no file of {wanted} in this folder; tried: {tried}. Put the release files of {task.dataset} "
-            "there" + (", or leave out --data to read from the hub." if task.hub else ".")
+            "there"
+            + (
+                ", or leave out --data to read from the hub (--fill-from-hub reads there only what the folder lacks)."
+                if task.hub
+                else "."
+            )
         )
 
     def _match(self, task: Task, split: Split, fields: dict[str, str]) -> _Match | None:
@@ -197,7 +211,7 @@ class FileSource:
             if not paths:
                 continue
             translated = f"{TRANSLATED}/" in name
-            named = "{language}" in pattern or "{code}" in pattern or translated
+            named = _names_language(pattern) or translated
             match = _Match(spec, fields, paths, named or spec.language is None, translated)
             if all(path.is_file() for path in match.flat()):
                 return match
@@ -269,11 +283,20 @@ def _candidates(task: Task, split: Split, fields: Mapping[str, str]) -> Iterator
         other = split == "train" and language not in served
         if not serves(spec, fields) or (other and served != ("en",)):
             continue
+        listed = language in task.all_languages
+        if spec.further and listed:
+            continue
         place = f"{TRANSLATED}/{language}/" if other else ""
         for pattern in spec.patterns:
+            if split != "train" and not listed and not _names_language(pattern):
+                continue  # files of several languages hold the task's
             parts = pattern.format_map(fields).split(" + ")
             for folder in (f"{task.folder or task.name}/", ""):
                 yield spec, pattern, " + ".join(folder + place + part for part in parts)
+
+
+def _names_language(pattern: str) -> bool:
+    return "{language}" in pattern or "{code}" in pattern
 
 
 def _choices(task: Task) -> Iterator[dict[str, str]]:

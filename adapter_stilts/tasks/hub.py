@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from adapter_stilts.errors import DataError, SourceUnavailableError, UsageError, cause_of
 from adapter_stilts.formats.examples import Example
-from adapter_stilts.tasks.base import Hub, Split, Task
+from adapter_stilts.tasks.base import LANGUAGE, Hub, Split, Task
 from adapter_stilts.tasks.rows import (
     Located,
     alternatives,
@@ -42,6 +42,7 @@ class HubSource:
     def __init__(self, cache_dir: str | None = None) -> None:
         self.cache_dir = cache_dir
         self._loaded: dict[_Address, Any] = {}
+        self._configurations: dict[tuple[str, str | None], tuple[str, ...]] = {}
         # Data sets that hold several languages are parsed once, not once a language.
         self._grouped: dict[tuple[str, str, str], dict[str, list[Example]]] = {}
 
@@ -58,8 +59,15 @@ class HubSource:
         return task.all_languages
 
     def further(self, task: Task, language: str) -> bool:
-        """No: what the hub holds beyond the benchmarks is not known."""
-        return False
+        """Whether a data set with a configuration a language has one of this, though the task does not list it.
+
+        The hub is asked then, and only then. Where it gives no answer, and the cache has no copy, none is held, with a
+        warning.
+        """
+        known = language in task.all_languages or "test" not in task.hub
+        if known or not LANGUAGE.fullmatch(language):
+            return False
+        return any(self._has(_address(hub, fields)) for hub, fields in _named_after(task, language))
 
     def languages(self, task: Task, split: Split) -> tuple[str, ...]:
         """The languages that the split is used in; the hub holds each, and is not asked.
@@ -119,14 +127,15 @@ class HubSource:
     ) -> tuple[Hub, dict[str, str]]:
         _check_served(task)
         others = _translated(task) if split == "train" else ()
+        if split == "test" and self.further(task, language):
+            others = (language,)
         fields = template_fields(task, split, language, options, task.hub, others)
         if language not in (*_held(task, split), *others):
             raise UsageError(
                 f"the hub's copy of {task.name} has no {language!r}, which XTREME-R adds. Pass --data DIR with "
                 f"the release files, or choose among: {', '.join(_held(task, split))}."
             )
-        codes = task.hub_codes or task.codes
-        fields["code"] = codes.get(language, language)
+        fields["code"] = _code(task, language)
         hubs = alternatives(task.hub[split])
         for hub in hubs:
             other = split == "train" and language not in _train_languages(task, hub)
@@ -137,6 +146,22 @@ class HubSource:
             f"the hub's copy of {task.name} has {option}={served[0]!r} only, not {fields[option]!r}. "
             f"Pass --data DIR with the release files, or leave {option!r} at {served[0]!r}."
         )
+
+    def _has(self, address: _Address) -> bool:
+        """Whether a data set has a configuration, by the hub's word or the cache's."""
+        dataset, config, split, revision = address
+        if (dataset, revision) not in self._configurations:
+            try:
+                self._configurations[dataset, revision] = configurations(dataset, revision)
+            except SourceUnavailableError as error:
+                try:
+                    _load_cached(dataset, config, split, self.cache_dir)
+                except Exception:  # of many kinds; see `load_split`
+                    _log.warning("%s; whether it has a configuration %r is not known", error, config)
+                    self._configurations[dataset, revision] = ()
+                else:
+                    return True
+        return config in self._configurations[dataset, revision]
 
     def _load(self, address: _Address) -> Any:
         if address not in self._loaded:
@@ -173,6 +198,37 @@ def _held(task: Task, split: Split) -> tuple[str, ...]:
     return tuple(
         language for language in split_languages(task, split) if language not in task.added_languages
     )
+
+
+def _code(task: Task, language: str) -> str:
+    return (task.hub_codes or task.codes).get(language, language)
+
+
+def _named_after(task: Task, language: str) -> Iterator[tuple[Hub, dict[str, str]]]:
+    """The descriptions of a test split whose configuration is named after the language, with their fields."""
+    options = {name: values[0] for name, values in task.options.items()}
+    fields = {**options, "language": language, "code": _code(task, language)}
+    for hub in alternatives(task.hub["test"]):
+        named = "{language}" in (hub.config or "") or "{code}" in (hub.config or "")
+        if named and serves(hub, fields):
+            yield hub, fields
+
+
+def configurations(dataset: str, revision: str | None = None) -> tuple[str, ...]:
+    """The names of a data set's configurations, by the hub.
+
+    Raises:
+        SourceUnavailableError: the hub refuses or cannot be reached.
+    """
+    import datasets
+
+    try:
+        if datasets.config.HF_HUB_OFFLINE:
+            raise ConnectionError("offline, by HF_HUB_OFFLINE")
+        _ask(dataset)
+        return tuple(datasets.get_dataset_config_names(dataset, revision=revision))
+    except Exception as error:  # of many kinds; see `load_split`
+        raise SourceUnavailableError(f"{dataset}: the hub gives no answer ({cause_of(error)})") from error
 
 
 def load_split(

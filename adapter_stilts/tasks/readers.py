@@ -14,7 +14,7 @@ from adapter_stilts.tasks.conllu import read_conllu
 from adapter_stilts.tasks.json_layouts import read_jsonl, read_labelled_jsonl, read_squad_json
 from adapter_stilts.tasks.lines import read_lines
 from adapter_stilts.tasks.pools import read_answer_sentences, read_mentions, read_mining
-from adapter_stilts.tasks.tagged import read_auto, read_tagged, read_tagged_sentences
+from adapter_stilts.tasks.tagged import read_auto, read_iob2, read_tagged, read_tagged_sentences
 
 Rows: TypeAlias = Iterator[tuple[int, dict[str, Any]]]
 
@@ -126,6 +126,7 @@ READERS: Mapping[str, Callable[..., Rows]] = {
     "parallel": read_parallel,
     "conllu": read_conllu,
     "tagged": read_tagged,
+    "iob2": read_iob2,
     "tagged_sentences": read_tagged_sentences,
     "auto": read_auto,
     "mining": read_mining,

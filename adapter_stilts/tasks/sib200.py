@@ -19,7 +19,8 @@ hand: the number of rows (as the paper has them) and that every config of the hu
 from __future__ import annotations
 
 from adapter_stilts.formats.examples import TextClassificationExample
-from adapter_stilts.tasks.base import Files, Hub, Row, Task
+from adapter_stilts.tasks.africa import african
+from adapter_stilts.tasks.base import Files, Hub, Membership, Row, Task
 from adapter_stilts.tasks.columns import label, text, value
 
 LABELS = (
@@ -87,6 +88,7 @@ TASK = Task(
     licence="CC BY-SA 4.0",
     labels=LABELS,
     codes=CODES,
+    benchmarks={"africa": Membership(5, ("classification",), only=african(tuple(CODES)))},
     test_sizes=dict.fromkeys(CODES, 204),
     files={"train": release("train"), "dev": release("dev"), "test": release("test")},
     hub={"train": hub("train"), "dev": hub("validation"), "test": hub("test")},

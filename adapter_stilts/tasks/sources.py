@@ -1,6 +1,6 @@
-"""Where a task's examples come from: release files, or the hub.
+"""Where a task's examples come from: release files, the hub, or files and for the rest the hub.
 
-source = open_source("~/data")            # or open_source(None) for the hub
+source = open_source("~/data")            # or open_source(None) for the hub, fill=True for both
 examples = source.examples(get_task("xquad"), "test", "de", {})
 """
 
@@ -11,14 +11,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from adapter_stilts.errors import DataError
+from adapter_stilts.errors import DataError, UsageError
 from adapter_stilts.formats.examples import Example, label_names
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.files import FileSource
 from adapter_stilts.tasks.hub import HubSource
+from adapter_stilts.tasks.overlay import FLAG, Overlay
 from adapter_stilts.tasks.readers import READERS
 
-__all__ = ["READERS", "FileSource", "HubSource", "Source", "WithDeclared", "open_source", "with_labels"]
+__all__ = [
+    "FLAG",
+    "READERS",
+    "FileSource",
+    "HubSource",
+    "Overlay",
+    "Source",
+    "WithDeclared",
+    "open_source",
+    "overlay_of",
+    "with_labels",
+]
 
 
 class Source(Protocol):
@@ -115,13 +127,28 @@ class WithDeclared:
         return self.of(task).examples(task, split, language, options)
 
 
-def open_source(data: str | None) -> Source:
+def overlay_of(source: Source) -> Overlay | None:
+    """The folder whose gaps the hub fills; None where another source is read."""
+    inner = source.others if isinstance(source, WithDeclared) else source
+    return inner if isinstance(inner, Overlay) else None
+
+
+def open_source(data: str | None, fill: bool = False) -> Source:
     """The release files under the folder ``data``, or the hub where it is None.
 
+    Args:
+        fill: whether what the folder lacks is read from the hub.
+
     Raises:
+        UsageError: there is no folder whose gaps could be filled.
         DataError: there is no such folder.
     """
     if data is None:
+        if fill:
+            raise UsageError(
+                f"{FLAG} reads from the hub what the folder after --data lacks, and there is no --data: leave it out, "
+                "all is read from the hub then"
+            )
         return HubSource()
     root = Path(data).expanduser()
     if not root.is_dir():
@@ -129,4 +156,4 @@ def open_source(data: str | None) -> Source:
         raise DataError(
             root, None, f"{why}; --data names a folder of release files, leave it out to read from the hub"
         )
-    return FileSource(root)
+    return Overlay(FileSource(root), HubSource()) if fill else FileSource(root)

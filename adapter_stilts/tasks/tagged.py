@@ -1,4 +1,4 @@
-"""Words with tags: the two-column layout of PAN-X and CoNLL, sentences a line, and CCGbank's derivations."""
+"""Words with tags: the two columns of PAN-X and CoNLL, UNER's five, sentences a line, and CCGbank's derivations."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from adapter_stilts.errors import DataError
 from adapter_stilts.tasks.lines import read_lines
 
 _ALONE = "alone"
+_IOB2_COLUMNS = 5
+_BESIDE_WORDS = re.compile(r"[0-9]+[-.][0-9]+")
 _LEAF = re.compile(r"\(<L (\S+) \S+ \S+ (\S+) \S+>\)")
 
 
@@ -62,6 +64,44 @@ def _fields(line: str, separator: str) -> list[str]:
         return line.split("\t")
     # No other white space counts: words hold U+00A0 and U+3000. A tab among words alone would be a column.
     return [field for part in line.split("\t") for field in part.split(" ") if field]
+
+
+def read_iob2(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Universal NER's files: id, word, tag and two more columns, as rows as `read_tagged`'s.
+
+    Lines that begin with ``#`` are comments. Ids of several words or of none (``3-4``, ``8.1``), which CoNLL-U has
+    beside the words, are passed over.
+    """
+    started, words, tags = 0, list[str](), list[str]()
+    for number, line in read_lines(path):
+        if line.startswith("#"):
+            if line.count("\t") >= _IOB2_COLUMNS - 1:
+                raise DataError(path, number, "a comment holds a row: a line end is lost, or is a lone CR")
+            continue
+        if not line.strip():
+            if words:
+                yield started, _sentence(words, tags)
+            words, tags = [], []
+            continue
+        fields = line.split("\t")
+        if len(fields) != _IOB2_COLUMNS:
+            raise DataError(
+                path,
+                number,
+                f"holds {len(fields)} columns, should hold {_IOB2_COLUMNS}: id, word, tag and two more",
+            )
+        identifier, word, tag = fields[:3]
+        if not identifier.isdecimal():
+            if _BESIDE_WORDS.fullmatch(identifier):
+                continue
+            raise DataError(path, number, f"{identifier!r} is not an id such as 3, 3-4 or 8.1")
+        if int(identifier) != len(words) + 1:
+            raise DataError(path, number, f"word {identifier} stands where word {len(words) + 1} should")
+        started = started if words else number
+        words.append(word)
+        tags.append(tag)
+    if words:
+        yield started, _sentence(words, tags)
 
 
 def read_tagged_sentences(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -5,7 +5,8 @@ Paper      Conneau et al. 2018, https://arxiv.org/abs/1809.05053
 Licence    CC BY-NC 4.0
 Languages  en ar bg de el es fr hi ru sw th tr ur vi zh; trained on English MultiNLI
 
-All languages share one file. One row of xnli.test.tsv, of its 19 columns those that are read:
+All languages share one file; of a language that XNLI lacks, xnli.test.<language>.tsv is read, in the same columns. One
+row of xnli.test.tsv, of its 19 columns those that are read:
 
     language  gold_label  sentence1                       sentence2
     de        neutral     Der Bus hielt vor der Schule.   Der Bus war voll.
@@ -26,6 +27,13 @@ def release(split: str) -> tuple[Files, ...]:
     """The release, and what XTREME's scripts make of it: a file a language, in test without labels."""
     names = (f"XNLI-1.0/xnli.{split}", f"xnli.{split}")
     return (
+        Files(
+            tuple(f"{name}.{{language}}.tsv" for name in names),
+            "tsv",
+            release_row,
+            language=language,
+            further=True,
+        ),
         Files(tuple(f"{name}.tsv" for name in names), "tsv", release_row, language=language),
         Files(tuple(f"{name}.jsonl" for name in names), "jsonl", release_row, language=language),
         xtreme_files(f"{split}-{{language}}.tsv", labelled=split != "test"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapter_stilts.errors import DataError, StoreError, UsageError
-from adapter_stilts.evaluation.membership import BENCHMARKS, XTREME, XTREME_R
+from adapter_stilts.evaluation.membership import BENCHMARKS, OFFICIAL, XTREME, XTREME_R
 from adapter_stilts.evaluation.xtreme import prediction_path, score_folders, write_predictions
 from adapter_stilts.io import seal
 from adapter_stilts.stages.cells import Cell, Limits
@@ -89,7 +89,7 @@ def stage(store: Path) -> MakeStage:
 def test_a_whole_benchmark(stage: MakeStage, store: Path, tmp_path: Path) -> None:
     for task in PREDICTIONS:
         stage(task)
-    for name, benchmark in BENCHMARKS.items():
+    for name, benchmark in ((each, BENCHMARKS[each]) for each in OFFICIAL):
         out = tmp_path / name
         written = write_submission(find_evaluations([store]), out, name)
         assert written.left_out == {}

@@ -377,6 +377,72 @@ def _quoted(text: str) -> str:
     return f'"{doubled}"' if '"' in text else text
 
 
+BELEBELE = {
+    "link": "https://example.org/ferry",
+    "question_number": 1,
+    "flores_passage": "The ferry leaves at noon.",
+    "question": "When does it leave?",
+    **dict(
+        zip(
+            ("mc_answer1", "mc_answer2", "mc_answer3", "mc_answer4"),
+            ("at one", "at noon", "never", "daily"),
+            strict=True,
+        )
+    ),
+    "correct_answer_num": "2",
+    "dialect": "eng_Latn",
+    "ds": "2023-05-03",
+}
+
+
+def _belebele(root: Path) -> None:
+    for code in ("eng_Latn", "hin_Deva", "hin_Latn", "swh_Latn", "zho_Hans", "zho_Hant"):
+        put_jsonl(root / "belebele" / "Belebele" / f"{code}.jsonl", [{**BELEBELE, "dialect": code}, BELEBELE])
+
+
+def iob2(*sentences: str) -> str:
+    """UNER's layout from one line a sentence; a word is form:tag."""
+    rows = []
+    for sentence in sentences:
+        rows += ["# newdoc id = by hand", "# text = by hand"]
+        for number, word in enumerate(sentence.split(), start=1):
+            form, tag = word.split(":")
+            rows.append(f"{number}\t{form}\t{tag}\t-\tada")
+        rows.append("")
+    return "\n".join(rows) + "\n"
+
+
+def _uner(root: Path) -> None:
+    english = iob2("Ada:B-PER Lovelace:I-PER sails:O", "Riga:B-LOC")
+    for split in ("train", "dev", "test"):
+        put(root / "uner" / "UNER_English-EWT" / f"en_ewt-ud-{split}.iob2", english)
+    put(root / "uner" / "UNER_English-PUD" / "en_pud-ud-test.iob2", iob2("Oslo:B-LOC"))
+    put(root / "uner" / "UNER_Chinese-GSD" / "zh_gsd-ud-test.iob2", iob2("\u5967\u65af\u9678:B-LOC"))
+    put(root / "uner" / "UNER_Chinese-GSDSIMP" / "zh_gsdsimp-ud-test.iob2", iob2("\u5965\u65af\u9646:B-LOC"))
+
+
+def _masakhaner2(root: Path) -> None:
+    text = "Ada B-PER\nalifika O\nJumatatu B-DATE\nasubuhi I-DATE\n. O\n\nRiga B-LOC\n\n"
+    folder = root / "masakhaner2" / "masakhane-ner" / "MasakhaNER2.0" / "data"
+    for code in ("swa", "yor"):
+        for split in ("train", "dev", "test"):
+            put(folder / code / f"{split}.txt", text)
+    put(root / "masakhaner2" / "masakhane-ner" / "data" / "wol" / "test.txt", "of O\nversion O\n1.0 O\n")
+
+
+def _masakhapos(root: Path) -> None:
+    for split in ("train", "dev", "test"):
+        path = root / "masakhapos" / "masakhane-pos" / "data" / "swa" / f"{split}.txt"
+        put(path, "Ada PROPN\nalifika VERB\n. PUNCT\n\nNdiyo INTJ\n")
+
+
+def _afrixnli(root: Path) -> None:
+    text = 'premise\thypothesis\tlabel\n"Alisema ""ndiyo""."\tAlikubali.\t0\nNi usiku.\tJua linawaka.\t2\n'
+    for code in ("eng", "swa"):
+        for split in ("dev", "test"):
+            put(root / "afrixnli" / "data" / code / f"{split}.tsv", text)
+
+
 WRITERS: tuple[Write, ...] = (
     _hellaswag,
     _commonsenseqa,
@@ -402,4 +468,9 @@ WRITERS: tuple[Write, ...] = (
     _lareqa,
     _mewslix,
     _sib200,
+    _belebele,
+    _uner,
+    _masakhaner2,
+    _masakhapos,
+    _afrixnli,
 )

@@ -79,6 +79,11 @@ FILES: dict[str, tuple[Split, str, str]] = {
     "xcopa": ("test", "it", "xcopa/data/it/test.it.jsonl"),
     "xnli": ("test", "de", "xnli/XNLI-1.0/xnli.test.tsv"),
     "xquad": ("test", "de", "xquad/xquad.de.json"),
+    "afrixnli": ("test", "sw", "afrixnli/data/swa/test.tsv"),
+    "belebele": ("test", "sw", "belebele/Belebele/swh_Latn.jsonl"),
+    "masakhaner2": ("test", "sw", "masakhaner2/masakhane-ner/MasakhaNER2.0/data/swa/test.txt"),
+    "masakhapos": ("test", "sw", "masakhapos/masakhane-pos/data/swa/test.txt"),
+    "uner": ("test", "en", "uner/UNER_English-EWT/en_ewt-ud-test.iob2"),
 }
 """One file of each task, and where its examples go."""
 
@@ -86,6 +91,7 @@ ALIKE = (
     {"squad_v1", "squad_v2", "xquad", "mlqa", "tydiqa", "lareqa"},
     {"snli", "mnli", "xnli"},
     {"copa", "xcopa"},
+    {"panx", "masakhaner2"},
 )
 """Tasks whose files nothing but their names tells apart, one way or both."""
 
@@ -110,7 +116,7 @@ def test_a_file_of_another_task(releases: Path, tmp_path: Path, name: str) -> No
             assert caught.value.path.startswith(str(tmp_path)), other
 
 
-TABS = ("mnli", "qqp", "snli", "bucc2018", "panx", "pawsx", "udpos", "xnli")
+TABS = ("mnli", "qqp", "snli", "bucc2018", "panx", "pawsx", "udpos", "xnli", "afrixnli", "uner")
 
 
 @pytest.mark.parametrize("name", TABS)

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ import pytest
 from adapter_stilts.errors import UnknownNameError, UsageError
 from adapter_stilts.formats.examples import PairClassificationExample, TaggingExample
 from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks.base import Split
 from adapter_stilts.tasks.files import FileSource
 from adapter_stilts.tasks.hub import HubSource
 
@@ -95,6 +97,12 @@ SPLITS = [
     ("panx", "test", "de"),
     ("mlqa", "test", "de"),
     ("xcopa", "test", "it"),
+    ("belebele", "test", "sw"),
+    ("belebele", "test", "hi-Latn"),
+    ("afrixnli", "dev", "en"),
+    ("afrixnli", "test", "sw"),
+    ("uner", "train", "en"),
+    ("uner", "test", "zh"),
 ]
 
 
@@ -227,6 +235,20 @@ def hub_tables(releases: Path) -> dict[str, dict[str, Any]]:
         ]
         return table(rows, tokens=Sequence(string), ner_tags=Sequence(tags), langs=Sequence(string))
 
+    def uner(split: Split, language: str) -> Dataset:
+        tags = ClassLabel(names=list(get_task("uner").labels))
+        rows = [
+            {"tokens": found.words, "ner_tags": found.tags}
+            for found in FileSource(releases).examples(get_task("uner"), split, language, {})
+            if isinstance(found, TaggingExample)
+        ]
+        return table(rows, tokens=Sequence(string), ner_tags=Sequence(tags))
+
+    def afrixnli(code: str, split: str) -> Dataset:
+        with (releases / "afrixnli" / "data" / code / f"{split}.tsv").open(newline="") as file:
+            rows = [{**row, "label": int(row["label"])} for row in csv.DictReader(file, delimiter="\t")]
+        return table(rows, label=Value("int64"))
+
     english = FileSource(releases).examples(get_task("udpos"), "train", "en", {})
     upos = ClassLabel(names=list(get_task("udpos").labels))
     sentences = [{"tokens": each.words, "pos_tags": each.tags} for each in english]
@@ -270,6 +292,21 @@ def hub_tables(releases: Path) -> dict[str, dict[str, Any]]:
             "copa/train": copa("copa/COPA/train.jsonl", label=ClassLabel(names=["choice1", "choice2"]))
         },
         "cambridgeltl/xcopa": {"it/test": copa("xcopa/data/it/test.it.jsonl", changed=Value("bool"))},
+        "facebook/belebele": {
+            f"{code}/test": table(lines(f"belebele/Belebele/{code}.jsonl"), question_number=Value("int64"))
+            for code in ("swh_Latn", "hin_Latn", "zho_Hant")
+        }
+        # A language that the task does not list.
+        | {"tlh/test": table(lines("belebele/Belebele/swh_Latn.jsonl"), question_number=Value("int64"))},
+        "masakhane/afrixnli": {
+            "eng/validation": afrixnli("eng", "dev"),
+            "swa/test": afrixnli("swa", "test"),
+            "ven/test": afrixnli("swa", "test"),
+        },
+        "BramVanroy/universal_ner": {
+            "en_ewt/train": uner("train", "en"),
+            "zh_gsdsimp/test": uner("test", "zh"),
+        },
         "rajpurkar/squad": {"plain_text/train": questions("squad/train-v1.1.json", "title")},
         "google/xtreme": {
             "XNLI/validation": xnli("xnli/XNLI-1.0/xnli.dev.tsv"),
@@ -485,7 +522,14 @@ def test_a_language_outside_the_benchmark() -> None:
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("bucc2018", "gold pairs .* only"), ("ccg", "LDC"), ("mewslix", "no copy"), ("lareqa", "no copy")],
+    [
+        ("bucc2018", "gold pairs .* only"),
+        ("ccg", "LDC"),
+        ("mewslix", "no copy"),
+        ("lareqa", "no copy"),
+        ("masakhaner2", "loading script"),
+        ("masakhapos", "loading script"),
+    ],
 )
 def test_tasks_that_the_hub_cannot_serve_say_why(name: str, why: str) -> None:
     task = get_task(name)
@@ -495,8 +539,167 @@ def test_tasks_that_the_hub_cannot_serve_say_why(name: str, why: str) -> None:
         HubSource().examples(task, "test", task.languages[0], {})
 
 
+FURTHER = """
+import json, logging, sys
+from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks.hub import HubSource
+
+heard = []
+logging.getLogger("adapter_stilts").addHandler(logging.Handler())
+logging.getLogger("adapter_stilts").handlers[0].emit = lambda record: heard.append(record.getMessage())
+source, found = HubSource(), {}
+for name, language in json.load(sys.stdin):
+    task = get_task(name)
+    held = source.further(task, language)
+    rows = len(source.examples(task, "test", language, {})) if held else 0
+    prints = source.fingerprint(task, "test", language, {}) if held else ""
+    found[f"{name} {language}"] = (held, rows, bool(prints))
+print(json.dumps([found, heard]))
+"""
+
+
+def further(asked: list[tuple[str, str]], cache: Path, **variables: str) -> Any:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    done = subprocess.run(
+        [sys.executable, "-c", FURTHER],
+        input=json.dumps(asked),
+        env={**inherited, "HF_HOME": str(cache), "NO_PROXY": "127.0.0.1", **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_language_that_a_task_does_not_list_has_a_configuration_or_not(
+    endpoint: str, tmp_path: Path
+) -> None:
+    asked = [("belebele", "tlh"), ("belebele", "xx"), ("belebele", "sw"), ("afrixnli", "ven"), ("xnli", "ven"),
+             ("afrixnli", "../ven"), ("masakhaner2", "ven")]  # fmt: skip
+    there = [[True, 2, True], *[[False, 0, False]] * 2, [True, 2, True], *[[False, 0, False]] * 3]
+    found, heard = further(asked, tmp_path, HF_ENDPOINT=endpoint)
+    assert list(found.values()) == there
+    assert heard == []
+    # What was read once is there without the hub; of what was not, it cannot be known.
+    offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    found, heard = further([*asked[:1], ("afrixnli", "nbl")], tmp_path, **offline)
+    assert list(found.values()) == [there[0], [False, 0, False]]
+    assert "masakhane/afrixnli: the hub gives no answer" in heard[-1]
+    assert "whether it has a configuration 'nbl' is not known" in heard[-1]
+
+
 def test_languages_that_xtreme_r_adds_need_release_files() -> None:
     udpos = get_task("udpos")
     assert HubSource().languages(udpos, "test") == udpos.languages
     with pytest.raises(UsageError, match=r"has no 'lt', which XTREME-R adds.*--data DIR"):
         HubSource().examples(udpos, "test", "lt", {})
+
+
+OVERLAY = """
+import json, sys
+from dataclasses import asdict
+from adapter_stilts.errors import AdapterStiltsError
+from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks.sources import open_source
+
+folder, asked = json.load(sys.stdin)
+found = []
+for source in (open_source(folder, fill=True), open_source(folder), open_source(None)):
+    told = []
+    for name, split, language in asked:
+        task = get_task(name)
+        try:
+            examples = [asdict(example) for example in source.examples(task, split, language, {})]
+            told.append([source.fingerprint(task, split, language, {}), examples])
+        except AdapterStiltsError as error:
+            told.append(str(error))
+    found.append([told, getattr(source, "notice", None)])
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture
+def partial(releases: Path, tmp_path: Path) -> Path:
+    """A folder with little in it: XQuAD in German, and CCGbank, which the hub lacks."""
+    (tmp_path / "partial" / "xquad").mkdir(parents=True)
+    shutil.copy(releases / "xquad" / "xquad.de.json", tmp_path / "partial" / "xquad")
+    shutil.copytree(releases / "ccg", tmp_path / "partial" / "ccg")
+    return tmp_path / "partial"
+
+
+def overlaid(folder: Path, asked: list[tuple[str, str, str]], cache: Path, **variables: str) -> Any:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    done = subprocess.run(
+        [sys.executable, "-c", OVERLAY],
+        input=json.dumps([str(folder), asked]),
+        env={**inherited, "HF_HOME": str(cache), "NO_PROXY": "127.0.0.1", **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+ASKED = [("xquad", "test", "de"), ("xquad", "test", "th"), ("ccg", "train", "en"), ("bucc2018", "test", "de")]
+
+
+def test_the_hub_fills_what_a_folder_lacks(endpoint: str, partial: Path, cache: Path) -> None:
+    (both, notice), (files, _), (hub, _) = overlaid(partial, ASKED, cache, HF_ENDPOINT=endpoint)
+    assert both[0] == files[0] != hub[0], "what the folder holds is the folder's, with its fingerprint"
+    assert both[1] == hub[1], "what it lacks is the hub's, with the hub's fingerprint"
+    assert both[2] == files[2]
+    assert both[3] == files[3], "which the hub cannot serve"
+    assert "no file of bucc2018 test for 'de' in this folder" in both[3]
+    assert notice == f"read from the hub, as {partial} lacks them: xquad test (th)"
+
+
+def test_what_neither_the_folder_nor_a_silent_hub_holds(partial: Path, tmp_path: Path) -> None:
+    (both, notice), _, _ = overlaid(partial, ASKED[:3], tmp_path / "none", HF_ENDPOINT="http://127.0.0.1:9")
+    assert both[0][1], "the hub is not asked for what the folder holds"
+    assert f"{partial} holds no xquad test for 'th', and --fill-from-hub finds none: cannot read" in both[1]
+    assert "google/xtreme (config 'XQuAD.th', split 'validation') from the hub" in both[1]
+    assert both[2][1]
+    assert notice is None
+
+
+def test_a_plan_tells_what_is_read_from_the_hub(
+    endpoint: str, partial: Path, releases: Path, tiny_base: Path, cache: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(releases / "squad", partial / "squad")
+    command = [
+        "train",
+        "--dry-run",
+        "--inter",
+        "none",
+        "--target",
+        "xquad",
+        "--languages",
+        "de,th",
+        "--device",
+        "cpu",
+    ]
+    command += [
+        "--data",
+        str(partial),
+        "--base",
+        str(tiny_base),
+        "--store",
+        str(tmp_path / "store"),
+        "--json",
+    ]
+    command += ["--set", "formats.span_qa.max_length=64"]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    environment = {**inherited, "HF_HOME": str(cache), "NO_PROXY": "127.0.0.1", "HF_ENDPOINT": endpoint}
+
+    def run(*flags: str) -> subprocess.CompletedProcess[str]:
+        started = [sys.executable, "-m", "adapter_stilts", *command, *flags]
+        return subprocess.run(started, env=environment, capture_output=True, text=True, timeout=300)
+
+    filled, alone = run("--fill-from-hub"), run()
+    assert filled.returncode == 0, filled.stderr
+    assert f"note: read from the hub, as {partial} lacks them: xquad test (th)" in filled.stderr
+    assert [stage["kind"] for stage in json.loads(filled.stdout)["stages"]] == ["train", "evaluate"]
+    assert alone.returncode == 1, "a folder alone is a folder alone"
+    assert "holds no xquad test split in th; it holds de" in alone.stderr

@@ -24,8 +24,8 @@ INTERMEDIATE = [
     "squad_v2",
 ]
 TARGETS = [
-    "bucc2018", "lareqa", "mewslix", "mlqa", "panx", "pawsx", "sib200", "tatoeba", "tydiqa", "udpos", "xcopa", "xnli",
-    "xquad",
+    "afrixnli", "belebele", "bucc2018", "lareqa", "masakhaner2", "masakhapos", "mewslix", "mlqa", "panx", "pawsx",
+    "sib200", "tatoeba", "tydiqa", "udpos", "uner", "xcopa", "xnli", "xquad",
 ]
 # fmt: on
 
@@ -69,7 +69,8 @@ def test_a_task_is_complete(task: Task) -> None:
                 assert set(values) <= set(task.options[option])
 
 
-# The tables of google-research/xtreme evaluate.py; of LAReQA that of the XTREME-R paper.
+# The tables of google-research/xtreme evaluate.py; of LAReQA that of the XTREME-R paper; of Africa the cards
+# of its data sets.
 XNLI = "ar bg de el en es fr hi ru sw th tr ur vi zh"
 UDPOS = "af ar bg de el en es et eu fa fi fr he hi hu id it ja kk ko mr nl pt ru ta te th tl tr ur vi yo zh"
 PANX = (
@@ -79,6 +80,7 @@ PANX = (
 TATOEBA = "af ar bg bn de el es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr nl pt ru sw ta te th tl tr ur vi zh"
 XQUAD = "ar de el en es hi ru th tr vi zh"
 MLQA, TYDIQA = "ar de en es hi vi zh", "ar bn en fi id ko ru sw te"
+MASAKHA = "bbj bm ee fon ha ig lg luo mos ny pcm rw sn sw tn tw wo xh yo zu"
 TABLES = {
     "xtreme": {
         "xnli": XNLI,
@@ -103,6 +105,15 @@ TABLES = {
         "mewslix": "ar de en es fa ja pl ro ta tr uk",
         "lareqa": XQUAD,
     },
+    "africa": {
+        "masakhaner2": MASAKHA,
+        "masakhapos": MASAKHA,
+        "afrixnli": "am ee ha ig lg ln om rw sn st sw tw wo xh yo zu",
+        "belebele": (
+            "af am ary arz bm ff ha ig kea lg ln luo mg nso ny om rw sn so ss st sw ti tn ts wo xh yo zu"
+        ),
+        "sib200": "af am bm ee ff ha ig kg ki lg ln mg ny om rn rw sn so ss st sw ti tn ts tw wo xh yo zu",
+    },
 }
 
 
@@ -114,12 +125,13 @@ def test_languages_are_those_of_the_benchmarks(name: str) -> None:
     assert set(BENCHMARKS) == set(TABLES)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in TARGETS if any(name in table for table in TABLES.values())]
-)
+XTREMES = ("xtreme", "xtreme-r")
+
+
+@pytest.mark.parametrize("name", dict.fromkeys(name for table in XTREMES for name in TABLES[table]))
 def test_a_target_of_either_benchmark_is_in_its_languages(name: str) -> None:
     task = get_task(name)
-    line_ups = [set(table[name].split()) for table in TABLES.values() if name in table]
+    line_ups = [set(TABLES[table][name].split()) for table in XTREMES if name in TABLES[table]]
     assert set(task.languages) == line_ups[0]
     assert set(task.all_languages) == line_ups[-1]
 

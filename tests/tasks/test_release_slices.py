@@ -83,6 +83,8 @@ COUNTS: list[tuple[str, Split, dict[str, int]]] = [
     ("udpos", "train", {"en": 1500}),
     ("udpos", "dev", {"en": 150}),
     ("udpos", "test", dict.fromkeys(UD, 150)),
+    ("uner", "dev", {"en": 1500}),
+    ("uner", "test", {"en": 300, "de": 300}),
     ("tatoeba", "test", {language: 600 if language != "te" else 468 for language in TATOEBA}),
 ]
 
@@ -118,6 +120,8 @@ ORIGINAL = [
     ("anli/original_lines", "anli", "train", "en", 9),
     ("anli/original_lines", "anli", "dev", "en", 9),
     ("anli/original_lines", "anli", "test", "en", 9),
+    ("masakhaner", "masakhaner2", "test", "sw", 150),
+    ("masakhaner", "masakhaner2", "test", "yo", 150),
 ]
 
 

@@ -59,6 +59,7 @@ def evaluation_languages(
     asked = recipe.evaluation.languages
     told = miniature_notice(recipe, source)
     notices: tuple[str, ...] = () if told is None else (told,)
+    notices += tuple(f"{task.name}: {task.remark}" for task in targets if task.remark)
     known = dict.fromkeys(language for task in targets for language in source.offered(task))
     for language in asked or ():
         if language not in known and not any(source.further(task, language) for task in targets):

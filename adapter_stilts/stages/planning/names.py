@@ -56,7 +56,7 @@ def trainable(request: Request, task: Task, target: Task | None = None) -> Task:
     elif task.declared:
         message += "; give it one ([files] train in the task's file), or a task to train on (train_task)"
     else:
-        message += f"; get it ({task.dataset}), or leave out --data to read the hub"
+        message += f"; get it ({task.dataset}), or leave out --data to read the hub (--fill-from-hub: what is lacking)"
     raise DataError(source.place if task.home is None else task.home, None, message)
 
 

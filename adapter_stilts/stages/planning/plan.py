@@ -32,7 +32,7 @@ from adapter_stilts.stages.planning.training import plan_training
 from adapter_stilts.tasks import all_tasks, get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.rows import check_options
-from adapter_stilts.tasks.sources import Source
+from adapter_stilts.tasks.sources import Source, overlay_of
 from adapter_stilts.tasks.text import TextSource
 
 
@@ -86,8 +86,15 @@ def plan(recipe: Recipe, resolve: Callable[[], ResolvedBase], source: Source) ->
             added = _plan_cell(request, target, languages[target.name], before)
             whole.append(added)
             cells.append(_cell(recipe, inter, before, target, added.stages[-1]))
-    found = together(whole)
+    found = together([*whole, _filled(source)])
     return Plan(tuple(cells), found.notices, found.bundles, found.texts)
+
+
+def _filled(source: Source) -> Added:
+    """What to tell of the hub where it fills a folder's gaps; every fingerprint is known by now."""
+    overlay = overlay_of(source)
+    notice = None if overlay is None else overlay.notice
+    return Added(notices=() if notice is None else (notice,))
 
 
 def _check_names(request: Request) -> None:
@@ -162,8 +169,8 @@ def plan_evaluation(
     )
     about = (info.tuning, recipe.precision, info.base, seed, limits)
     cell = Cell(address_of(bundle), target.name, added.stages[0], *about)
-    notices += looked_at(request, [target])
-    return Plan((cell,), tuple(dict.fromkeys(notices + added.notices)), {digest: bundle})
+    told = notices + looked_at(request, [target]) + added.notices + _filled(source).notices
+    return Plan((cell,), tuple(dict.fromkeys(told)), {digest: bundle})
 
 
 def _check_answers(bundle: Path, info: BundleInfo, target: Task) -> None:

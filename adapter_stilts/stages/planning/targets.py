@@ -16,10 +16,10 @@ from adapter_stilts.tasks.sources import Source
 def wanted_languages(task: Task, recipe: Recipe, source: Source) -> tuple[str, ...]:
     """The languages of a target that the benchmark averages, held or not.
 
-    Under ``xtreme``, tasks that only XTREME-R has come in its languages. The miniature's are its own.
+    Under ``xtreme``, tasks of other benchmarks or none come in their own languages. The miniature's are its own.
 
     Raises:
-        UsageError: XTREME-R is asked for, and the task is not in it.
+        UsageError: another benchmark is asked for, and the task is not in it.
     """
     if source.constructed or recipe.benchmark == "xtreme":
         return source.wanted(task)
@@ -27,7 +27,7 @@ def wanted_languages(task: Task, recipe: Recipe, source: Source) -> tuple[str, .
     if task.name not in members:
         raise UsageError(
             f"{task.name!r} is no task of {recipe.benchmark}, whose tasks are: {', '.join(members)}. "
-            "Leave out --benchmark to evaluate it in XTREME's languages"
+            "Leave out --benchmark to evaluate it in XTREME's languages, or its own"
         )
     return tuple(language for language in task.all_languages if language in members[task.name])
 
