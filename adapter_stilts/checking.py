@@ -1,6 +1,6 @@
 """A look at a task of one's own before it is trained on: its data, and examples as a tokenizer cuts them.
 
-print(check_task("topics.toml", base="encoder").encoded)
+check_task("topics.toml", base="encoder").encoded
 """
 
 from __future__ import annotations
