@@ -26,7 +26,7 @@ Items = Callable[[str, Split], list[Item]]
 
 # Of the first examples of all tasks in all languages, and of the text. Where this changes, results do: raise
 # SCHEMA with it.
-PINNED = (2, "25a60cbcf19781c5")
+PINNED = (2, "477ec5a1743ef0fb")
 
 DIGEST = """
 import hashlib, sys
