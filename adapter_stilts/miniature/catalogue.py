@@ -58,4 +58,9 @@ COUNTERPARTS: Mapping[str, Counterpart] = {
     "lareqa": Counterpart(answering, TEST_ONLY),
     "mewslix": Counterpart(described, TEST_ONLY),
     "bucc2018": Counterpart(mining, {"train": 0, "dev": 300, "test": 600}, foreign_only=True),
+    "belebele": Counterpart(unsaid, TEST_ONLY),
+    "uner": Counterpart(tagged("entity", naming_sentence), TARGET),
+    "masakhaner2": Counterpart(tagged("entity", naming_sentence), UNTRAINED),
+    "masakhapos": Counterpart(tagged("upos", any_sentence), UNTRAINED),
+    "afrixnli": Counterpart(_MNLI, UNTRAINED, NLI_LABELS, of_one=3),
 }

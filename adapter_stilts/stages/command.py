@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adapter_stilts.errors import UsageError
+from adapter_stilts.evaluation.membership import in_a_benchmark
 from adapter_stilts.hub.address import address_of
 from adapter_stilts.model.tuning import tuning_settings
 from adapter_stilts.recipe import Recipe, load_recipe, shipped_recipes
@@ -141,14 +142,23 @@ def _typed(task: Task) -> str:
 
 
 def _target(trained: str, inputs: Inputs) -> tuple[str, str | None]:
-    """A target that trains on this task, and what has to be said that it does; the data at hand hold it if they can."""
+    """A target that trains on this task, and what has to be said that it does.
+
+    One of XTREME's or XTREME-R's before others; the data at hand hold it if they can.
+    """
     task = get_task(trained)
     fitting = [
         other
         for other in all_tasks()
         if other.role == "target" and (other.format, other.labels) == (task.format, task.labels)
     ]
-    fitting.sort(key=lambda other: (other.train_task != trained, not _is_held(other, inputs)))
+    fitting.sort(
+        key=lambda other: (
+            other.train_task != trained,
+            not in_a_benchmark(other.name),
+            not _is_held(other, inputs),
+        )
+    )
     return _typed(fitting[0]), None if fitting[0].train_task == trained else _typed(task)
 
 

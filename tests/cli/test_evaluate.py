@@ -51,7 +51,7 @@ def test_a_head_that_does_not_fit(evaluate: Cli, finished: Any, tmp_path: Path) 
     ran = evaluate(finished.directory("train", "udpos") / "bundle", "xquad")
     assert (ran.code, ran.out) == (1, "")
     assert "was trained on 'udpos' (tagging); its head cannot answer 'xquad' (span_qa)" in ran.err
-    assert "Targets it can be evaluated on: bucc2018, lareqa, mewslix, tatoeba, udpos" in ran.err
+    assert "Targets it can be evaluated on: bucc2018, lareqa, masakhapos, mewslix, tatoeba, udpos" in ran.err
     assert not (tmp_path / "store").exists()
 
 
