@@ -3,14 +3,15 @@
 Most tasks are judged language by language, on the test split alone. Two scorers of retrieval look beyond it:
 
 - *mined* (metric ``f1``) chooses its threshold on a language's dev pairs and applies it unchanged to test;
-- *ranked* (``map@20``) ranks the candidates of all languages for each query, whichever languages are evaluated.
+- *ranked* (``map@20``) ranks the candidates of all languages for each query, whichever languages are evaluated, but not
+  those of a language that the task does not list for queries in others.
 
 What is looked at beside the test splits is part of an evaluate stage's key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -19,6 +20,7 @@ import numpy as np
 from adapter_stilts.errors import DataError
 from adapter_stilts.evaluation import mining
 from adapter_stilts.evaluation.aggregation import Row
+from adapter_stilts.evaluation.membership import is_constructed
 from adapter_stilts.evaluation.metrics import (
     RANKED_DEPTH,
     average_precision_at_20,
@@ -197,13 +199,25 @@ def _scored_pairs(gold: set[IdPair], found: list[IdPair], threshold: mining.Thre
     return Scored(rows, found, {name: scores[name] for name in ("precision", "recall")} | told)
 
 
-def _ranked(
-    task: Task, parts: Parts, languages: Sequence[str], settings: Any, device: str
-) -> dict[str, Scored]:
+@dataclass(frozen=True)
+class _Pool:
+    """The candidates that are ranked: each once, in whichever part it stands first.
+
+    Args:
+        topics: what they are about -> their names.
+    """
+
+    vectors: Any
+    names: list[str]
+    topics: dict[str, list[str]]
+
+
+def _pool(task: Task, parts: Iterable[Predicted]) -> _Pool:
+    """Raises DataError where there is no candidate."""
     ids: dict[str, None] = {}
     topics: dict[str, list[str]] = {}
     blocks = []
-    for part in parts.values():
+    for part in parts:
         new = []
         for row, example in enumerate(part.examples):
             if example.side == "candidate" and example.id not in ids:
@@ -212,24 +226,38 @@ def _ranked(
                 for topic in example.topics:
                     topics.setdefault(topic, []).append(example.id)
         blocks.append(np.asarray(part.reduced["vector"])[new])
-    pool, names = np.concatenate(blocks), list(ids)
-    if not names:
+    if not ids:
         raise DataError(task.name, None, "no candidate to rank: the data hold queries only")
+    return _Pool(np.concatenate(blocks), list(ids), topics)
+
+
+def _ranked(
+    task: Task, parts: Parts, languages: Sequence[str], settings: Any, device: str
+) -> dict[str, Scored]:
+    """Candidates in a language that the task does not list are ranked for queries in it, and for no others."""
+    own = [part for key, part in parts.items() if not _is_further(task, key[1])]
+    common = _pool(task, own) if own else None
     results = {}
     for language in languages:
         part = parts["test", language]
+        pool = _pool(task, [*own, part]) if _is_further(task, language) or common is None else common
         rows = [row for row, example in enumerate(part.examples) if example.side == "query"]
-        found = mining.nearest(np.asarray(part.reduced["vector"])[rows], pool, RANKED_DEPTH, device)
+        found = mining.nearest(np.asarray(part.reduced["vector"])[rows], pool.vectors, RANKED_DEPTH, device)
         ranked = {
-            part.examples[row].id: [names[index] for index in best]
+            part.examples[row].id: [pool.names[index] for index in best]
             for row, best in zip(rows, found.indices.tolist(), strict=True)
         }
         gold = {
-            query.id: sorted({name for topic in query.topics for name in topics.get(topic, ())})
+            query.id: sorted({name for topic in query.topics for name in pool.topics.get(topic, ())})
             for query in (part.examples[row] for row in rows)
         }
         results[language] = _scored_rankings({key: found for key, found in gold.items() if found}, ranked)
     return results
+
+
+def _is_further(task: Task, language: str) -> bool:
+    """Whether a language is one that the task does not list; constructed ones are the miniature's own."""
+    return language not in task.all_languages and not is_constructed(language)
 
 
 def _scored_rankings(gold: Mapping[str, list[str]], ranked: dict[str, list[str]]) -> Scored:

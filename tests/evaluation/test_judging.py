@@ -159,6 +159,20 @@ def test_candidates_of_all_languages_are_ranked() -> None:
     assert alone["de"].submission == german.submission
 
 
+def test_a_language_that_the_task_does_not_list_is_in_no_others_pool() -> None:
+    parts = ranking_parts()
+    klingon = RetrievalExample("tlh-0", "both", "candidate", None, ("q1", "q2"))
+    asked = RetrievalExample("q1", "?", "query", None, ("q1",))
+    parts["test", "tlh"] = part([asked, klingon], [np.eye(5)[4], np.eye(5)[4]])
+    alone = judge(RANKING, ranking_parts(), ("de", "sw"), SETTINGS)
+    beside_it = judge(RANKING, parts, ("de", "sw", "tlh"), SETTINGS)
+    assert {name: beside_it[name] for name in alone} == alone, "what the benchmark averages is what it was"
+    assert beside_it["tlh"].submission["q1"][0] == "tlh-0"
+    assert set(beside_it["tlh"].submission["q1"]) == {"tlh-0", "de-0", "de-1", "sw-0", "sw-1"}
+    only = judge(RANKING, {("test", "tlh"): parts["test", "tlh"]}, ("tlh",), SETTINGS)
+    assert only["tlh"].submission == {"q1": ["tlh-0"]}
+
+
 def test_a_query_without_a_relevant_candidate_is_submitted_and_not_scored() -> None:
     parts = ranking_parts()
     lost = RetrievalExample("q9", "?", "query", None, ("q9",))

@@ -17,6 +17,7 @@ from adapter_stilts.formats.examples import (
     PairClassificationExample,
     TaggingExample,
 )
+from adapter_stilts.miniature import MiniatureSource
 from adapter_stilts.recipe import load_recipe
 from adapter_stilts.stages.planning.targets import expanded, wanted_languages
 from adapter_stilts.tasks import all_tasks, get_task
@@ -24,6 +25,7 @@ from adapter_stilts.tasks.africa import AFRICAN, african
 from adapter_stilts.tasks.base import LANGUAGE, Split
 from adapter_stilts.tasks.files import FileSource
 from adapter_stilts.tasks.flores import TWO_LETTERS, code_of
+from adapter_stilts.tasks.hub import HubSource
 
 
 def read(source: FileSource, name: str, split: Split, language: str) -> list[Example]:
@@ -191,6 +193,23 @@ def test_all_targets_of_africa(releases: Path) -> None:
     with pytest.raises(UsageError, match="'xnli' is no task of africa, whose tasks are: masakhaner2"):
         wanted_languages(get_task("xnli"), recipe, source)
     assert wanted_languages(get_task("afrixnli"), load_recipe(None), source)[:2] == ("en", "fr")
+
+
+def test_what_the_hub_has_of_africa() -> None:
+    recipe = load_recipe(None, [("target.tasks", ["all"]), ("benchmark", "africa")])
+    found, told = expanded(recipe, HubSource())
+    assert found == ["afrixnli", "belebele"]
+    assert "2 of the 4 targets of africa: left out masakhaner2 (the hub cannot serve 'masakhaner2'" in told[0]
+
+
+@pytest.mark.parametrize("name", ["belebele", "uner", "masakhaner2", "masakhapos", "afrixnli"])
+def test_the_miniature_has_each(name: str) -> None:
+    source, task = MiniatureSource(), get_task(name)
+    assert source.languages(task, "test")[:2] == (("en", "qaa") if "en" in task.languages else ("qaa", "qab"))
+    examples = source.examples(task, "test", "qab", {})
+    if task.labels and task.format == "tagging":
+        tags = {tag for each in examples if isinstance(each, TaggingExample) for tag in each.tags or ()}
+        assert tags <= set(task.labels)
 
 
 def test_africa_has_no_scorer(tmp_path: Path) -> None:
