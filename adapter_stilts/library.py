@@ -26,6 +26,9 @@ Names: TypeAlias = str | Sequence[str] | None
 Settings: TypeAlias = Mapping[str, Any] | Iterable[str]
 """Recipe keys with their values, or ``KEY=VALUE`` texts."""
 
+FewShot: TypeAlias = Mapping[str, int] | Iterable[str] | None
+"""Examples by language, or ``LANG=N`` texts."""
+
 Note: TypeAlias = Callable[[str], object]
 
 _log = logging.getLogger(__name__)
@@ -51,6 +54,9 @@ def plan_train(
     target: Names = None,
     *,
     inter_languages: Names = None,
+    train_languages: Names = None,
+    few_shot: FewShot = None,
+    dev_language: Names = None,
     benchmark: str | None = None,
     mode: str | None = None,
     combine: str | None = None,
@@ -61,6 +67,7 @@ def plan_train(
     store: str | Path = "runs",
     seed: int | None = None,
     languages: Names = None,
+    split: str | None = None,
     limit_train: int | None = None,
     limit_eval: int | None = None,
     settings: Settings = (),
@@ -74,7 +81,8 @@ def plan_train(
 
     Args:
         inter: intermediate tasks; an entry of several, with commas between, is one stage. Entries are cells.
-        target: target tasks, or ``all``.
+        target: target tasks, or ``all``; None trains the intermediate tasks alone.
+        few_shot: examples by language, e.g. ``{"sw": 32}``.
         settings: any recipe keys, e.g. ``{"target.epochs": 2}``.
         data: folder of release files; None reads the hub.
         store: folder of finished stages.
@@ -96,6 +104,9 @@ def plan_train(
         "intermediate.tasks": None if inter is None else _entries(inter),
         "intermediate.languages": _names(inter_languages),
         "target.tasks": _names(target),
+        "target.languages": _names(train_languages),
+        "target.few_shot": _few_shot(few_shot),
+        "target.dev_languages": _names(dev_language),
         "benchmark": benchmark,
         "mode": mode,
         "combine": combine,
@@ -103,6 +114,7 @@ def plan_train(
         "precision": precision,
         "seed": seed,
         "evaluation.languages": _names(languages),
+        "evaluation.split": split,
         "evaluation.limit": limit_eval,
         "intermediate.limit_train": limit_train,
         "target.limit_train": limit_train,
@@ -148,6 +160,7 @@ def plan_evaluate(
     data: str | Path | None = None,
     store: str | Path = "runs",
     languages: Names = None,
+    split: str | None = None,
     limit_eval: int | None = None,
     settings: Settings = (),
     tasks: str | Path | None = None,
@@ -186,6 +199,7 @@ def plan_evaluate(
         "base.revision": None if base else found.revision,
         "precision": precision,
         "evaluation.languages": _names(languages),
+        "evaluation.split": split,
         "evaluation.limit": limit_eval,
     }
     laid = overrides(flags, settings)
@@ -295,6 +309,25 @@ def _entries(inter: str | Sequence[str]) -> list[str]:
     """One entry a cell; the names of one stage stay joined by commas."""
     given = [inter] if isinstance(inter, str) else inter
     return list(dict.fromkeys(",".join(_names(entry) or [entry]) for entry in given))
+
+
+def _few_shot(given: FewShot) -> dict[str, Any] | None:
+    """Raises UsageError where a text is no ``LANG=N``, or names a language again."""
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        return dict(given)
+    found: dict[str, Any] = {}
+    for text in [given] if isinstance(given, str) else given:
+        language, equals, count = (part.strip() for part in text.partition("="))
+        if not (language and equals and count.isdecimal()):
+            raise UsageError(f"--few-shot {text}: takes LANG=N, e.g. --few-shot sw=32")
+        if language in found:
+            raise UsageError(
+                f"--few-shot {language} is given twice, {found[language]} and {count}: leave one out"
+            )
+        found[language] = int(count)
+    return found
 
 
 def _text(value: str | Path | None) -> str | None:

@@ -12,6 +12,7 @@ from adapter_stilts.cli.options import (
     device_option,
     languages_option,
     option,
+    split_option,
     store_option,
     tasks_option,
 )
@@ -36,6 +37,7 @@ from adapter_stilts.cli.options import (
 @tasks_option
 @store_option
 @languages_option
+@split_option
 @option("--limit-eval", type=click.IntRange(min=1), metavar="N", help="The first N examples a language.")
 @option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override any recipe key.")
 @as_json_option
@@ -51,6 +53,7 @@ def evaluate(
     task_folder: str | None,
     store: str,
     languages: str | None,
+    split: str | None,
     limit_eval: int | None,
     settings: tuple[str, ...],
     as_json: bool,
@@ -77,6 +80,7 @@ def evaluate(
         data=data,
         store=store,
         languages=languages,
+        split=split,
         limit_eval=limit_eval,
         settings=settings,
         device=device,

@@ -12,6 +12,7 @@ from adapter_stilts.cli.options import (
     languages_option,
     mode_option,
     option,
+    split_option,
     store_option,
     tasks_option,
 )
@@ -38,6 +39,23 @@ from adapter_stilts.cli.options import (
     help="Target task or tasks, by commas or repeated; `all` the benchmark's.",
 )
 @option(
+    "--train-languages",
+    metavar="L[,L...]|each",
+    help="Train the target in these, where the data hold train splits in them; `each`: a model for each language "
+    "evaluated.  [default: en]",
+)
+@option(
+    "--few-shot",
+    multiple=True,
+    metavar="LANG=N",
+    help="N examples of that language, after the training in English; each=N: a model for each language. Repeatable.",
+)
+@option(
+    "--dev-language",
+    metavar="L[,L...]|same",
+    help="Choose the target's checkpoint on these dev splits; `same`: in the languages it trains in.  [default: en]",
+)
+@option(
     "--benchmark",
     type=click.Choice(["xtreme", "xtreme-r"]),
     help="Whose languages, and whose targets `all` means.  [default: the recipe's, xtreme]",
@@ -60,6 +78,7 @@ from adapter_stilts.cli.options import (
 @store_option
 @option("--seed", type=int, metavar="N", help="Of new heads, dropout and the order of examples.")
 @languages_option
+@split_option
 @option("--limit-train", type=click.IntRange(min=1), metavar="N", help="Train on the first N examples.")
 @option("--limit-eval", type=click.IntRange(min=1), metavar="N", help="Evaluate the first N a language.")
 @option(
@@ -86,6 +105,9 @@ def train(
     inter: tuple[str, ...],
     inter_languages: str | None,
     target: tuple[str, ...],
+    train_languages: str | None,
+    few_shot: tuple[str, ...],
+    dev_language: str | None,
     benchmark: str | None,
     mode: str | None,
     combine: str | None,
@@ -97,6 +119,7 @@ def train(
     store: str,
     seed: int | None,
     languages: str | None,
+    split: str | None,
     limit_train: int | None,
     limit_eval: int | None,
     settings: tuple[str, ...],
@@ -109,7 +132,8 @@ def train(
 ) -> int:
     """Train on one intermediate task or several, then on a target task, in English; evaluate in every language.
 
-    Finished stages are kept in the store: the same command answers from it, an interrupted one resumes.
+    Without --target the intermediate tasks are trained alone, and their bundles are what is left. Finished stages are
+    kept in the store: the same command answers from it, an interrupted one resumes.
 
     \b
     Examples:
@@ -120,6 +144,9 @@ def train(
       adapter-stilts train --inter mlm,mnli --set intermediate.mlm.text=TEXT --target xnli
       adapter-stilts train --target xnli --data DATA --set target.train_task=snli
       adapter-stilts train --inter adapters_hub/hellaswag-lora --target tydiqa --mode lora
+      adapter-stilts train --target panx --few-shot sw=32 --languages sw --data DATA
+      adapter-stilts train --target udpos --train-languages each --dev-language same --data DATA
+      adapter-stilts train --inter hellaswag
     """
     from adapter_stilts.cli.running import run, show_plan
     from adapter_stilts.library import plan_train
@@ -129,6 +156,9 @@ def train(
         inter or None,
         target or None,
         inter_languages=inter_languages,
+        train_languages=train_languages,
+        few_shot=few_shot or None,
+        dev_language=dev_language,
         benchmark=benchmark,
         mode=mode,
         combine=combine,
@@ -139,6 +169,7 @@ def train(
         store=store,
         seed=seed,
         languages=languages,
+        split=split,
         limit_train=limit_train,
         limit_eval=limit_eval,
         settings=settings,

@@ -18,6 +18,7 @@ from adapter_stilts.tasks.readers import READERS
 from adapter_stilts.tasks.rows import (
     Located,
     alternatives,
+    dev_languages,
     gather,
     label_check,
     serves,
@@ -110,6 +111,12 @@ class FileSource:
         others = sorted(set(self._translated(task)) - {"en"})
         return (*english, *(language for language in others if self._holds(task, "train", language)))
 
+    def dev_languages(self, task: Task) -> tuple[str, ...]:
+        """Those found here, under any options, in the task's order, English first."""
+        told = _dev_told(task)
+        order = dict.fromkeys([*(("en",) if "en" in told else ()), *told])
+        return tuple(language for language in order if self._holds(task, "dev", language))
+
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """sha256 over the bytes of the files read, in order, and over what is taken from them."""
         match = self._find(task, split, language, options)
@@ -155,6 +162,8 @@ class FileSource:
 
     def _fields(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> dict[str, str]:
         others: Collection[str] = self._translated(task) if split == "train" else ()
+        if split == "dev":
+            others = _dev_told(task)
         if split == "test" and self.further(task, language):
             others = (language,)
         return template_fields(task, split, language, options, task.files, others)
@@ -232,9 +241,12 @@ class FileSource:
                 translated=match.translated,
             )
         states = [_state(path) for path in match.flat()]
-        key = json.dumps([task.name, split, {**match.fields, "language": "", "code": ""}, states])
+        used = split_languages(task, split)
+        # English dev is read alone, as it is used alone unless others are asked for.
+        wide = split == "dev" and match.fields["language"] not in used
+        key = json.dumps([task.name, split, {**match.fields, "language": "", "code": ""}, wide, states])
         if key not in self._grouped:
-            languages = spec.languages or split_languages(task, split)
+            languages = spec.languages or (task.all_languages if wide else used)
             self._grouped[key] = gather(
                 _rows(match),
                 spec.example,
@@ -269,11 +281,23 @@ def _candidates(task: Task, split: Split, fields: Mapping[str, str]) -> Iterator
         other = split == "train" and language not in served
         if not serves(spec, fields) or (other and served != ("en",)):
             continue
+        if split == "dev" and task.train_task is not None and language not in _dev_of(task, spec):
+            continue
         place = f"{TRANSLATED}/{language}/" if other else ""
         for pattern in spec.patterns:
             parts = pattern.format_map(fields).split(" + ")
             for folder in (f"{task.folder or task.name}/", ""):
                 yield spec, pattern, " + ".join(folder + place + part for part in parts)
+
+
+def _dev_told(task: Task) -> tuple[str, ...]:
+    """Languages that a dev split is said to be in."""
+    specs = alternatives(task.files.get("dev", ()))
+    return tuple(dict.fromkeys(language for spec in specs for language in _dev_of(task, spec)))
+
+
+def _dev_of(task: Task, spec: Files) -> tuple[str, ...]:
+    return dev_languages(task, spec, spec.patterns)
 
 
 def _choices(task: Task) -> Iterator[dict[str, str]]:
