@@ -121,15 +121,9 @@ def plan_train(
     }
     laid = overrides(flags, settings)
     resolved, told = of_intermediates(load_recipe(_text(recipe), laid), said="precision" in dict(laid))
-    runtime = Runtime(
-        Path(store),
-        default_cache(),
-        _text(data),
-        device,
-        micro_batch_tokens,
-        checkpoint_seconds=checkpoint_seconds,
-        trackers=tuple(_names(track) or ()),
-    )
+    trackers = tuple(_names(track) or ())
+    computed = (Path(store), default_cache(), _text(data), device, micro_batch_tokens)
+    runtime = Runtime(*computed, checkpoint_seconds=checkpoint_seconds, trackers=trackers)
     return Study(resolved, runtime, told=_told(told))
 
 

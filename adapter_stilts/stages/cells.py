@@ -83,8 +83,8 @@ class Cell:
     @property
     def split(self) -> str:
         """``test``, or ``dev``."""
-        assert isinstance(self.evaluate.part, EvaluatePart)
-        return self.evaluate.part.split
+        part = self.evaluate.part
+        return part.split if isinstance(part, EvaluatePart) else "test"
 
     def about(self) -> dict[str, Any]:
         """What a result is of, beside its target."""

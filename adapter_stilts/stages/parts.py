@@ -206,6 +206,19 @@ class TrainPart:
         return tuple(sorted({split.language for split in splits}))
 
     @property
+    def drawn(self) -> dict[str, int]:
+        """Language -> examples, of those languages in which only some are taken."""
+        tasks = [task for member in self.members for task in member.tasks]
+        return {language: count for task in tasks for language, count in task.drawn.items()}
+
+    @property
+    def told(self) -> str:
+        """The languages it trains in, where they are not English alone."""
+        whole = sorted(self.languages - self.drawn.keys())
+        few = [f"{language}={count}" for language, count in self.drawn.items()]
+        return "" if not few and whole in ([], ["en"]) else ", ".join([*whole, *few])
+
+    @property
     def only_task(self) -> TrainedTask | None:
         """The task of a stage that trains one in English, and nothing beside it."""
         if len(self.members) != 1 or self.texts or len(self.members[0].tasks) != 1:
@@ -288,6 +301,11 @@ class EvaluatePart:
     bundle: str | None = None
     split: Split = "test"
 
+    @property
+    def told(self) -> str:
+        """The split, where it is not test."""
+        return "" if self.split == "test" else self.split
+
     def to_json(self) -> dict[str, Any]:
         return {
             "base": self.base,
@@ -318,6 +336,8 @@ class ComposePart:
     mode: str
     merge: Merge
 
+    told: ClassVar[str] = ""
+
     def to_json(self) -> dict[str, Any]:
         return {"base": self.base, "mode": self.mode, "merge": self.merge.settings()}
 
@@ -336,6 +356,8 @@ class FetchPart:
     READ_AGAIN: ClassVar[tuple[str, ...]] = ("stage.json",)
 
     bundle: str
+
+    told: ClassVar[str] = ""
 
     def to_json(self) -> dict[str, Any]:
         return {"bundle": self.bundle}
