@@ -340,7 +340,7 @@ class Ran:
         return [stage["status"] for stage in self.json["stages"]]
 
 
-_SEVERAL = {"--inter", "--target", "--track"}
+_SEVERAL = {"--inter", "--target", "--few-shot", "--track"}
 
 
 def last_wins(arguments: Iterable[object]) -> list[str]:

@@ -32,13 +32,14 @@ def stages(rows: Sequence[Mapping[str, Any]]) -> None:
 def bundles(where: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """What a folder or an organisation shares."""
     table = _table(where)
-    for name in ("address", "mode", "task", "base", "English dev", "MB"):
+    for name in ("address", "mode", "task", "base", "dev", "MB"):
         table.add_column(name, overflow="fold", justify="right" if name == "MB" else "left")
     for row in rows:
         if "error" in row:
             table.add_row(plain(row["address"]), "cannot be read", plain(row["error"]))
             continue
         scores = ", ".join(f"{name} {value:.1f}" for name, value in row["metrics"].items())
+        scores = f"{_named(row['dev'])}: {scores}" if scores else ""
         size = f"{row['bytes'] / 1e6:.2f}" if row["bytes"] else ""
         told = (row["address"], row["tuning"], row["task"], row["base"], scores, size)
         table.add_row(*(plain(text) for text in told))
