@@ -26,6 +26,9 @@ Names: TypeAlias = str | Sequence[str] | None
 Settings: TypeAlias = Mapping[str, Any] | Iterable[str]
 """Recipe keys with their values, or ``KEY=VALUE`` texts."""
 
+FewShot: TypeAlias = Mapping[str, int] | Iterable[str] | None
+"""Examples by language, or ``LANG=N`` texts."""
+
 Note: TypeAlias = Callable[[str], object]
 
 _log = logging.getLogger(__name__)
@@ -51,6 +54,9 @@ def plan_train(
     target: Names = None,
     *,
     inter_languages: Names = None,
+    train_languages: Names = None,
+    few_shot: FewShot = None,
+    dev_language: Names = None,
     benchmark: str | None = None,
     mode: str | None = None,
     combine: str | None = None,
@@ -62,6 +68,7 @@ def plan_train(
     store: str | Path = "runs",
     seed: int | None = None,
     languages: Names = None,
+    split: str | None = None,
     limit_train: int | None = None,
     limit_eval: int | None = None,
     settings: Settings = (),
@@ -75,7 +82,8 @@ def plan_train(
 
     Args:
         inter: intermediate tasks; an entry of several, with commas between, is one stage. Entries are cells.
-        target: target tasks, or ``all``. A TOML file declares one of your own.
+        target: target tasks, or ``all``; a TOML file declares one of your own. None trains intermediate tasks alone.
+        few_shot: examples by language, e.g. ``{"sw": 32}``.
         settings: any recipe keys, e.g. ``{"target.epochs": 2}``.
         data: folder of release files; None reads the hub.
         fill_from_hub: whether what the folder lacks is read from the hub.
@@ -99,6 +107,9 @@ def plan_train(
         "intermediate.tasks": None if inter is None else _entries(inter),
         "intermediate.languages": _names(inter_languages),
         "target.tasks": _names(target),
+        "target.languages": _names(train_languages),
+        "target.few_shot": _few_shot(few_shot),
+        "target.dev_languages": _names(dev_language),
         "benchmark": benchmark,
         "mode": mode,
         "combine": combine,
@@ -106,6 +117,7 @@ def plan_train(
         "precision": precision,
         "seed": seed,
         "evaluation.languages": _names(languages),
+        "evaluation.split": split,
         "evaluation.limit": limit_eval,
         "intermediate.limit_train": limit_train,
         "target.limit_train": limit_train,
@@ -113,16 +125,9 @@ def plan_train(
     laid = overrides(flags, settings)
     asked = with_files(load_recipe(_text(recipe), laid))
     resolved, told = of_intermediates(asked, said="precision" in dict(laid))
-    runtime = Runtime(
-        Path(store),
-        default_cache(),
-        _text(data),
-        device,
-        micro_batch_tokens,
-        checkpoint_seconds=checkpoint_seconds,
-        trackers=tuple(_names(track) or ()),
-        fill_from_hub=fill_from_hub,
-    )
+    computed = (Path(store), default_cache(), _text(data), device, micro_batch_tokens)
+    trackers = tuple(_names(track) or ())
+    runtime = Runtime(*computed, checkpoint_seconds, trackers, fill_from_hub)
     return Study(resolved, runtime, told=_told(told))
 
 
@@ -154,6 +159,7 @@ def plan_evaluate(
     fill_from_hub: bool = False,
     store: str | Path = "runs",
     languages: Names = None,
+    split: str | None = None,
     limit_eval: int | None = None,
     settings: Settings = (),
     tasks: str | Path | None = None,
@@ -195,6 +201,7 @@ def plan_evaluate(
         "base.revision": None if base else found.revision,
         "precision": precision,
         "evaluation.languages": _names(languages),
+        "evaluation.split": split,
         "evaluation.limit": limit_eval,
     }
     laid = overrides(flags, settings)
@@ -306,6 +313,25 @@ def _entries(inter: str | Sequence[str]) -> list[str]:
     """One entry a cell; the names of one stage stay joined by commas."""
     given = [inter] if isinstance(inter, str) else inter
     return list(dict.fromkeys(",".join(_names(entry) or [entry]) for entry in given))
+
+
+def _few_shot(given: FewShot) -> dict[str, Any] | None:
+    """Raises UsageError where a text is no ``LANG=N``, or names a language again."""
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        return dict(given)
+    found: dict[str, Any] = {}
+    for text in [given] if isinstance(given, str) else given:
+        language, equals, count = (part.strip() for part in text.partition("="))
+        if not (language and equals and count.isdecimal()):
+            raise UsageError(f"--few-shot {text}: takes LANG=N, e.g. --few-shot sw=32")
+        if language in found:
+            raise UsageError(
+                f"--few-shot {language} is given twice, {found[language]} and {count}: leave one out"
+            )
+        found[language] = int(count)
+    return found
 
 
 def _text(value: str | Path | None) -> str | None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
+from adapter_stilts.recipe_sections import EvaluatedSplit, Frozen, TargetLanguages
 from adapter_stilts.registry import TUNINGS
 from adapter_stilts.validation import validated
 
@@ -35,24 +36,7 @@ MINIATURE = "miniature"
 """The base's id and the data's name that mean the constructed world that ships."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _none_by_word(cls, values: Any) -> Any:
-        """TOML has no null: the word ``none`` stands for it where a field allows it and takes no text."""
-        if not isinstance(values, Mapping):
-            return values
-        optional = {
-            name
-            for name, field in cls.model_fields.items()
-            if type(None) in get_args(field.annotation) and str not in get_args(field.annotation)
-        }
-        return {key: None if key in optional and value == "none" else value for key, value in values.items()}
-
-
-class Base(_Frozen):
+class Base(Frozen):
     """The pretrained encoder."""
 
     id: str = "FacebookAI/xlm-roberta-large"
@@ -61,7 +45,7 @@ class Base(_Frozen):
     """Branch, tag or commit on the hub; resolved to a commit and hashed as such. No meaning for a folder."""
 
 
-class TrainingSettings(_Frozen):
+class TrainingSettings(Frozen):
     """How one stage is trained. Defaults are the study's (see `recipes/study.toml` for sources)."""
 
     learning_rate: float = Field(default=1e-5, gt=0)
@@ -84,16 +68,16 @@ class TrainingSettings(_Frozen):
     step_order: StepOrder = "shuffled"
     """Which examples share a step: a plain shuffle (the study), or neighbours in length."""
     eval_every_steps: int = Field(default=1000, ge=1)
-    """Steps between evaluations on English dev; one more follows the last step."""
+    """Steps between evaluations on dev; one more follows the last step."""
     dev_examples: int | None = Field(default=500, ge=1)
-    """Size of the seeded dev subset that chooses the checkpoint; None takes all."""
+    """Size of the seeded dev subset, of each language, that chooses the checkpoint; None takes all."""
     patience: int | None = Field(default=30, ge=1)
     """Evaluations without improvement after which training stops; None never stops early."""
     limit_train: int | None = Field(default=None, ge=1)
     """Train on the first so many examples."""
 
 
-class MixtureSettings(_Frozen):
+class MixtureSettings(Frozen):
     """How a stage of several tasks draws the task of each step."""
 
     sampling: Sampling = "proportional"
@@ -104,7 +88,7 @@ class MixtureSettings(_Frozen):
     """Of `temperature`: items to the power of one over it (Raffel et al. 2020 found 2 the best)."""
 
 
-class Text(_Frozen):
+class Text(Frozen):
     """Masked language modelling beside the tasks of the intermediate stage, or before it."""
 
     weight: float = Field(default=0.0, ge=0)
@@ -123,7 +107,7 @@ class Text(_Frozen):
     """Languages (pairs, of parallel text) to take; None takes all that the folder holds."""
 
 
-class Robust(_Frozen):
+class Robust(Frozen):
     """Robust training of pair classification: the input embeddings of each step are perturbed.
 
     Huang et al. 2021 (arXiv 2104.08645) train against the worst perturbation in a ball (adversarial) or against
@@ -174,7 +158,7 @@ class Intermediate(TrainingSettings):
         return self
 
 
-class Target(TrainingSettings):
+class Target(TargetLanguages, TrainingSettings):
     """The target stage."""
 
     robust: Robust = Robust()
@@ -186,16 +170,18 @@ class Target(TrainingSettings):
     """Train on this task instead of the target's own (e.g. ``snli`` for ``xnli``)."""
 
 
-class Evaluation(_Frozen):
+class Evaluation(Frozen):
     """What the trained model is evaluated on."""
 
     languages: tuple[str, ...] | None = None
     """Languages to evaluate; None is all of the benchmark's that the data hold."""
     limit: int | None = Field(default=None, ge=1)
     """Evaluate the first so many examples a language."""
+    split: EvaluatedSplit = "test"
+    """Test, or dev in its place, as ablations are told on; `submit` refuses these."""
 
 
-class MergeSettings(_Frozen):
+class MergeSettings(Frozen):
     """How ``combine = "merge:METHOD"`` merges."""
 
     weights: tuple[float, ...] | None = None
@@ -208,7 +194,7 @@ class MergeSettings(_Frozen):
     """How the merged modules enter target training: trained on, or frozen with new modules on top."""
 
 
-class Recipe(_Frozen):
+class Recipe(Frozen):
     """A full account of what `train` computes."""
 
     mode: str = "full"

@@ -8,187 +8,28 @@ results.frame()
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from adapter_stilts.errors import AdapterStiltsError, StoreError, UnknownNameError
+from adapter_stilts.errors import StoreError
 from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.recipe import Recipe
+from adapter_stilts.results import CellResult, Results, StageState, Trained
 from adapter_stilts.runtime import Runtime
 from adapter_stilts.stages.cells import Cell
 from adapter_stilts.stages.context import Context, Inputs, Machine, build_accelerator, find_base, find_source
 from adapter_stilts.stages.graph import Stage
-from adapter_stilts.stages.planning.names import NONE
+from adapter_stilts.stages.parts import TrainPart
 from adapter_stilts.stages.planning.plan import Plan, plan, plan_evaluation
 from adapter_stilts.stages.planning.targets import wanted_languages
-from adapter_stilts.stages.record import read_metrics, write_cells
+from adapter_stilts.stages.record import read_metrics, read_stage, write_cells
 from adapter_stilts.stages.store import Store
 from adapter_stilts.stages.watch import Watch
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.sources import Source
 
-if TYPE_CHECKING:
-    import pandas
-
-SHOWN = ("outside", "missing", "beside", "levels")
-"""Of metrics.json, what stands in a result where there is something of it."""
-
-
-@dataclass(frozen=True)
-class StageState:
-    """A stage of a plan, and what became of it.
-
-    Args:
-        status: ``to run`` or ``cached``; of a run, ``ran``, ``cached``, ``failed`` or ``skipped`` (a parent failed).
-        directory: where it lies, or is going to.
-        error: why it failed.
-    """
-
-    stage: Stage
-    status: str
-    directory: Path
-    error: AdapterStiltsError | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "key": self.stage.key,
-            "kind": self.stage.kind,
-            "task": self.stage.task,
-            "status": self.status,
-            "dir": str(self.directory),
-            **({"error": str(self.error)} if self.error else {}),
-        }
-
-
-@dataclass(frozen=True)
-class CellResult:
-    """One intermediate task (or ``none``) and one target, evaluated.
-
-    Args:
-        metrics: per language, averages, and what is missing; None where the evaluation is not finished.
-        directory: of the evaluate stage.
-        bundle: folder of the bundle that was evaluated; None of the base itself.
-    """
-
-    cell: Cell
-    metrics: Mapping[str, Any] | None
-    directory: Path
-    bundle: Path | None
-
-    @property
-    def average(self) -> Mapping[str, float]:
-        """Each metric's average over languages, in percent; empty where the evaluation is not finished."""
-        return {} if self.metrics is None else dict(self.metrics["average"])
-
-    def to_json(self) -> dict[str, Any]:
-        assert self.metrics is not None
-        told = {name: self.metrics[name] for name in SHOWN if self.metrics.get(name)}
-        scores = {name: self.metrics[name] for name in ("languages", "average")}
-        return {**self.cell.about(), **scores, **told}
-
-
-@dataclass(frozen=True)
-class Results:
-    """All cells of a run, and its stages.
-
-    Args:
-        benchmark: whose languages these are.
-        notices: what was told before it ran.
-    """
-
-    benchmark: str
-    cells: tuple[CellResult, ...]
-    stages: tuple[StageState, ...]
-    notices: tuple[str, ...] = ()
-
-    @property
-    def failed(self) -> tuple[StageState, ...]:
-        """The stages that failed; those that start from them were skipped."""
-        return tuple(state for state in self.stages if state.status == "failed")
-
-    def check(self) -> Results:
-        """Raises the error of the first stage that failed."""
-        for state in self.failed:
-            assert state.error is not None
-            raise state.error
-        return self
-
-    def cell(self, inter: str, target: str) -> CellResult:
-        """The result of an intermediate task and a target. Raises UnknownNameError."""
-        for result in self.cells:
-            if (result.cell.inter, result.cell.target) == (inter, target):
-                return result
-        known = [f"{result.cell.inter}, {result.cell.target}" for result in self.cells]
-        raise UnknownNameError("cell", f"{inter}, {target}", known)
-
-    def frame(self) -> pandas.DataFrame:
-        """A row for each cell, language and metric.
-
-        Columns: inter, target, mode, precision, base, seed, language, metric, value (percent), n (examples), gain (over
-        the cell without an intermediate task, in points; NaN where there is none), averaged (whether the language
-        counts in the average).
-        """
-        import pandas
-
-        rows = [row for result in self.cells for row in self._rows(result)]
-        columns = ["inter", "target", "mode", "precision", "base", "seed", "language", "metric", "value"]
-        return pandas.DataFrame(rows, columns=[*columns, "n", "gain", "averaged"])
-
-    def _rows(self, result: CellResult) -> list[dict[str, Any]]:
-        if result.metrics is None:
-            return []
-        cell, outside = result.cell, result.metrics.get("outside", ())
-        baseline = next(
-            (r for r in self.cells if (r.cell.inter, r.cell.target) == (NONE, cell.target) and r.metrics),
-            None,
-        )
-        known = {} if baseline is None or baseline.metrics is None else baseline.metrics["languages"]
-        about = {
-            name: getattr(cell, name) for name in ("inter", "target", "mode", "precision", "base", "seed")
-        }
-        return [
-            {
-                **about,
-                "language": language,
-                "metric": metric,
-                "value": value,
-                "n": result.metrics["counts"][language],
-                "gain": value - known[language][metric]
-                if metric in known.get(language, {})
-                else float("nan"),
-                "averaged": language not in outside or len(outside) == len(result.metrics["languages"]),
-            }
-            for language, metrics in result.metrics["languages"].items()
-            for metric, value in metrics.items()
-        ]
-
-    def by_inter(self) -> list[dict[str, Any]]:
-        """The finished cells as JSON: per intermediate task, its results by target."""
-        found: dict[str, dict[str, Any]] = {}
-        for result in self.cells:
-            results = found.setdefault(result.cell.inter, {})
-            if result.metrics is not None:
-                results[result.cell.target] = result.to_json()
-        return [{"inter": inter, "results": results} for inter, results in found.items()]
-
-    def to_json(self) -> dict[str, Any]:
-        """What was asked for, by target; several intermediate tasks as cells; a baseline that was added, apart."""
-        cells = self.by_inter()
-        added = {result.cell.inter for result in self.cells if result.cell.added}
-        asked = [cell for cell in cells if cell["inter"] not in added]
-        found: dict[str, Any] = {
-            "benchmark": self.benchmark,
-            "stages": [state.to_json() for state in self.stages],
-            "results": asked[0]["results"] if asked else {},
-        }
-        if len(asked) > 1:
-            found["cells"] = asked
-        if added:
-            found["baseline"] = next(cell["results"] for cell in cells if cell["inter"] in added)
-        return found
+__all__ = ["CellResult", "Results", "StageState", "Study", "Trained", "is_first_process"]
 
 
 @dataclass(frozen=True)
@@ -262,7 +103,9 @@ class Study:
             states = self._execute(store, watch)
         finally:  # of what is finished, also where the rest was interrupted
             self._keep_names(store, watch)
-        results = Results(self.recipe.benchmark, self._collect(store), states, self.notices)
+        results = Results(
+            self.recipe.benchmark, self._collect(store), states, self.notices, self._trained(store)
+        )
         return results.check() if check else results
 
     def _execute(self, store: Store, watch: Watch | None) -> tuple[StageState, ...]:
@@ -304,6 +147,16 @@ class Study:
 
     def _collect(self, store: Store) -> tuple[CellResult, ...]:
         return tuple(self._result(cell, store) for cell in self.plan().cells)
+
+    def _trained(self, store: Store) -> tuple[Trained, ...]:
+        """What was trained of a plan without cells."""
+        return tuple(self._end(inter, stage, store) for inter, stage in self.plan().ends.items())
+
+    def _end(self, inter: str, stage: Stage, store: Store) -> Trained:
+        directory = store.find(stage)
+        dev = None if directory is None else read_stage(directory).get("dev", {})
+        languages = stage.part.dev_languages if isinstance(stage.part, TrainPart) else ()
+        return Trained(inter, stage.task, store.root / stage.name / "bundle", dev, languages)
 
     def _result(self, cell: Cell, store: Store) -> CellResult:
         directory, parents = store.find(cell.evaluate), cell.evaluate.parents

@@ -14,6 +14,7 @@ from adapter_stilts.cli.options import (
     fill_option,
     languages_option,
     option,
+    split_option,
     store_option,
     tasks_option,
 )
@@ -44,6 +45,7 @@ from adapter_stilts.cli.options import (
 @tasks_option
 @store_option
 @languages_option
+@split_option
 @option("--limit-eval", type=click.IntRange(min=1), metavar="N", help="The first N examples a language.")
 @option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override any recipe key.")
 @as_json_option
@@ -60,6 +62,7 @@ def evaluate(
     task_folder: str | None,
     store: str,
     languages: str | None,
+    split: str | None,
     limit_eval: int | None,
     settings: tuple[str, ...],
     as_json: bool,
@@ -87,6 +90,7 @@ def evaluate(
         fill_from_hub=fill_from_hub,
         store=store,
         languages=languages,
+        split=split,
         limit_eval=limit_eval,
         settings=settings,
         device=device,

@@ -231,6 +231,7 @@ def _row(address: str) -> dict[str, Any]:
     return {
         "address": address,
         **{name: value for name, value in info.model_dump(mode="json").items() if name in names},
+        "dev": list(info.settings.get("dev_languages", ["en"])),
         "bytes": sum(told.sizes.values()) or None,
     }
 

@@ -86,6 +86,11 @@ store_option = option(
     "--store", metavar="DIR", default="runs", show_default=True, help="Where finished stages live."
 )
 languages_option = option("--languages", metavar="L[,L...]", help="Evaluate only these.")
+split_option = option(
+    "--split",
+    type=click.Choice(["test", "dev"]),
+    help="Evaluate on this split; what is told on dev cannot be submitted.  [default: test]",
+)
 device_option = option("--device", metavar="D", help="cpu or cuda.  [default: the best at hand]")
 bundles_base_option = option(
     "--base", metavar="ID|DIR", help="An adapter's or LoRA's encoder.  [default: where it was trained]"

@@ -13,6 +13,7 @@ from rich.progress import Progress as Bar
 
 from adapter_stilts.cli.terminal import printable
 from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.parts import TrainPart
 from adapter_stilts.stages.watch import Watch
 from adapter_stilts.training.watch import Step
 
@@ -42,6 +43,7 @@ class Progress(Watch):
         )
         self._row: Any = None
         self._title = ""
+        self._dev = ""
         self._waiting: list[Stage] = []
         self._took: dict[tuple[str, str], float] = {}
         self._printed = 0.0
@@ -72,6 +74,8 @@ class Progress(Watch):
 
     def started(self, stage: Stage, number: int, total: int) -> None:
         self._title = printable(f"[{number}/{total}] {stage.title}")
+        languages = stage.part.dev_languages if isinstance(stage.part, TrainPart) else ()
+        self._dev = ", ".join("English" if language == "en" else language for language in languages)
         self._speed, self._printed, self._first, self._began = None, 0.0, 0, time.perf_counter()
         self.training = False
 
@@ -102,7 +106,7 @@ class Progress(Watch):
 
     def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
         found = "  ".join(f"{name} {value:.2f}" for name, value in metrics.items())
-        self.say(f"{self._title}: English dev at step {step}: {found}")
+        self.say(f"{self._title}: {self._dev} dev at step {step}: {found}")
 
     def predicting(self, done: int, total: int) -> None:
         elapsed = max(time.perf_counter() - self._began, 1e-9)

@@ -58,6 +58,8 @@ def _show(study: Study, results: Results, as_json: bool) -> None:
     else:
         benchmark = None if study.source.constructed else BENCHMARKS[results.benchmark]
         show.results(results.by_inter(), benchmark)
+        if results.trained:
+            show.trained([one.to_json() for one in results.trained if one.dev is not None])
         for line in _next_steps(study, results):
             say(line, err=True)
 
@@ -66,7 +68,7 @@ def _next_steps(study: Study, results: Results) -> list[str]:
     """Where results lie, and what to type next."""
     finished = [result for result in results.cells if result.metrics is not None]
     if not finished:
-        return []
+        return _after_training(results)
     places = list(dict.fromkeys(str(result.directory) for result in finished))
     shown = [
         *places[:SHOWN_PLACES],
@@ -80,6 +82,18 @@ def _next_steps(study: Study, results: Results) -> list[str]:
             f"next:    adapter-stilts hub show {shlex.quote(str(bundle))}    # or: evaluate, compose, export, hub push",
         ]
     return lines
+
+
+def _after_training(results: Results) -> list[str]:
+    """What to type next where no target was trained."""
+    done = [one for one in results.trained if one.dev is not None]
+    if not done:
+        return []
+    bundle = shlex.quote(str(done[-1].bundle))
+    return [
+        f"bundle:  {bundle}",
+        f"next:    adapter-stilts train --inter {bundle} --target TASK    # or: evaluate, compose, export, hub push",
+    ]
 
 
 def _notices(study: Study) -> None:

@@ -32,13 +32,14 @@ def stages(rows: Sequence[Mapping[str, Any]]) -> None:
 def bundles(where: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """What a folder or an organisation shares."""
     table = _table(where)
-    for name in ("address", "mode", "task", "base", "English dev", "MB"):
+    for name in ("address", "mode", "task", "base", "dev", "MB"):
         table.add_column(name, overflow="fold", justify="right" if name == "MB" else "left")
     for row in rows:
         if "error" in row:
             table.add_row(plain(row["address"]), "cannot be read", plain(row["error"]))
             continue
         scores = ", ".join(f"{name} {value:.1f}" for name, value in row["metrics"].items())
+        scores = f"{_named(row['dev'])}: {scores}" if scores else ""
         size = f"{row['bytes'] / 1e6:.2f}" if row["bytes"] else ""
         told = (row["address"], row["tuning"], row["task"], row["base"], scores, size)
         table.add_row(*(plain(text) for text in told))
@@ -48,15 +49,57 @@ def bundles(where: str, rows: Sequence[Mapping[str, Any]]) -> None:
 def results(cells: Sequence[Mapping[str, Any]], benchmark: Benchmark | None) -> None:
     """Per cell and target: a row a language, the metrics, the average. Several: their averages compared.
 
+    Titles say in which languages the target was taught and chosen, and whether these are scores on dev.
+
     Args:
         benchmark: whose languages these are, named in titles; None where they are of no benchmark.
     """
     for cell in cells:
         for target, result in cell["results"].items():
-            title = f"{target}, zero-shot after {cell['inter']}{_coverage(target, result, benchmark)}{_limits(result)}"
-            _print(_languages(title, result))
+            title = f"{target}, {_taught(cell)} after {cell['inter']}{_coverage(target, result, benchmark)}"
+            _print(_languages(f"{title}{_chosen([result])}{_limits(result)}", result))
     if len(cells) > 1 or any(len(cell["results"]) > 1 for cell in cells):
         _print(_compared(cells, benchmark))
+
+
+def trained(rows: Sequence[Mapping[str, Any]]) -> None:
+    """What was trained where no target is: its dev scores, and where it lies."""
+    table = _table("Trained, with scores on the dev split that chose the checkpoint")
+    for name in ("intermediate", "dev", "scores", "bundle"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        scores = ", ".join(f"{name} {value:.2f}" for name, value in row["metrics"].items())
+        told = (row["inter"], _named(row["dev"]) or "none", scores or "–", row["bundle"])
+        table.add_row(*(plain(text) for text in told))
+    _print(table, width=None)  # a folded path could not be copied
+
+
+def _taught(cell: Mapping[str, Any]) -> str:
+    return cell.get("taught") or "zero-shot"
+
+
+def _named(languages: Sequence[str]) -> str:
+    return ", ".join("English" if language == "en" else language for language in languages)
+
+
+def _chosen(results: Sequence[Mapping[str, Any]]) -> str:
+    """Which dev split chose the checkpoints, and which split the scores are on where it is not test."""
+    known = [result["dev"] for result in results if "dev" in result]
+    told = dict.fromkeys(
+        "no checkpoint chosen"
+        if dev is None
+        else f"checkpoint chosen on {_named(dev)} dev"
+        if dev
+        else "last checkpoint, for want of a dev split"
+        for dev in known
+    )
+    split = dict.fromkeys(result.get("split", "test") for result in results)
+    scores = [] if list(split) in (["test"], []) else [f"scores on {' and '.join(split)}"]
+    return "".join(f"; {part}" for part in [*([" or ".join(told)] if told else []), *scores])
+
+
+def _all_chosen(cells: Sequence[Mapping[str, Any]]) -> str:
+    return _chosen([result for cell in cells for result in cell["results"].values()])
 
 
 def _all_limits(cells: Sequence[Mapping[str, Any]]) -> str:
@@ -148,8 +191,21 @@ def _groups(languages: Sequence[str], levels: Mapping[str, str]) -> list[tuple[s
 def _compared(cells: Sequence[Mapping[str, Any]], benchmark: Benchmark | None) -> Table:
     targets = list(dict.fromkeys(target for cell in cells for target in cell["results"]))
     scores = {
-        cell["inter"]: {target: task_score(result) for target, result in cell["results"].items()}
+        cell.get("label", cell["inter"]): {
+            target: task_score(result) for target, result in cell["results"].items()
+        }
         for cell in cells
+    }
+    # Gains are over what was taught alike.
+    alike = {
+        cell.get("taught", ""): scores[cell.get("label", BASELINE)]
+        for cell in cells
+        if cell["inter"] == BASELINE
+    }
+    over = {
+        cell.get("label", cell["inter"]): alike.get(cell.get("taught", ""), {})
+        for cell in cells
+        if cell["inter"] != BASELINE
     }
     if len(targets) > 1:
         name = _overall(cells, targets, benchmark)
@@ -157,14 +213,15 @@ def _compared(cells: Sequence[Mapping[str, Any]], benchmark: Benchmark | None) -
             values = [row.get(target) for target in targets]
             row[name] = None if None in values else _mean(values)
         targets.append(name)
-    gain = " (gain)" if BASELINE in scores else ""
-    table = _table(f"Average over languages, by intermediate task{gain}{_all_limits(cells)}")
+    gain = " (gain)" if alike else ""
+    title = f"Average over languages, by intermediate task{gain}"
+    table = _table(f"{title}{_all_chosen(cells)}{_all_limits(cells)}")
     grid: list[list[str]] = [["intermediate", *targets]]
     for inter, row in scores.items():
         shown: list[str] = []
         for target in targets:
-            value, base = row.get(target), scores.get(BASELINE, {}).get(target)
-            gain = f" ({value - base:+.2f})" if None not in (value, base) and inter != BASELINE else ""  # type: ignore[operator]
+            value, base = row.get(target), over.get(inter, {}).get(target)
+            gain = f" ({value - base:+.2f})" if None not in (value, base) else ""  # type: ignore[operator]
             shown.append(_number(value) + gain)
         grid.append([inter, *shown])
     if len(targets) > len(cells):  # a benchmark's targets fit beneath one another, not side by side

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from adapter_stilts.cli.options import (
@@ -14,6 +16,7 @@ from adapter_stilts.cli.options import (
     languages_option,
     mode_option,
     option,
+    split_option,
     store_option,
     tasks_option,
 )
@@ -40,6 +43,23 @@ from adapter_stilts.cli.options import (
     help="Target task or tasks, by commas or repeated; `all` the benchmark's, FILE.toml one of your own.",
 )
 @option(
+    "--train-languages",
+    metavar="L[,L...]|each",
+    help="Train the target in these, where the data hold train splits in them; `each`: a model for each language "
+    "evaluated.  [default: en]",
+)
+@option(
+    "--few-shot",
+    multiple=True,
+    metavar="LANG=N",
+    help="N examples of that language, after the training in English; each=N: a model for each language. Repeatable.",
+)
+@option(
+    "--dev-language",
+    metavar="L[,L...]|same",
+    help="Choose the target's checkpoint on these dev splits; `same`: in the languages it trains in.  [default: en]",
+)
+@option(
     "--benchmark",
     type=BENCHMARK,
     help="Whose languages, and whose targets `all` means.  [default: the recipe's, xtreme]",
@@ -63,6 +83,7 @@ from adapter_stilts.cli.options import (
 @store_option
 @option("--seed", type=int, metavar="N", help="Of new heads, dropout and the order of examples.")
 @languages_option
+@split_option
 @option("--limit-train", type=click.IntRange(min=1), metavar="N", help="Train on the first N examples.")
 @option("--limit-eval", type=click.IntRange(min=1), metavar="N", help="Evaluate the first N a language.")
 @option(
@@ -85,35 +106,11 @@ from adapter_stilts.cli.options import (
     help="Between checkpoints.",
 )
 @option("--track", multiple=True, metavar="NAME", help="A tracker of accelerate's, e.g. tensorboard.")
-def train(
-    inter: tuple[str, ...],
-    inter_languages: str | None,
-    target: tuple[str, ...],
-    benchmark: str | None,
-    mode: str | None,
-    combine: str | None,
-    recipe: str | None,
-    base: str | None,
-    precision: str | None,
-    data: str | None,
-    fill_from_hub: bool,
-    task_folder: str | None,
-    store: str,
-    seed: int | None,
-    languages: str | None,
-    limit_train: int | None,
-    limit_eval: int | None,
-    settings: tuple[str, ...],
-    dry_run: bool,
-    as_json: bool,
-    device: str | None,
-    micro_batch_tokens: int | None,
-    checkpoint_seconds: float,
-    track: tuple[str, ...],
-) -> int:
+def train(dry_run: bool, as_json: bool, task_folder: str | None, **flags: Any) -> int:
     """Train on one intermediate task or several, then on a target task, in English; evaluate in every language.
 
-    Finished stages are kept in the store: the same command answers from it, an interrupted one resumes.
+    Without --target the intermediate tasks are trained alone, and their bundles are what is left. Finished stages are
+    kept in the store: the same command answers from it, an interrupted one resumes.
 
     \b
     Examples:
@@ -125,32 +122,15 @@ def train(
       adapter-stilts train --target xnli --data DATA --set target.train_task=snli
       adapter-stilts train --inter adapters_hub/hellaswag-lora --target tydiqa --mode lora
       adapter-stilts train --inter hellaswag --target topics.toml --mode lora
+      adapter-stilts train --target panx --few-shot sw=32 --languages sw --data DATA
+      adapter-stilts train --target udpos --train-languages each --dev-language same --data DATA
+      adapter-stilts train --inter hellaswag
     """
     from adapter_stilts.cli.running import run, show_plan
     from adapter_stilts.library import plan_train
 
     add_tasks(task_folder)
-    study = plan_train(
-        inter or None,
-        target or None,
-        inter_languages=inter_languages,
-        benchmark=benchmark,
-        mode=mode,
-        combine=combine,
-        recipe=recipe,
-        base=base,
-        precision=precision,
-        data=data,
-        fill_from_hub=fill_from_hub,
-        store=store,
-        seed=seed,
-        languages=languages,
-        limit_train=limit_train,
-        limit_eval=limit_eval,
-        settings=settings,
-        device=device,
-        micro_batch_tokens=micro_batch_tokens,
-        checkpoint_seconds=checkpoint_seconds,
-        track=track,
-    )
+    # Of these the library takes None where nothing is named.
+    flags |= {name: flags[name] or None for name in ("inter", "target", "few_shot")}
+    study = plan_train(**flags)
     return show_plan(study, as_json) if dry_run else run(study, as_json)

@@ -54,24 +54,28 @@ class _Way:
     """How a kind of task is judged.
 
     Args:
-        beside: (languages evaluated, languages at hand) -> the parts that are looked at beside the test splits.
-        passes: (languages evaluated, parts beside) -> the parts that have to be judged together.
+        beside: (languages evaluated, languages at hand, split) -> the parts that are looked at beside its own.
+        passes: (languages evaluated, parts beside, split) -> the parts that have to be judged together.
         judge: (task, those parts, languages evaluated, the format's settings, device) -> language -> result.
     """
 
-    beside: Callable[[Sequence[str], Sequence[str]], tuple[Part, ...]]
-    passes: Callable[[Sequence[str], Sequence[Part]], list[list[Part]]]
+    beside: Callable[[Sequence[str], Sequence[str], Split], tuple[Part, ...]]
+    passes: Callable[[Sequence[str], Sequence[Part], Split], list[list[Part]]]
     judge: Callable[[Task, Parts, Sequence[str], Any, str], dict[str, Scored]]
 
 
-def beside(task: Task, languages: Sequence[str], held: Sequence[str]) -> tuple[Part, ...]:
-    """The parts that an evaluation in `languages` looks at beside their test splits, where the data hold `held`."""
-    return _way(task).beside(languages, held)
+def beside(
+    task: Task, languages: Sequence[str], held: Sequence[str], split: Split = "test"
+) -> tuple[Part, ...]:
+    """The parts that an evaluation in `languages` looks at beside their own, where the data hold `held`."""
+    return _way(task).beside(languages, held, split)
 
 
-def passes(task: Task, languages: Sequence[str], others: Sequence[Part]) -> list[list[Part]]:
+def passes(
+    task: Task, languages: Sequence[str], others: Sequence[Part], split: Split = "test"
+) -> list[list[Part]]:
     """All parts, in groups that `judge` wants together; mining frees each language's vectors before the next."""
-    return _way(task).passes(languages, others)
+    return _way(task).passes(languages, others, split)
 
 
 def judge(
@@ -104,7 +108,9 @@ def _mined(
     task: Task, parts: Parts, languages: Sequence[str], settings: Any, device: str
 ) -> dict[str, Scored]:
     results = {}
-    for language in (language for split, language in parts if split == "test"):
+    # Of dev itself the scores are those of the threshold that is best there, as BUCC's are told on dev.
+    evaluated: Split = "test" if any(split == "test" for split, _ in parts) else "dev"
+    for language in (language for split, language in parts if split == evaluated):
         dev = _candidates(parts["dev", language], settings, device)
         if not dev.gold:
             raise DataError(
@@ -116,7 +122,7 @@ def _mined(
         threshold = mining.choose_threshold(
             list(dev.scores.values()), [pair in dev.gold for pair in dev.scores], len(dev.gold)
         )
-        test = _candidates(parts["test", language], settings, device)
+        test = _candidates(parts[evaluated, language], settings, device)
         found = [pair for pair, value in test.scores.items() if value >= threshold.value]
         results[language] = _scored_pairs(test.gold, found, threshold)
     return results
@@ -238,8 +244,9 @@ def _ranked(
     own = [part for key, part in parts.items() if not _is_further(task, key[1])]
     common = _pool(task, own) if own else None
     results = {}
+    by_language = {language: part for (_, language), part in parts.items()}
     for language in languages:
-        part = parts["test", language]
+        part = by_language[language]
         pool = _pool(task, [*own, part]) if _is_further(task, language) or common is None else common
         rows = [row for row, example in enumerate(part.examples) if example.side == "query"]
         found = mining.nearest(np.asarray(part.reduced["vector"])[rows], pool.vectors, RANKED_DEPTH, device)
@@ -268,19 +275,30 @@ def _scored_rankings(gold: Mapping[str, list[str]], ranked: dict[str, list[str]]
     return Scored(rows, ranked)
 
 
-def _tests(languages: Sequence[str]) -> list[Part]:
-    return [("test", language) for language in languages]
+def _own(languages: Sequence[str], split: Split) -> list[Part]:
+    return [(split, language) for language in languages]
 
 
-_EACH = _Way(lambda languages, held: (), lambda languages, others: [_tests(languages)], _each)
+def _thresholds(languages: Sequence[str], split: Split) -> list[Part]:
+    """The dev pairs of each language, beside an evaluation of its test split."""
+    return _own(languages, "dev") if split == "test" else []
+
+
+_EACH = _Way(
+    lambda languages, held, split: (),
+    lambda languages, others, split: [_own(languages, split)],
+    _each,
+)
 _MINED = _Way(
-    lambda languages, held: tuple(("dev", language) for language in languages),
-    lambda languages, others: [[("dev", language), ("test", language)] for language in languages],
+    lambda languages, held, split: tuple(_thresholds(languages, split)),
+    lambda languages, others, split: [
+        [*_thresholds([language], split), (split, language)] for language in languages
+    ],
     _mined,
 )
 _RANKED = _Way(
-    lambda languages, held: tuple(part for part in _tests(held) if part[1] not in languages),
-    lambda languages, others: [[*_tests(languages), *others]],
+    lambda languages, held, split: tuple(part for part in _own(held, split) if part[1] not in languages),
+    lambda languages, others, split: [[*_own(languages, split), *others]],
     _ranked,
 )
 

@@ -34,7 +34,7 @@ from adapter_stilts.evaluation.membership import (
     official,
 )
 from adapter_stilts.tasks import get_task
-from adapter_stilts.tasks.base import LANGUAGE, Task
+from adapter_stilts.tasks.base import LANGUAGE, Split, Task
 
 
 def score_folders(
@@ -113,13 +113,15 @@ def prediction_path(directory: Path, task: str, language: str) -> Path:
     return path
 
 
-def _path(directory: Path, task: Task, language: str) -> Path:
+def _path(directory: Path, task: Task, language: str, split: Split = "test") -> Path:
     if not LANGUAGE.fullmatch(language):
         raise UnknownNameError(f"{task.name} language", language, task.all_languages)
-    return directory / task.name / f"test-{language}.{form_of(task).suffix}"
+    return directory / task.name / f"{split}-{language}.{form_of(task).suffix}"
 
 
-def write_predictions(directory: Path, task: str, language: str, predictions: Any) -> Path:
+def write_predictions(
+    directory: Path, task: str, language: str, predictions: Any, split: Split = "test"
+) -> Path:
     """Write one language's predictions in the format the official scorer reads; returns the file.
 
     Args:
@@ -129,12 +131,13 @@ def write_predictions(directory: Path, task: str, language: str, predictions: An
         predictions: in the order of the test set, labels (xnli, pawsx), indices of foreign sentences
             (tatoeba), choices (xcopa) or lists of tags (udpos, panx); pairs of ids (bucc2018); a mapping from
             id to answer text (xquad, mlqa, tydiqa) or to ranked ids (mewslix, lareqa).
+        split: of the predictions; the scorer reads test alone.
 
     Raises:
         UnknownNameError: there is no such task, or the language is no code.
         ValueError: a label, tag or id would break the file's lines.
     """
-    path = _path(directory, get_task(task), language)
+    path = _path(directory, get_task(task), language, split)
     text = form_of(get_task(task)).render(predictions)
     path.parent.mkdir(parents=True, exist_ok=True)
     io.write_text(path, text)

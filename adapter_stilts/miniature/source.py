@@ -75,6 +75,11 @@ class MiniatureSource:
         english = self.languages(task, "train")
         return (*english, *CODES) if english else ()
 
+    def dev_languages(self, task: Task) -> tuple[str, ...]:
+        """All, too."""
+        used = self.languages(task, "dev")
+        return tuple(dict.fromkeys([*used, *CODES])) if used else ()
+
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """Of the generator's schema and seed and of what is asked for; nothing is generated."""
         self._checked(task, split, language, options)

@@ -44,7 +44,7 @@ class BundleInfo(BaseModel):
     parents: tuple[str, ...]
     """Keys of the stages it was trained from."""
     metrics: dict[str, float]
-    """English dev metrics of the chosen checkpoint, in percent."""
+    """Dev metrics of the chosen checkpoint, in percent: English ones, or of the settings' `dev_languages`."""
     versions: dict[str, str]
     heads: dict[str, HeadInfo] = Field(default_factory=dict)
     """The heads of a stage over several tasks, by name. Empty where there is one, of `format` and `labels`."""

@@ -66,7 +66,9 @@ def _what(info: BundleInfo) -> str:
     lines = [f"{made} with adapter-stilts {version}, on the encoder {base}".rstrip() + "."]
     if info.metrics:
         scores = ", ".join(f"{name} {value:.1f}" for name, value in sorted(info.metrics.items()))
-        lines.append(f"English dev, which chose the checkpoint, in percent: {scores}.")
+        languages = info.settings.get("dev_languages", ["en"])
+        dev = ", ".join("English" if language == "en" else language for language in languages)
+        lines.append(f"{dev[:1].upper()}{dev[1:]} dev, which chose the checkpoint, in percent: {scores}.")
     if "export" in info.settings:
         lines += ["", *_exported(info)]
     return "\n".join(lines) + "\n"

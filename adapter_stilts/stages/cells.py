@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from adapter_stilts.model.bundle_info import BundleInfo
+from adapter_stilts.recipe_sections import FewShotWhen
 from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.parts import EvaluatePart, TrainPart
 
 
 @dataclass(frozen=True)
@@ -24,13 +28,39 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Taught:
+    """The languages that a target is trained in.
+
+    Args:
+        languages: those of whole train splits, sorted; none of a target that is not trained.
+        few_shot: language -> examples drawn of its train split.
+        when: a stage of its own after the others, or among them.
+    """
+
+    languages: tuple[str, ...] = ("en",)
+    few_shot: Mapping[str, int] = field(default_factory=dict)
+    when: FewShotWhen = "after"
+
+    @property
+    def told(self) -> str:
+        """What a table says of it; nothing of English alone, or of a target that is not trained."""
+        parts = [] if self.languages in ((), ("en",)) else [f"trained in {', '.join(self.languages)}"]
+        if self.few_shot:
+            shots = ", ".join(f"{language}={count}" for language, count in self.few_shot.items())
+            parts.append(f"few-shot {shots}{' mixed in' if self.when == 'mixed' else ''}")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
 class Cell:
-    """One intermediate task (or ``none``) and one target, with the stage that evaluates it.
+    """One intermediate task (or ``none``) and one target, taught in some languages, with the stage that evaluates it.
 
     Args:
         inter: its name, as it was asked for.
         seed: None of a bundle that no seed made.
         added: the baseline that a recipe adds, which nobody asked for by name.
+        dev: the languages whose dev split chose the checkpoint; empty where the last weights were kept, None where
+            none was chosen here (the base itself, a merge, somebody else's bundle).
     """
 
     inter: str
@@ -42,14 +72,55 @@ class Cell:
     seed: int | None
     limits: Limits
     added: bool = False
+    taught: Taught = Taught()
+    dev: tuple[str, ...] | None = ("en",)
+
+    @property
+    def label(self) -> str:
+        """Its name among the cells of its target: the intermediate task, and what else than English it is taught in."""
+        return ", ".join(filter(None, (self.inter, self.taught.told)))
+
+    @property
+    def split(self) -> str:
+        """``test``, or ``dev``."""
+        part = self.evaluate.part
+        return part.split if isinstance(part, EvaluatePart) else "test"
 
     def about(self) -> dict[str, Any]:
         """What a result is of, beside its target."""
+        taught = self.taught
         return {
             "inter": self.inter,
+            "label": self.label,
             "mode": self.mode,
             "precision": self.precision,
             "base": self.base,
             "seed": self.seed,
             "limits": asdict(self.limits),
+            "train_languages": list(taught.languages),
+            "few_shot": dict(taught.few_shot),
+            "few_shot_when": taught.when if taught.few_shot else None,
+            "dev": None if self.dev is None else list(self.dev),
+            "split": self.split,
         }
+
+
+def dev_before(stage: Stage) -> tuple[str, ...] | None:
+    """The dev languages that chose what a stage evaluates (see `Cell.dev`), where the stage before it trains."""
+    part = stage.parents[0].part if stage.parents else None
+    return part.dev_languages if isinstance(part, TrainPart) else None
+
+
+def taught_by(info: BundleInfo) -> tuple[Taught, tuple[str, ...] | None]:
+    """What a bundle says of the languages it was trained in, and of those that chose it."""
+    settings = info.settings
+    if "training" not in settings:  # merged, or somebody else's: not known
+        return Taught(()), None
+    dev = tuple(settings.get("dev_languages", ("en",))) if info.metrics else ()
+    if "mixture" not in settings:
+        return Taught(), dev
+    parts = [part["data"] for task in settings["mixture"]["tasks"] for part in task["parts"]]
+    few = {language: count for part in parts for language, count in part.get("drawn", {}).items()}
+    whole = {language for part in parts for language in part["train"] if language not in few}
+    after = tuple(settings.get("after", ()))
+    return Taught(tuple(sorted({*whole, *after})), few, "after" if after or not few else "mixed"), dev

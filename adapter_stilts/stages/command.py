@@ -15,6 +15,7 @@ from adapter_stilts.evaluation.membership import in_a_benchmark
 from adapter_stilts.hub.address import address_of
 from adapter_stilts.model.tuning import tuning_settings
 from adapter_stilts.recipe import Recipe, load_recipe, shipped_recipes
+from adapter_stilts.recipe_sections import SAME
 from adapter_stilts.stages.context import Inputs
 from adapter_stilts.stages.graph import Stage, in_order
 from adapter_stilts.stages.parts import ComposePart, FetchPart, TrainedTask, TrainPart
@@ -29,31 +30,38 @@ _FLAGS = {"base.id": "--base", "precision": "--precision", "seed": "--seed", "co
 
 
 def command_of(stage: Stage, inputs: Inputs) -> str | None:
-    """A `train` that runs this stage; None where it has text of the user's own or translated train sets.
+    """A `train` that runs this stage; None where it has text of the user's own, or translated intermediate train sets.
 
     Args:
         stage: of training or composing. ``--data DIR`` stands for whatever folder of release files there is.
     """
     part, source, base = stage.part, inputs.source, inputs.base
     assert isinstance(part, TrainPart | ComposePart)
+    taught = _taught(stage)
+    # What a few examples go on from is the target's own training.
+    stage = stage.parents[0] if isinstance(part, TrainPart) and part.after else stage
     inters, combine = _starts(stage)
     entries = [_entry(inter, inputs) for inter in inters]
     own = stage if isinstance(part, TrainPart) else None
     trained = [inter for inter in inters if isinstance(inter.part, TrainPart)]
     target, train_task = UNTRAINED_TARGET, None
-    if own is not None and not inters:
+    if own is not None and not inters and not taught:
         entries, trained, own = [_entry(own, inputs)], [own], None
     if None in entries:
         return None
     if own is not None:
-        target, train_task = _target(own.task, inputs)
-    values = {"combine": combine, "target.train_task": train_task, "merge": _merge(stage)}
+        fitting = _target(own, inputs)
+        if fitting is None:
+            return None
+        target, train_task = fitting
+    values: dict[str, Any] = {"combine": combine, "target.train_task": train_task, "merge": _merge(stage)}
     values |= {"data": "miniature" if source.constructed else "real", "base.id": base.id}
     values |= {"base.revision": base.commit or "main"}
     for section, stages in (("intermediate", trained), ("target", [own] if own is not None else [])):
         for one in stages:
             assert isinstance(one.part, TrainPart)
             values |= _of_stage(one.part, section)
+    values["target"] = {**values.get("target", {}), **taught}
     values["mode"] = part.mode
     name, changed = _least(_flat(values))
     if any(isinstance(inter.part, FetchPart) for inter in inters) and "precision" in values:
@@ -141,12 +149,16 @@ def _typed(task: Task) -> str:
     return f"{task.name}.toml" if task.declared else task.name
 
 
-def _target(trained: str, inputs: Inputs) -> tuple[str, str | None]:
-    """A target that trains on this task, and what has to be said that it does.
+def _target(stage: Stage, inputs: Inputs) -> tuple[str, str | None] | None:
+    """A target that trains as a stage does, and what has to be said that it does; None where no target does.
 
-    One of XTREME's or XTREME-R's before others; the data at hand hold it if they can.
+    One whose own dev split has a say comes first, then one of XTREME's or XTREME-R's, then those that the data at hand
+    hold.
     """
+    trained, part = stage.task, stage.part
+    assert isinstance(part, TrainPart)
     task = get_task(trained)
+    dev = {split.reading.task for member in part.members for one in member.tasks for split in one.dev}
     fitting = [
         other
         for other in all_tasks()
@@ -154,12 +166,46 @@ def _target(trained: str, inputs: Inputs) -> tuple[str, str | None]:
     ]
     fitting.sort(
         key=lambda other: (
+            other.name not in dev,
             other.train_task != trained,
             not in_a_benchmark(other.name),
             not _is_held(other, inputs),
         )
     )
+    if not fitting:
+        return None
     return _typed(fitting[0]), None if fitting[0].train_task == trained else _typed(task)
+
+
+def _taught(stage: Stage) -> dict[str, Any]:
+    """What a recipe says of a target's languages, where they are not English alone."""
+    part = stage.part
+    if (
+        not isinstance(part, TrainPart)
+        or part.texts
+        or [member.name for member in part.members] != [stage.task]
+    ):
+        return {}
+    if [task.task for task in part.members[0].tasks] != [stage.task]:  # a union
+        return {}
+    first = stage.parents[0].part if part.after else part
+    assert isinstance(first, TrainPart)
+    found: dict[str, Any] = {}
+    whole = sorted(first.languages - first.drawn.keys())
+    if whole != ["en"]:
+        found["languages"] = whole
+    if part.drawn:
+        found["few_shot"] = part.drawn
+    if part.drawn and not part.after:
+        found["few_shot_when"] = "mixed"
+    if part.after:
+        found["few_shot_epochs"] = part.training.epochs
+        if part.training.learning_rate != first.training.learning_rate:
+            found["few_shot_learning_rate"] = part.training.learning_rate
+    if any(one.dev_languages not in ((), ("en",)) for one in (first, part)):
+        same = all(one.dev_languages == tuple(sorted(one.languages)) for one in (first, part))
+        found["dev_languages"] = [SAME] if same else list(part.dev_languages)
+    return found
 
 
 def _is_held(task: Task, inputs: Inputs) -> bool:

@@ -12,6 +12,7 @@ from adapter_stilts.model.backbone import ResolvedBase, resolve_base
 from adapter_stilts.recipe import MINIATURE, Base, Recipe
 from adapter_stilts.runtime import Runtime
 from adapter_stilts.stages.data import CachedTokenizer, SplitData
+from adapter_stilts.stages.drawing import Draw
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.parts import EvaluatePart, Reading
 from adapter_stilts.stages.store import Store
@@ -84,12 +85,14 @@ class Context:
             raise AdapterStiltsError(f"{stage.name} is needed, and is not in the store")
         return found / "bundle"
 
-    def split(self, reading: Reading, split: Split, language: str, limit: int | None) -> SplitData:
+    def split(
+        self, reading: Reading, split: Split, language: str, limit: int | None, draw: Draw | None = None
+    ) -> SplitData:
         """A split of a task, read as a stage reads it."""
         source = self.inputs.source
         task = with_labels(get_task(reading.task), source, reading.options)
         return SplitData(
-            task, split, language, source, reading.options, reading.settings, self.tokenizer, limit
+            task, split, language, source, reading.options, reading.settings, self.tokenizer, limit, draw
         )
 
 

@@ -30,8 +30,17 @@ from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.recipe import MixtureSettings, Robust
 from adapter_stilts.stages.context import Context
 from adapter_stilts.stages.data import SplitData, TextData
+from adapter_stilts.stages.drawing import Draw
 from adapter_stilts.stages.graph import Stage
-from adapter_stilts.stages.parts import ROBUST_FORMAT, ROBUST_KEYS, Member, TrainedText, TrainPart
+from adapter_stilts.stages.parts import (
+    ROBUST_FORMAT,
+    ROBUST_KEYS,
+    DevSplit,
+    Member,
+    TrainedTask,
+    TrainedText,
+    TrainPart,
+)
 from adapter_stilts.stages.starting import Start, start
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.declared import declarations
@@ -50,9 +59,10 @@ class Course:
 
     Args:
         mixture: what each step draws from.
-        evaluate: English dev metrics of a model; None where there is no dev split.
+        evaluate: dev metrics of a model; None where there is no dev split.
         heads: the heads of its model by name, with what they answer.
         save: writes the model's weights into a folder.
+        drawn: language -> ids of the examples that were drawn, where only some are taken.
     """
 
     part: TrainPart
@@ -61,6 +71,7 @@ class Course:
     evaluate: Judge | None
     heads: Mapping[str, HeadInfo]
     save: Callable[[Path], None]
+    drawn: Mapping[str, Sequence[str]]
 
     def described(self, task: str) -> dict[str, Any]:
         """Task, format, labels, heads, settings and declarations, for `bundle.json`.
@@ -88,6 +99,8 @@ class Course:
             "examples": sum(portion.features.num_examples for portion in portions),
             "sequences": sum(portion.features.num_sequences for portion in portions),
         }
+        if self.drawn:
+            found["drawn"] = {language: list(ids) for language, ids in self.drawn.items()}
         if self.part.only_task is None:
             counts = self.mixture.counts(self.mixture.total_steps(training.epochs, training.max_steps))
             found["mixture"] = {
@@ -123,6 +136,7 @@ def course(stage: Stage, part: TrainPart, context: Context) -> Course:
         _judge(part, context),
         heads,
         functools.partial(_save, model, part.mode, first.format, first.labels),
+        _drawn(part, context),
     )
 
 
@@ -135,7 +149,11 @@ def perturbation(robust: Robust | None) -> Perturbation | None:
 
 
 def dev_judge(splits: Sequence[SplitData], part: TrainPart, context: Context) -> Judge:
-    """A function from the model to its metrics on dev splits taken together, on a subset chosen by the seed."""
+    """A function from the model to its metrics on dev splits taken together, on a subset chosen by the seed.
+
+    Args:
+        splits: of one language.
+    """
     task, settings, machine = splits[0].task, splits[0].settings, context.machine
     format = get_format(task.format)
     wanted = part.training.dev_examples
@@ -161,7 +179,7 @@ def dev_judge(splits: Sequence[SplitData], part: TrainPart, context: Context) ->
             machine.accelerator,
             progress=lambda done, total: _stop_if_asked(context),
         )
-        return scored(task, Predicted(examples, features, reduced), settings).metrics
+        return scored(task, Predicted(examples, features, reduced), settings, splits[0].language).metrics
 
     return judge
 
@@ -207,7 +225,10 @@ def _model(stage: Stage, part: TrainPart, context: Context, heads: Mapping[str, 
         )
     if not part.several:
         only = next(iter(built.values()))
-        begun.fill_pooler(only)
+        if part.after:
+            begun.fill_head(only)
+        else:
+            begun.fill_pooler(only)
         return begun.model(encoder, only, get_format(next(iter(heads.values())).format))
     begun.fill_pooler(share_pooler(built.values()))
     formats = {name: get_format(head.format) for name, head in heads.items()}
@@ -239,11 +260,7 @@ def _save(model: TaskModel, mode: str, format_name: str, labels: tuple[str, ...]
 
 
 def _task_portion(member: Member, part: TrainPart, context: Context, perturb: Perturbation | None) -> Portion:
-    splits = [
-        context.split(task.reading, "train", language, part.training.limit_train)
-        for task in member.tasks
-        for language in task.train
-    ]
+    splits = [_train_split(task, language, part, context) for task in member.tasks for language in task.train]
     features = _together([split.features for split in splits])
     name = splits[0].task.format
     format = get_format(name)
@@ -257,6 +274,22 @@ def _task_portion(member: Member, part: TrainPart, context: Context, perturb: Pe
         head=member.head if part.several else None,
         perturb=perturb if name == ROBUST_FORMAT else None,
     )
+
+
+def _train_split(task: TrainedTask, language: str, part: TrainPart, context: Context) -> SplitData:
+    if language in task.drawn:
+        draw = Draw(task.drawn[language], part.seed)
+        return context.split(task.reading, "train", language, None, draw)
+    return context.split(task.reading, "train", language, part.training.limit_train)
+
+
+def _drawn(part: TrainPart, context: Context) -> dict[str, list[str]]:
+    tasks = [task for member in part.members for task in member.tasks]
+    return {
+        language: [example.id for example in _train_split(task, language, part, context).examples]
+        for task in tasks
+        for language in task.drawn
+    }
 
 
 def _text_portion(text: TrainedText, part: TrainPart, context: Context) -> Portion:
@@ -294,15 +327,12 @@ def _hide(features: Features, random: np.random.Generator, **how: Any) -> Featur
 
 
 def _judge(part: TrainPart, context: Context) -> Judge | None:
-    """Each task's score (the mean of its metrics) on English dev; of one task alone, its metrics."""
+    """Each task's score (the mean of its metrics) on dev; of one task alone, its metrics."""
     judges: dict[str, tuple[str, Judge]] = {}
     for member in part.members:
-        tasks = [task for task in member.tasks if task.dev is not None]
-        if tasks:
-            splits = [
-                context.split(task.reading, "dev", get_task(task.task).trained_in[0], None) for task in tasks
-            ]
-            judges[member.name] = (member.head, dev_judge(splits, part, context))
+        splits = [split for task in member.tasks for split in task.dev]
+        if splits:
+            judges[member.name] = (member.head, _dev_judge(splits, part, context))
     if not judges:
         return None
 
@@ -314,5 +344,22 @@ def _judge(part: TrainPart, context: Context) -> Judge | None:
                 return metrics
             scores[name] = sum(metrics.values()) / len(metrics)
         return scores
+
+    return judge
+
+
+def _dev_judge(dev: Sequence[DevSplit], part: TrainPart, context: Context) -> Judge:
+    """The metrics of one member: each language's splits taken together, and the mean over languages."""
+    by_language: dict[str, list[SplitData]] = {}
+    for split in dev:
+        read = context.split(split.reading, "dev", split.language, None)
+        by_language.setdefault(split.language, []).append(read)
+    judges = [dev_judge(splits, part, context) for splits in by_language.values()]
+    if len(judges) == 1:
+        return judges[0]
+
+    def judge(model: TaskModel) -> dict[str, float]:
+        found = [own(model) for own in judges]
+        return {name: sum(metrics[name] for metrics in found) / len(found) for name in found[0]}
 
     return judge

@@ -22,6 +22,7 @@ from adapter_stilts.formats.examples import Example, first_examples
 from adapter_stilts.formats.features import MANIFEST, Features
 from adapter_stilts.formats.tokens import template_of
 from adapter_stilts.io import digest_of, whole_directory
+from adapter_stilts.stages.drawing import Draw, drawn
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import Source
 from adapter_stilts.tasks.text import TextSource
@@ -62,6 +63,7 @@ class SplitData:
 
     Args:
         limit: only the first so many examples; None takes all.
+        draw: only so many, drawn by a seed; None takes all.
     """
 
     task: Task
@@ -72,11 +74,13 @@ class SplitData:
     settings: FormatSettings
     tokenizer: CachedTokenizer
     limit: int | None = None
+    draw: Draw | None = None
 
     @cached_property
     def examples(self) -> list[Example]:
         found = self.source.examples(self.task, self.split, self.language, self.options)
-        return first_examples(found, self.limit)
+        first = first_examples(found, self.limit)
+        return first if self.draw is None else drawn(first, self.draw)
 
     @cached_property
     def features(self) -> Features:
@@ -89,6 +93,7 @@ class SplitData:
                 "format": [self.task.format, format.SCHEMA, self.settings.reading()],
                 "labels": self.task.labels,
                 "limit": self.limit,
+                **({} if self.draw is None else {"draw": asdict(self.draw)}),
             }
         )
 

@@ -25,6 +25,10 @@ class Part(Protocol):
     READ_AGAIN: ClassVar[tuple[str, ...]]
     """Files that are read when a finished stage is asked for, so that their digests are looked at first."""
 
+    @property
+    def told(self) -> str:
+        """What its title says beside the task: languages, a split; nothing of what is usual."""
+
     def to_json(self) -> Mapping[str, Any]:
         """A JSON value of all of it: what is hashed, and kept in stage.json."""
 
@@ -71,7 +75,8 @@ class Stage:
         """What a person reads of it: ``train tydiqa after hellaswag``."""
         before = [stage.task for stage in in_order(self.parents) if stage.task != self.task]
         after = f" after {', '.join(dict.fromkeys(before))}" if before else ""
-        return f"{self.kind} {self.task}{after}"
+        told = f" ({self.part.told})" if self.part.told else ""
+        return f"{self.kind} {self.task}{told}{after}"
 
     def __hash__(self) -> int:
         return hash(self.key)

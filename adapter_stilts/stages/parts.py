@@ -16,6 +16,7 @@ from adapter_stilts.model.merge import Merge
 from adapter_stilts.model.tuning.base import TuningSettings
 from adapter_stilts.recipe import MixtureSettings, Optimizer, Robust, TrainingSettings
 from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks.base import Split
 
 ROBUST_FORMAT = "pair_classification"
 """What robust training is made for (Huang et al. 2021)."""
@@ -51,25 +52,55 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class DevSplit:
+    """A dev split that has a say in which checkpoint is kept.
+
+    Args:
+        reading: of the task that is trained, or of the target it is trained for.
+        fingerprint: of the split.
+    """
+
+    reading: Reading
+    language: str
+    fingerprint: str
+
+    def to_json(self) -> dict[str, Any]:
+        read = {"task": self.reading.task, "options": dict(self.reading.options)}
+        return {**read, "language": self.language, "data": self.fingerprint}
+
+
+@dataclass(frozen=True)
 class TrainedTask:
     """The train and dev splits of one task.
 
     Args:
         train: fingerprint of the train split in each language.
-        dev: of the English dev split; None where there is none.
+        dev: English, or the languages asked for, sorted; empty where there is none.
+        drawn: of languages in which only some examples are taken, how many; the stage's seed draws them.
     """
 
     reading: Reading
     train: Mapping[str, str]
-    dev: str | None
+    dev: tuple[DevSplit, ...] = ()
+    drawn: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def task(self) -> str:
         return self.reading.task
 
     def to_json(self) -> dict[str, Any]:
-        data: dict[str, Any] = {"train": dict(self.train), **({} if self.dev is None else {"dev": self.dev})}
+        data: dict[str, Any] = {"train": dict(self.train), **self.dev_json()}
+        if self.drawn:
+            data["drawn"] = dict(self.drawn)
         return {"task": self.task, **self.reading.to_json(trains=True), "data": data}
+
+    def dev_json(self) -> dict[str, Any]:
+        """The key of the dev splits: a fingerprint alone where they are the task's own English one."""
+        if not self.dev:
+            return {}
+        if [(split.reading.task, split.language) for split in self.dev] == [(self.task, "en")]:
+            return {"dev": self.dev[0].fingerprint}
+        return {"dev": [split.to_json() for split in self.dev]}
 
 
 @dataclass(frozen=True)
@@ -127,6 +158,7 @@ class TrainPart:
         nested: whether a parent brings several adapters in one bundle.
         robust: None where nothing is perturbed.
         sampling: how the task of each step is drawn; None of one task.
+        after: the languages of the training that it goes on with, head and all; empty where it makes a head of its own.
     """
 
     KIND: ClassVar[str] = "train"
@@ -148,6 +180,7 @@ class TrainPart:
     nested: bool = False
     robust: Robust | None = None
     sampling: MixtureSettings | None = None
+    after: tuple[str, ...] = ()
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -167,12 +200,32 @@ class TrainPart:
         )
 
     @property
+    def dev_languages(self) -> tuple[str, ...]:
+        """The languages whose dev splits choose the checkpoint; none where the last weights are kept."""
+        splits = [split for member in self.members for task in member.tasks for split in task.dev]
+        return tuple(sorted({split.language for split in splits}))
+
+    @property
+    def drawn(self) -> dict[str, int]:
+        """Language -> examples, of those languages in which only some are taken."""
+        tasks = [task for member in self.members for task in member.tasks]
+        return {language: count for task in tasks for language, count in task.drawn.items()}
+
+    @property
+    def told(self) -> str:
+        """The languages it trains in, where they are not English alone."""
+        whole = sorted(self.languages - self.drawn.keys())
+        few = [f"{language}={count}" for language, count in self.drawn.items()]
+        return "" if not few and whole in ([], ["en"]) else ", ".join([*whole, *few])
+
+    @property
     def only_task(self) -> TrainedTask | None:
         """The task of a stage that trains one in English, and nothing beside it."""
         if len(self.members) != 1 or self.texts or len(self.members[0].tasks) != 1:
             return None
         task = self.members[0].tasks[0]
-        return task if set(task.train) == {"en"} and self.members[0].name == task.task else None
+        english = set(task.train) == {"en"} and not task.drawn and not self.after
+        return task if english and self.members[0].name == task.task else None
 
     def to_json(self) -> dict[str, Any]:
         """The part with the base's and the data's fingerprints."""
@@ -193,6 +246,8 @@ class TrainPart:
             **({"combine": self.combine} if self.combine else {}),
             # A key of its own: such stages once took one adapter of several.
             **({"nested": True} if self.nested else {}),
+            **({"after": list(self.after)} if self.after else {}),
+            **({"dev_languages": list(dev)} if (dev := self.dev_languages) not in ((), ("en",)) else {}),
             **_robust(self.robust),
             **(only.reading.to_json(trains=True) if only is not None else {"mixture": self._mixture()}),
         }
@@ -202,7 +257,7 @@ class TrainPart:
         only = self.only_task
         if only is None:
             return {}
-        return {"data": {"train": only.train["en"], **({} if only.dev is None else {"dev": only.dev})}}
+        return {"data": {"train": only.train["en"], **only.dev_json()}}
 
     def _mixture(self) -> dict[str, Any]:
         found: dict[str, Any] = {
@@ -227,8 +282,9 @@ class EvaluatePart:
         base: fingerprint of the encoder.
         bundle: digest of the bundle that is evaluated; None evaluates the parent's, or the base itself.
         limit: first examples of a language; None takes all.
-        data: fingerprint of the test split of each language.
+        data: fingerprint of the split of each language.
         beside: of what else is looked at, by split and language (`evaluation/judging.py`).
+        split: that is evaluated.
     """
 
     KIND: ClassVar[str] = "evaluate"
@@ -243,12 +299,19 @@ class EvaluatePart:
     data: Mapping[str, str]
     beside: Mapping[tuple[str, str], str] = field(default_factory=dict)
     bundle: str | None = None
+    split: Split = "test"
+
+    @property
+    def told(self) -> str:
+        """The split, where it is not test."""
+        return "" if self.split == "test" else self.split
 
     def to_json(self) -> dict[str, Any]:
         return {
             "base": self.base,
             "precision": self.precision,
             **self.reading.to_json(trains=False),
+            **({} if self.split == "test" else {"split": self.split}),
             **({} if self.bundle is None else {"bundle": self.bundle}),
             "limit": self.limit,
             "data": dict(self.data),
@@ -273,6 +336,8 @@ class ComposePart:
     mode: str
     merge: Merge
 
+    told: ClassVar[str] = ""
+
     def to_json(self) -> dict[str, Any]:
         return {"base": self.base, "mode": self.mode, "merge": self.merge.settings()}
 
@@ -291,6 +356,8 @@ class FetchPart:
     READ_AGAIN: ClassVar[tuple[str, ...]] = ("stage.json",)
 
     bundle: str
+
+    told: ClassVar[str] = ""
 
     def to_json(self) -> dict[str, Any]:
         return {"bundle": self.bundle}

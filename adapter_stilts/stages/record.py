@@ -3,7 +3,7 @@
 <store>/<stage>/stage.json                  what was computed, from what, with what, in how long: the commit marker
 <store>/<stage>/metrics.json                an evaluation: per language, averages, counts
 <store>/<stage>/scores/<language>.jsonl     a row an example, from which the language's metrics are computed
-<store>/<stage>/predictions/<task>/…        in the benchmarks' submission format
+<store>/<stage>/predictions/<task>/…        in the benchmarks' submission format, by split and language
 <store>/plans/<digest>.json                 the cells of one plan, written once the store holds a result of it
 
 A stage does not know its cells: equal stages have one key, whatever they were asked for as. So the name of a cell is
@@ -25,7 +25,7 @@ from adapter_stilts.evaluation.xtreme import write_predictions
 from adapter_stilts.io import digest_of, disk_errors, write_json
 from adapter_stilts.stages.cells import Cell
 from adapter_stilts.stages.graph import KEY_DIGITS, Stage
-from adapter_stilts.tasks.base import Task
+from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import Source
 
 STAGE, METRICS, SCORES, PREDICTIONS, PLANS = "stage.json", "metrics.json", "scores", "predictions", "plans"
@@ -77,12 +77,19 @@ def read_stage(directory: Path) -> dict[str, Any]:
     return dict(record)
 
 
-def write_evaluation(directory: Path, task: Task, results: Mapping[str, Scored], source: Source) -> None:
-    """Write metrics, scores and predictions of an evaluate stage."""
-    write_json(directory / METRICS, summarise(task, results, source), INSTEAD)
+def write_evaluation(
+    directory: Path, task: Task, results: Mapping[str, Scored], source: Source, split: Split
+) -> None:
+    """Write metrics, scores and predictions of an evaluate stage.
+
+    Args:
+        split: that was evaluated; predictions are named after it.
+    """
+    summary = {**summarise(task, results, source), "split": split}
+    write_json(directory / METRICS, summary, INSTEAD)
     (directory / SCORES).mkdir()
     for language, scored in results.items():
-        write_predictions(directory / PREDICTIONS, task.name, language, scored.submission)
+        write_predictions(directory / PREDICTIONS, task.name, language, scored.submission, split)
         with (directory / SCORES / f"{language}.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in scored.rows)
 
@@ -148,7 +155,7 @@ def names_of(store: Path) -> Mapping[str, tuple[str, ...]]:
         try:
             rows = json.loads(path.read_text(encoding="utf-8"))["cells"]
             for row in rows:
-                found.setdefault(str(row["evaluate"]), {})[str(row["inter"])] = None
+                found.setdefault(str(row["evaluate"]), {})[str(row.get("label", row["inter"]))] = None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(
                 f"{path} cannot be read ({error!r}): remove it, and run the same command again, which answers from "

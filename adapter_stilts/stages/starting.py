@@ -82,6 +82,13 @@ class Start:
         name = self.info.head(task.format, task.labels)
         return bundle_head(self.bundle, self.info, task.format, task.labels, config, name)
 
+    def fill_head(self, head: Head) -> None:
+        """Let a head begin as the bundle's one head, which is trained on."""
+        assert self.bundle is not None
+        assert self.info is not None
+        assert self.tuning is not None
+        fill(head.state_dict(), self.tuning.load(self.bundle, self.info.format), self.bundle)
+
     def fill_pooler(self, head: Head | None) -> None:
         """Let a new head's pooler, if it has one, begin as the encoder's: as trained before, or as in its checkpoint.
 

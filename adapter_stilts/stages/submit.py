@@ -146,12 +146,15 @@ def _one_a_task(
     evaluations: Iterable[Evaluation], benchmark: Benchmark, inter: str | None
 ) -> dict[str, Evaluation]:
     by_task: dict[str, list[Evaluation]] = {}
-    every = list(evaluations)
-    if inter is not None and not any(inter in evaluation.inters for evaluation in every):
-        raise UsageError(f"--inter {inter}: no evaluation was planned under that name; {_names(every)}")
-    for evaluation in every:
+    found = list(evaluations)
+    if inter is not None and not any(inter in evaluation.inters for evaluation in found):
+        raise UsageError(f"--inter {inter}: no evaluation was planned under that name; {_names(found)}")
+    for evaluation in found:
         if evaluation.task in benchmark.languages and (inter is None or inter in evaluation.inters):
             by_task.setdefault(evaluation.task, []).append(evaluation)
+    for task, every in by_task.items():
+        # Those of dev beside one of test are no second choice.
+        by_task[task] = [each for each in every if each.part.get("split", "test") == "test"] or every
     for task, several in by_task.items():
         if len(several) > 1:
             listed = "\n".join(f"  {e.directory} ({_after(e)}, {_told(e)})" for e in several)
@@ -182,12 +185,15 @@ def _after(evaluation: Evaluation) -> str:
 
 def _told(evaluation: Evaluation) -> str:
     languages = evaluation.part.get("data", {})
-    return f"{len(languages)} languages, limit {evaluation.part.get('limit')}"
+    split = evaluation.part.get("split", "test")
+    return f"{split}, {len(languages)} languages, limit {evaluation.part.get('limit')}"
 
 
 def _unfit(evaluation: Evaluation, benchmark: Benchmark) -> str | None:
     """Why a stage's predictions are no submission, told by its settings alone."""
     task, part = evaluation.task, evaluation.part
+    if part.get("split", "test") != "test":
+        return f"evaluated on {part['split']}, and a submission is of test: evaluate it without --split"
     if part.get("limit") is not None:
         return f"evaluated on the first {part['limit']} examples a language only (--limit-eval)"
     for option, value in get_task(task).submitted_with.items():

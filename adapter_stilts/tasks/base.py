@@ -55,8 +55,9 @@ class Files:
         beside: templates of file names read together with the match, from the same folder, as further
             arguments of the reader (the English side of a parallel corpus).
         only: the values of an option that these files can serve, where they cannot serve all.
-        languages: of a train split, the languages these files hold (a translated train set's, or several at
-            once). Where empty, English alone, or the task's where a pattern names the language.
+        languages: of a train or dev split, the languages these files hold (a translated train set's, or several at
+            once). Where empty, English alone, or the task's where a pattern names the language (of dev, also where
+            rows do).
         further: whether these files are those of languages that the task does not list.
     """
 

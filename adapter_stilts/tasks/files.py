@@ -18,6 +18,7 @@ from adapter_stilts.tasks.readers import READERS
 from adapter_stilts.tasks.rows import (
     Located,
     alternatives,
+    dev_languages,
     gather,
     label_check,
     serves,
@@ -109,6 +110,12 @@ class FileSource:
         others = sorted(set(self._translated(task)) - set(task.trained_in))
         return (*used, *(language for language in others if self._holds(task, "train", language)))
 
+    def dev_languages(self, task: Task) -> tuple[str, ...]:
+        """Those found here, under any options, in the task's order, its own first."""
+        told, own = _dev_told(task), task.trained_in[0]
+        order = dict.fromkeys([*((own,) if own in told else ()), *told])
+        return tuple(language for language in order if self._holds(task, "dev", language))
+
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """sha256 over the bytes of the files read, in order, and over what is taken from them."""
         match = self._find(task, split, language, options)
@@ -163,6 +170,8 @@ class FileSource:
 
     def _fields(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> dict[str, str]:
         others: Collection[str] = self._translated(task) if split == "train" else ()
+        if split == "dev":
+            others = _dev_told(task)
         # Where nothing is trained, dev is what a threshold is chosen on, in each language by itself.
         if (split == "test" or (split == "dev" and task.train_task is None)) and self.further(task, language):
             others = (language,)
@@ -246,9 +255,12 @@ class FileSource:
                 translated=match.translated,
             )
         states = [_state(path) for path in match.flat()]
-        key = json.dumps([task.name, split, {**match.fields, "language": "", "code": ""}, states])
+        used = split_languages(task, split)
+        # English dev is read alone, as it is used alone unless others are asked for.
+        wide = split == "dev" and match.fields["language"] not in used
+        key = json.dumps([task.name, split, {**match.fields, "language": "", "code": ""}, wide, states])
         if key not in self._grouped:
-            languages = spec.languages or split_languages(task, split)
+            languages = spec.languages or (task.all_languages if wide else used)
             self._grouped[key] = gather(
                 _rows(match),
                 spec.example,
@@ -286,6 +298,8 @@ def _candidates(task: Task, split: Split, fields: Mapping[str, str]) -> Iterator
         listed = language in task.all_languages
         if spec.further and listed:
             continue
+        if split == "dev" and task.train_task is not None and language not in _dev_of(task, spec):
+            continue
         place = f"{TRANSLATED}/{language}/" if other else ""
         for pattern in spec.patterns:
             if split != "train" and not listed and not _names_language(pattern):
@@ -297,6 +311,16 @@ def _candidates(task: Task, split: Split, fields: Mapping[str, str]) -> Iterator
 
 def _names_language(pattern: str) -> bool:
     return "{language}" in pattern or "{code}" in pattern
+
+
+def _dev_told(task: Task) -> tuple[str, ...]:
+    """Languages that a dev split is said to be in."""
+    specs = alternatives(task.files.get("dev", ()))
+    return tuple(dict.fromkeys(language for spec in specs for language in _dev_of(task, spec)))
+
+
+def _dev_of(task: Task, spec: Files) -> tuple[str, ...]:
+    return dev_languages(task, spec, spec.patterns)
 
 
 def _choices(task: Task) -> Iterator[dict[str, str]]:

@@ -15,6 +15,7 @@ from adapter_stilts.tasks.base import LANGUAGE, Hub, Split, Task
 from adapter_stilts.tasks.rows import (
     Located,
     alternatives,
+    dev_languages,
     gather,
     label_check,
     serves,
@@ -82,6 +83,10 @@ class HubSource:
         """English, and what the task's file says of train sets in other languages on the hub."""
         return tuple(dict.fromkeys([*self.languages(task, "train"), *_translated(task)]))
 
+    def dev_languages(self, task: Task) -> tuple[str, ...]:
+        """English, and what the task's file says of dev sets in other languages on the hub."""
+        return tuple(dict.fromkeys([*self.languages(task, "dev"), *_dev_told(task)]))
+
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """sha256 over data set, config, split, the cached data's fingerprint and what is taken from it.
 
@@ -110,10 +115,13 @@ class HubSource:
             rows = _rows(loaded, name)
             found = gather(rows, hub.example, None, (language,), skip_others=False, check=check)
         else:
-            key = (task.name, split, json.dumps({**fields, "language": "", "code": ""}))
+            held = _held(task, split)
+            # English dev is read alone, as it is used alone unless others are asked for.
+            wide = split == "dev" and language not in held
+            key = (task.name, split, json.dumps([{**fields, "language": "", "code": ""}, wide]))
             if key not in self._grouped:
                 rows = _rows(self._load(address), name)
-                languages = hub.languages or _held(task, split)
+                languages = hub.languages or (_dev_told(task) if wide else held)
                 self._grouped[key] = gather(
                     rows, hub.example, hub.language, languages, skip_others=True, check=check
                 )
@@ -126,7 +134,8 @@ class HubSource:
         self, task: Task, split: Split, language: str, options: Mapping[str, str]
     ) -> tuple[Hub, dict[str, str]]:
         _check_served(task)
-        others = _translated(task) if split == "train" else ()
+        told = {"train": _translated, "dev": _dev_told}
+        others = told[split](task) if split in told else ()
         if split == "test" and self.further(task, language):
             others = (language,)
         fields = template_fields(task, split, language, options, task.hub, others)
@@ -139,6 +148,8 @@ class HubSource:
         hubs = alternatives(task.hub[split])
         for hub in hubs:
             other = split == "train" and language not in _train_languages(task, hub)
+            if split == "dev" and task.train_task is not None:
+                other = language not in _dev_languages(task, hub)
             if serves(hub, fields) and not other:
                 return hub, fields
         option, served = next((option, hub.only[option]) for hub in hubs for option in hub.only)
@@ -191,6 +202,18 @@ def _translated(task: Task) -> tuple[str, ...]:
     """Languages beside English that a train split is said to be in."""
     hubs = alternatives(task.hub["train"]) if "train" in task.hub else ()
     return tuple(dict.fromkeys(language for hub in hubs for language in _train_languages(task, hub)))
+
+
+def _dev_languages(task: Task, hub: Hub) -> tuple[str, ...]:
+    """Of a description of a dev split; the hub's copies are in XTREME's languages."""
+    told = dev_languages(task, hub, (hub.config or "",))
+    return tuple(language for language in told if language not in task.added_languages)
+
+
+def _dev_told(task: Task) -> tuple[str, ...]:
+    """Languages that a dev split is said to be in."""
+    hubs = alternatives(task.hub["dev"]) if "dev" in task.hub else ()
+    return tuple(dict.fromkeys(language for hub in hubs for language in _dev_languages(task, hub)))
 
 
 def _held(task: Task, split: Split) -> tuple[str, ...]:

@@ -63,6 +63,10 @@ class Overlay:
             dict.fromkeys([*self.languages(task, "train"), *self.files.training_languages(task), *there])
         )
 
+    def dev_languages(self, task: Task) -> tuple[str, ...]:
+        there = self.hub.dev_languages(task) if task.hub else ()
+        return tuple(dict.fromkeys([*self.languages(task, "dev"), *self.files.dev_languages(task), *there]))
+
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """That of the source which holds the split."""
         if self.from_files(task, split, language, options):

@@ -43,8 +43,17 @@ def alternatives(specs: SpecT | tuple[SpecT, ...]) -> tuple[SpecT, ...]:
 
 def train_languages(task: Task, given: tuple[str, ...], templates: Collection[str]) -> tuple[str, ...]:
     """The languages that a description of a train split serves: those given, or as its templates say."""
-    named = any("{language}" in template or "{code}" in template for template in templates)
-    return given or (task.languages if named else ("en",))
+    return given or (task.languages if _name_a_language(templates) else ("en",))
+
+
+def dev_languages(task: Task, spec: Files | Hub, templates: Collection[str]) -> tuple[str, ...]:
+    """The languages that a description of a dev split serves: those given, or as its templates or rows say."""
+    told = _name_a_language(templates) or spec.language is not None
+    return spec.languages or (task.all_languages if told else task.trained_in[:1])
+
+
+def _name_a_language(templates: Collection[str]) -> bool:
+    return any("{language}" in template or "{code}" in template for template in templates)
 
 
 def template_fields(

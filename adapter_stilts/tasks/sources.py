@@ -58,6 +58,9 @@ class Source(Protocol):
     def training_languages(self, task: Task) -> tuple[str, ...]:
         """The languages the train split is held in: English, and those it was translated to."""
 
+    def dev_languages(self, task: Task) -> tuple[str, ...]:
+        """The languages the dev split is held in: English, which is used unasked, and others."""
+
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """A string that changes whenever the examples may."""
 
@@ -119,6 +122,9 @@ class WithDeclared:
 
     def training_languages(self, task: Task) -> tuple[str, ...]:
         return self.of(task).training_languages(task)
+
+    def dev_languages(self, task: Task) -> tuple[str, ...]:
+        return self.of(task).dev_languages(task)
 
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         return self.of(task).fingerprint(task, split, language, options)

@@ -224,3 +224,44 @@ def test_products_give_what_native_ones_give(data_dir: Path, base_dir: Path, tmp
     curve = found["curves"]["bf16"]
     assert curve["steps"] == 3
     assert 0 <= curve["apart"]["ours"] < 0.01
+
+
+def test_languages_are_told_by_the_model_that_was_taught_in_them(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    options = [
+        "--quick",
+        "--targets",
+        "udpos",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+        "--store",
+        str(tmp_path / "store"),
+    ]
+    finished = subprocess.run(
+        [sys.executable, str(SCRIPTS / "inlanguage.py"), *options, "--out", str(out)],
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    result = json.loads(finished.stdout)
+    assert result == json.loads(out.read_text(encoding="utf-8"))
+    assert (result["benchmark"], result["quick"], result["shots"], result["dev"]) == (
+        "inlanguage",
+        True,
+        32,
+        "en",
+    )
+    rows = {row["way"]: row for row in result["results"]}
+    assert {way: list(row["scores"]) for way, row in rows.items()} == {
+        "english": ["en", "qaa", "qaf"],
+        "few_shot": ["qaa", "qaf"],
+        "in_language": ["en", "qaa", "qaf"],
+    }
+    for row in rows.values():
+        assert set(row["levels"]) == {"high", "low", "all but en"}
+        for name, value in row["levels"].items():
+            assert row["gain"][name] == pytest.approx(value - rows["english"]["levels"][name], abs=0.01)
+    # Training on English is the same both times.
+    assert rows["english"]["scores"]["en"] == rows["in_language"]["scores"]["en"]

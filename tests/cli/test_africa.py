@@ -34,7 +34,7 @@ def test_a_run(cli: Cli, tiny_base: Path, news: Path, tmp_path: Path) -> None:
     command += ["--inter", "none", "--target", "all", "--benchmark", "africa", "--set", "target.max_steps=2"]
     ran = cli(*command)
     assert ran.code == 0, ran.err
-    assert "1 of the 4 targets of africa: left out masakhapos (no test split at hand)" in ran.err
+    assert "1 of the 5 targets of africa: left out masakhapos (no test split at hand)" in ran.err
     assert "note: masakhaner2: DATE is left out: English UNER" in ran.err
     assert "masakhaner2: 1 of 20 languages are at hand and averaged; missing: bm, bbj" in ran.err
     assert "masakhaner2, zero-shot after none (africa, 1 of 20 languages)" in ran.out

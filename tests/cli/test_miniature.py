@@ -43,7 +43,10 @@ def test_the_baseline_comes_with_it_and_levels_are_shown(cli: Any, arguments: li
     assert "missing" not in result
 
     shown = cli(*arguments).out
-    assert "tydiqa, zero-shot after commonsenseqa; the first 4 a language\n" in shown
+    assert (
+        "tydiqa, zero-shot after commonsenseqa; checkpoint chosen on English dev; the first 4 a language\n"
+        in shown
+    )
     rows = [line.replace("│", " ").split() for line in shown.splitlines()]
     of_level = [code for code, level in result["levels"].items() if level == "low"]
     mean = sum(result["languages"][code]["f1"] for code in of_level) / len(of_level)

@@ -164,7 +164,7 @@ def test_one_process_of_a_launch_prints(process: Cli, finished: Any) -> None:
 
 
 REFUSED: dict[str, tuple[list[str], int, str]] = {
-    "no target": (["--inter", "hellaswag"], 2, "no target task: name one or several with --target"),
+    "no target": ([], 2, "no target task: name one or several with --target"),
     "task": (["--target", "xqad"], 2, "unknown target task 'xqad'; did you mean 'xquad'?"),
     "intermediate": (["--target", "xquad", "--inter", "helaswag"], 2, "did you mean 'hellaswag'?"),
     "the baseline with a task": (

@@ -168,7 +168,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         DataError,
         "holds no xquad test split in th; it holds en, de",
     ),
-    "no target": ({"key": ("target.tasks", [])}, UsageError, "no target task"),
+    "no target": ({"key": ("target.tasks", []), "inter": "none"}, UsageError, "no target task"),
     "unknown format": (
         {"key": ("formats.span.max_length", 3)},
         UnknownNameError,

@@ -33,11 +33,11 @@ def run(running: Running, part: EvaluatePart) -> None:
         asked: Split = name
         return context.split(part.reading, asked, language, part.limit)
 
-    splits = [split("test", language) for language in part.data]
+    splits = [split(part.split, language) for language in part.data]
     results = evaluate_splits(model, splits, [split(*other) for other in part.beside], context.machine)
     if context.machine.writes:
         with running.commit({}) as aside:
-            write_evaluation(aside, get_task(stage.task), results, context.inputs.source)
+            write_evaluation(aside, get_task(stage.task), results, context.inputs.source, part.split)
 
 
 def evaluate_splits(
@@ -46,14 +46,15 @@ def evaluate_splits(
     """Each language's result; what is judged together runs in one pass.
 
     Args:
-        splits: the test splits.
+        splits: what is evaluated, of one kind: the test splits, or the dev splits.
         beside: what else is looked at (see `evaluation/judging.py`).
     """
     task, settings, device = splits[0].task, splits[0].settings, str(model.device)
     known = {(split.split, split.language): split for split in (*splits, *beside)}
     languages = [split.language for split in splits]
     results: dict[str, Scored] = {}
-    for group in passes(task, languages, [(split.split, split.language) for split in beside]):
+    others = [(split.split, split.language) for split in beside]
+    for group in passes(task, languages, others, splits[0].split):
         parts = dict(zip(group, _predicted(model, [known[part] for part in group], machine), strict=True))
         results |= judge(task, parts, languages, settings, device)
     return {language: results[language] for language in languages}

@@ -27,23 +27,31 @@ def plan_evaluating(
         parents: the stage whose bundle is evaluated; none evaluates the base, or `bundle`.
         bundle: digest of a bundle of no stage.
     """
-    options, source = options_of(request, task), request.source
-    held = source.languages(task, "test")
-    others = beside(task, languages, held)
+    options, source, split = options_of(request, task), request.source, request.recipe.evaluation.split
+    held = held_in(request, task)
+    others = beside(task, languages, held, split)
     absent = [language for language in task.languages if language not in held]
     notices: tuple[str, ...] = ()
-    if absent and any(split == "test" for split, _ in others):
+    if absent and any(other == split for other, _ in others):
         notices = (f"{task.name}: the pool that is searched lacks the candidates of {', '.join(absent)}",)
     part = EvaluatePart(
         request.base.fingerprint,
         request.recipe.precision,
         reading(request, task, trains=False),
         request.recipe.evaluation.limit,
-        {language: source.fingerprint(task, "test", language, options) for language in languages},
-        {(split, language): source.fingerprint(task, split, language, options) for split, language in others},
+        {language: source.fingerprint(task, split, language, options) for language in languages},
+        {(other, language): source.fingerprint(task, other, language, options) for other, language in others},
         bundle,
+        split,
     )
     return Added((Stage(task.name, part, parents),), notices)
+
+
+def held_in(request: Request, task: Task) -> tuple[str, ...]:
+    """The languages that the data hold the evaluated split in."""
+    if request.recipe.evaluation.split == "dev":
+        return request.source.dev_languages(task)
+    return request.source.languages(task, "test")
 
 
 def evaluation_languages(
@@ -76,16 +84,16 @@ def evaluation_languages(
 def _languages_of(
     request: Request, task: Task, asked: tuple[str, ...] | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    source = request.source
-    held = source.languages(task, "test")
+    source, split = request.source, request.recipe.evaluation.split
+    held = held_in(request, task)
     wanted = wanted_languages(task, request.recipe, source)
     notices: tuple[str, ...] = ()
     if asked is not None:
         # Whichever benchmark has them: what is asked for by name counts.
         further = tuple(language for language in asked if source.further(task, language))
         wanted = (*(each for each in source.offered(task) if each in asked), *further)
-        held += further
-        if further:
+        if further and split == "test":
+            held += further
             notices = (
                 f"{task.name}: {', '.join(further)} in no benchmark: evaluated, and no part of the average",
             )
@@ -95,10 +103,13 @@ def _languages_of(
         raise DataError(
             source.place,
             None,
-            f"holds no {task.name} test split in {', '.join(absent)}; it holds {', '.join(held) or 'none'}",
+            f"holds no {task.name} {split} split in {', '.join(absent)}; it holds {', '.join(held) or 'none'}",
         )
     if not found:
-        raise DataError(source.place, None, f"holds no test split of {task.name!r} in any of its languages")
+        step = "" if split == "test" else "; leave out --split to evaluate on test"
+        raise DataError(
+            source.place, None, f"holds no {split} split of {task.name!r} in any of its languages{step}"
+        )
     if absent:
         notices += (
             f"{task.name}: {len(found)} of {len(wanted)} languages are at hand and averaged; "

@@ -15,7 +15,13 @@ from adapter_stilts.stages.planning.fetched import plan_fetching
 from adapter_stilts.stages.planning.names import NONE, held_languages, intermediate_task, trainable
 from adapter_stilts.stages.planning.reading import fitting_settings
 from adapter_stilts.stages.planning.request import Added, Request, together
-from adapter_stilts.stages.planning.training import plan_mixture, plan_training, trained_task
+from adapter_stilts.stages.planning.training import (
+    TaughtTask,
+    as_it_is,
+    plan_mixture,
+    plan_training,
+    trained_task,
+)
 from adapter_stilts.tasks import all_tasks, get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.groups import ALL, STUDY, TEXTS, UNIONS
@@ -66,7 +72,7 @@ def plan_intermediate(request: Request, entry: str) -> Added:
     if not named:
         return together([told, first])
     if len(named) == 1 and not beside and _plain(named[0], settings.languages):
-        return together([told, plan_training(request, named[0].tasks[0], settings, first)])
+        return together([told, plan_training(request, as_it_is(named[0].tasks[0]), settings, first)])
     members, without_dev = _members(request, named)
     read = _trained_texts(request, beside)
     mixed = plan_mixture(request, members, [text for text, _ in read], first)
@@ -178,8 +184,7 @@ def _members(request: Request, named: Sequence[_Named]) -> tuple[list[Member], A
         for task in one.tasks:
             trained, told = trained_task(
                 request,
-                task,
-                held_languages(request, task),
+                TaughtTask(task, held_languages(request, task), task.trained_in[:1]),
                 "no English dev split at hand; it has no say in which checkpoint is kept",
             )
             tasks.append(trained)

@@ -25,11 +25,11 @@ def target_task(name: str) -> Task:
 
 
 def train_task(request: Request, target: Task) -> Task:
-    """The task whose English train split trains a target.
+    """The task whose train split trains a target.
 
     Raises:
         UsageError: the recipe names one of another head.
-        DataError: its train split is not at hand.
+        DataError: it is trained in English, and the train split is not at hand.
     """
     name = request.recipe.target.train_task or target.train_task
     assert name is not None
@@ -40,7 +40,9 @@ def train_task(request: Request, target: Task) -> Task:
             f"target.train_task = {name!r} cannot train {target.name!r}: another format or label set. "
             f"Choices: {choices}"
         )
-    return trainable(request, task, target)
+    # Of other languages, what is at hand is asked where they are chosen.
+    asked = request.recipe.target.languages or task.trained_in
+    return trainable(request, task, target) if set(asked) & set(task.trained_in) else task
 
 
 def trainable(request: Request, task: Task, target: Task | None = None) -> Task:

@@ -1,7 +1,8 @@
 """From a recipe to a plan: the stages of all its cells, equal ones once.
 
-A cell is one intermediate task (or none) and one target. Its chain is base → train(intermediate) →
-train(target's train task) → evaluate(target); retrieval has no target training.
+A cell is one intermediate task (or none), one target and the languages it is trained in. Its chain is base →
+train(intermediate) → train(target's train task) → evaluate(target); retrieval has no target training, and a few
+examples of another language may be trained on after it. Without a target the intermediate stages stand alone.
 """
 
 from __future__ import annotations
@@ -19,16 +20,17 @@ from adapter_stilts.model.bundle import bundle_digest, read_bundle
 from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.model.tuning import check_installed, get_tuning
 from adapter_stilts.recipe import Recipe
-from adapter_stilts.stages.cells import Cell, Limits
+from adapter_stilts.stages.cells import Cell, Limits, Taught, dev_before, taught_by
 from adapter_stilts.stages.graph import Stage, in_order
+from adapter_stilts.stages.parts import FetchPart
 from adapter_stilts.stages.planning.combining import plan_combination
 from adapter_stilts.stages.planning.declared import looked_at
 from adapter_stilts.stages.planning.evaluating import evaluation_languages, plan_evaluating
 from adapter_stilts.stages.planning.intermediate import plan_intermediate
-from adapter_stilts.stages.planning.names import NONE, target_task, train_task
+from adapter_stilts.stages.planning.names import NONE, target_task
 from adapter_stilts.stages.planning.request import Added, Request, together
 from adapter_stilts.stages.planning.targets import expanded
-from adapter_stilts.stages.planning.training import plan_training
+from adapter_stilts.stages.planning.teaching import plan_teaching, teachings
 from adapter_stilts.tasks import all_tasks, get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.rows import check_options
@@ -41,20 +43,23 @@ class Plan:
     """All cells of a recipe.
 
     Args:
+        cells: empty where there is no target.
         notices: what a user should know before it runs (languages the data lack, a missing dev split).
         bundles: folders of bundles that stages start from, by their digest in the stage's part.
         texts: text that stages train on, by name (``mlm``, ``tlm``).
+        ends: where there is no target, the intermediate stages that are asked for, by their name.
     """
 
     cells: tuple[Cell, ...]
     notices: tuple[str, ...]
     bundles: Mapping[str, Path] = field(default_factory=dict)
     texts: Mapping[str, TextSource] = field(default_factory=dict)
+    ends: Mapping[str, Stage] = field(default_factory=dict)
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """Every stage once, parents first."""
-        return in_order(tuple(cell.evaluate for cell in self.cells))
+        return in_order((*(cell.evaluate for cell in self.cells), *self.ends.values()))
 
 
 def plan(recipe: Recipe, resolve: Callable[[], ResolvedBase], source: Source) -> Plan:
@@ -69,6 +74,8 @@ def plan(recipe: Recipe, resolve: Callable[[], ResolvedBase], source: Source) ->
     """
     request = Request(recipe, source, resolve)
     _check_names(request)
+    if not recipe.target.tasks:
+        return plan_alone(request)
     names = recipe.intermediate.tasks
     if recipe.intermediate.baseline and NONE not in names:
         names = (NONE, *names)
@@ -80,12 +87,17 @@ def plan(recipe: Recipe, resolve: Callable[[], ResolvedBase], source: Source) ->
     if recipe.combine != "continue":
         starts = plan_combination(request, starts)
         whole += starts.values()
+    taught = {}
+    for target in targets:
+        taught[target.name], told = teachings(request, target, languages[target.name])
+        whole.append(Added(notices=told))
     cells = []
     for inter, before in starts.items():
         for target in targets:
-            added = _plan_cell(request, target, languages[target.name], before)
-            whole.append(added)
-            cells.append(_cell(recipe, inter, before, target, added.stages[-1]))
+            for one in taught[target.name]:
+                added = _plan_cell(request, target, languages[target.name], before, one)
+                whole.append(added)
+                cells.append(_cell(recipe, inter, before, target, added.stages[-1], one))
     found = together([*whole, _filled(source)])
     return Plan(tuple(cells), found.notices, found.bundles, found.texts)
 
@@ -105,21 +117,19 @@ def _check_names(request: Request) -> None:
             raise UnknownNameError("recipe key formats", name, format_names())
     for name, chosen in recipe.options.items():
         check_options(get_task(name), chosen)
-    if not recipe.target.tasks:
-        choices = ", ".join(task.name for task in all_tasks() if task.role == "target")
-        raise UsageError(f"no target task: name one or several with --target, or all. Choices: {choices}")
     settings = request.tuning
     check_installed(recipe.mode)
     get_tuning(recipe.mode).backbone_weights(settings, recipe.precision)
 
 
-def _plan_cell(request: Request, target: Task, languages: tuple[str, ...], before: Added) -> Added:
+def _plan_cell(
+    request: Request, target: Task, languages: tuple[str, ...], before: Added, taught: Taught
+) -> Added:
     """The stages from an intermediate start to an evaluation, which is the last of them."""
     recipe = request.recipe
     frozen = recipe.frozen_under if before.stages else None
     if target.train_task is not None:
-        task = train_task(request, target)
-        trained = plan_training(request, task, recipe.target, before, frozen)
+        trained = plan_teaching(request, target, taught, before, frozen)
     elif frozen is not None:
         named, instead = f"--combine {frozen}", "merge:linear"
         if recipe.combine != frozen:
@@ -133,7 +143,7 @@ def _plan_cell(request: Request, target: Task, languages: tuple[str, ...], befor
     return together([trained, plan_evaluating(request, target, languages, trained.stages)])
 
 
-def _cell(recipe: Recipe, inter: str, before: Added, target: Task, stage: Stage) -> Cell:
+def _cell(recipe: Recipe, inter: str, before: Added, target: Task, stage: Stage, taught: Taught) -> Cell:
     limits = Limits(
         recipe.intermediate.limit_train if before.stages else None,
         recipe.target.limit_train if target.train_task is not None else None,
@@ -141,7 +151,42 @@ def _cell(recipe: Recipe, inter: str, before: Added, target: Task, stage: Stage)
     )
     added = inter == NONE and NONE not in recipe.intermediate.tasks
     about = (recipe.mode, recipe.precision, recipe.base.id, recipe.seed, limits)
-    return Cell(inter, target.name, stage, *about, added)
+    return Cell(inter, target.name, stage, *about, added, taught, dev_before(stage))
+
+
+def plan_alone(request: Request) -> Plan:
+    """The plan of intermediate stages that no target follows: their bundles are what is asked for.
+
+    Raises:
+        UsageError: nothing is trained, or what is asked for is trained on the target.
+    """
+    recipe = request.recipe
+    names = [name for name in recipe.intermediate.tasks if name != NONE]
+    if not names:
+        choices = ", ".join(task.name for task in all_tasks() if task.role == "target")
+        raise UsageError(
+            f"no target task: name one or several with --target, or all (choices: {choices}); or an intermediate task "
+            "with --inter, to train it alone"
+        )
+    if recipe.combine in ("stack", "fuse"):
+        raise UsageError(
+            f"no target task: --combine {recipe.combine} trains on the target; name one with --target, or leave out "
+            "--combine to train the intermediate tasks alone"
+        )
+    starts = {name: plan_intermediate(request, name) for name in names}
+    idle = [name for name, added in starts.items() if isinstance(added.stages[0].part, FetchPart)]
+    if idle and recipe.combine == "continue":
+        raise UsageError(
+            f"no target task: {', '.join(idle)} is trained already; name what to train it on with --target"
+        )
+    whole = list(starts.values())
+    if recipe.combine != "continue":
+        starts = plan_combination(request, starts)
+        whole += starts.values()
+    found = together(whole)
+    told = "no target: the intermediate stages are trained, and nothing is evaluated but dev"
+    ends = {name: added.stages[0] for name, added in starts.items()}
+    return Plan((), (told, *found.notices), found.bundles, found.texts, ends)
 
 
 def plan_evaluation(
@@ -168,7 +213,10 @@ def plan_evaluation(
         None, training.get("limit_train") if isinstance(training, dict) else None, recipe.evaluation.limit
     )
     about = (info.tuning, recipe.precision, info.base, seed, limits)
-    cell = Cell(address_of(bundle), target.name, added.stages[0], *about)
+    taught, dev = taught_by(info)
+    if target.train_task is None:
+        taught = Taught(())
+    cell = Cell(address_of(bundle), target.name, added.stages[0], *about, False, taught, dev)
     told = notices + looked_at(request, [target]) + added.notices + _filled(source).notices
     return Plan((cell,), tuple(dict.fromkeys(told)), {digest: bundle})
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from adapter_stilts.errors import DataError, UsageError
 from adapter_stilts.evaluation.membership import BENCHMARKS
 from adapter_stilts.recipe import Recipe
+from adapter_stilts.recipe_sections import EACH
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.groups import ALL
@@ -69,19 +70,26 @@ def expanded(recipe: Recipe, source: Source) -> tuple[list[str], tuple[str, ...]
 
 def _lacking(task: Task, recipe: Recipe, source: Source) -> str | None:
     """Why a task cannot be trained and evaluated here, None where it can."""
+    split = recipe.evaluation.split
     try:
-        held = source.languages(task, "test")
+        held = source.languages(task, "test") if split == "test" else source.dev_languages(task)
     except UsageError as error:  # the hub cannot serve it
         return str(error)
     if not held:
-        return "no test split at hand"
+        return f"no {split} split at hand"
     asked = recipe.evaluation.languages
     if asked is not None and not set(asked) & set(source.offered(task)):
         return f"not in {_or(asked)}"
     if task.train_task is None:
         return None
-    trains = recipe.target.train_task or task.train_task
-    return None if source.languages(get_task(trains), "train") else f"no train split of {trains} at hand"
+    name = recipe.target.train_task or task.train_task
+    trained = recipe.target.languages
+    if trained is None:
+        has = bool(source.languages(get_task(name), "train"))
+    else:
+        at_hand = source.training_languages(get_task(name))
+        has = bool(at_hand) if trained == (EACH,) else bool(set(trained) & set(at_hand))
+    return None if has else f"no train split of {name} at hand"
 
 
 def _or(names: Sequence[str]) -> str:

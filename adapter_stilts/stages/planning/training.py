@@ -1,14 +1,23 @@
-"""Train stages: one task in English, or whatever else an intermediate entry asks for."""
+"""Train stages: one task in some languages, or whatever else an intermediate entry asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from adapter_stilts.errors import UsageError
+from adapter_stilts.errors import DataError, UsageError
 from adapter_stilts.recipe import Intermediate, Robust, Target, TrainingSettings
 from adapter_stilts.stages.graph import LONGEST_NAME, Stage
-from adapter_stilts.stages.parts import ROBUST_FORMAT, FetchPart, Member, TrainedTask, TrainedText, TrainPart
+from adapter_stilts.stages.parts import (
+    ROBUST_FORMAT,
+    DevSplit,
+    FetchPart,
+    Member,
+    TrainedTask,
+    TrainedText,
+    TrainPart,
+)
 from adapter_stilts.stages.planning.names import NONE
 from adapter_stilts.stages.planning.reading import options_of, reading
 from adapter_stilts.stages.planning.request import Added, Request, together
@@ -16,10 +25,37 @@ from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Task
 
 
+@dataclass(frozen=True)
+class TaughtTask:
+    """A task, and the languages that one stage trains it in.
+
+    Args:
+        languages: of train splits.
+        dev: of the dev splits that choose the checkpoint; those that are not at hand are left out.
+        drawn: of languages in which only some examples are taken, how many.
+        target: the task that it is trained for, whose own dev splits count first in other languages than English.
+    """
+
+    task: Task
+    languages: Sequence[str]
+    dev: Sequence[str]
+    drawn: Mapping[str, int] = field(default_factory=dict)
+    target: Task | None = None
+
+
+def as_it_is(task: Task) -> TaughtTask:
+    """A task in the languages that it is trained in unless others are asked for, English most often."""
+    return TaughtTask(task, task.trained_in, task.trained_in[:1])
+
+
 def plan_training(
-    request: Request, task: Task, settings: Intermediate | Target, before: Added, combine: str | None = None
+    request: Request,
+    taught: TaughtTask,
+    settings: Intermediate | Target,
+    before: Added,
+    combine: str | None = None,
 ) -> Added:
-    """The stage that trains one task in English.
+    """The stage that trains one task.
 
     Args:
         before: the stages it starts from, and what they added.
@@ -27,12 +63,11 @@ def plan_training(
 
     Raises:
         UsageError: the settings do not fit the encoder or the task.
+        DataError: a dev split that is asked for is not at hand.
     """
+    task = taught.task
     trained, notices = trained_task(
-        request,
-        task,
-        task.trained_in,
-        "no English dev split at hand; the last weights are kept, not the best",
+        request, taught, "no English dev split at hand; the last weights are kept, not the best"
     )
     part = TrainPart(
         **_common(request, settings, [task], task.name),
@@ -41,6 +76,31 @@ def plan_training(
         nested=combine is not None and any(_is_composition(parent, before) for parent in before.stages),
     )
     return together([Added((Stage(task.name, part, before.stages),), notices), _without_stages(before)])
+
+
+def plan_few_shot(request: Request, taught: TaughtTask, before: Added, languages: tuple[str, ...]) -> Added:
+    """The stage that goes on from a target's training, head and all, with a few examples of other languages.
+
+    Args:
+        languages: that the training before was in.
+    """
+    settings = request.recipe.target
+    planned = plan_training(request, taught, settings, before)
+    (stage,) = planned.stages
+    part = stage.part
+    assert isinstance(part, TrainPart)
+    passes = -(-sum(taught.drawn.values()) // settings.batch_size)
+    training = part.training.model_copy(
+        update={
+            "epochs": settings.few_shot_epochs,
+            "learning_rate": settings.few_shot_learning_rate or settings.learning_rate,
+            "max_steps": None,
+            "limit_train": None,
+            # So few steps that dev would be looked at once, at the end.
+            "eval_every_steps": min(settings.eval_every_steps, passes),
+        }
+    )
+    return replace(planned, stages=(replace(stage, part=replace(part, training=training, after=languages)),))
 
 
 def plan_mixture(
@@ -74,20 +134,52 @@ def plan_mixture(
 
 
 def trained_task(
-    request: Request, task: Task, languages: Sequence[str], without_dev: str
+    request: Request, taught: TaughtTask, without_dev: str
 ) -> tuple[TrainedTask, tuple[str, ...]]:
     """A task's train and dev splits, and what is to be told of them.
 
     Args:
-        without_dev: what it means that there is no dev split.
+        without_dev: what it means that there is no English dev split.
+
+    Raises:
+        DataError: a dev split in another language is not at hand.
     """
-    options, source = options_of(request, task), request.source
-    language = task.trained_in[0]
-    has_dev = language in source.languages(task, "dev")
-    read = reading(request, task, trains=True)
-    train = {language: source.fingerprint(task, "train", language, options) for language in languages}
-    dev = source.fingerprint(task, "dev", language, options) if has_dev else None
-    return TrainedTask(read, train, dev), () if has_dev else (f"{task.name}: {without_dev}",)
+    task = taught.task
+    options = options_of(request, task)
+    train = {
+        language: request.source.fingerprint(task, "train", language, options)
+        for language in taught.languages
+    }
+    dev = tuple(filter(None, (_dev(request, taught, language) for language in sorted(set(taught.dev)))))
+    own = task.trained_in[0]
+    lacks = own in taught.dev and own not in {split.language for split in dev}
+    told = (f"{task.name}: {without_dev}",) if lacks else ()
+    return TrainedTask(reading(request, task, trains=True), train, dev, taught.drawn), told
+
+
+def _dev(request: Request, taught: TaughtTask, language: str) -> DevSplit | None:
+    """A dev split; None where the task's own first language has none, which is used unasked."""
+    task, source = taught.task, request.source
+    if language == task.trained_in[0]:
+        if language not in source.languages(task, "dev"):
+            return None
+        found = task
+    else:
+        # XNLI's people translated its own dev set, not MultiNLI's.
+        tasks = {one.name: one for one in (taught.target, task) if one is not None}
+        held = {name: source.dev_languages(one) for name, one in tasks.items()}
+        having = [one for name, one in tasks.items() if language in held[name]]
+        if not having:
+            told = "; ".join(f"of {name} {', '.join(found) or 'none'}" for name, found in held.items())
+            raise DataError(
+                source.place,
+                None,
+                f"holds no dev split of {' or '.join(tasks)} in {language!r}; it holds: {told}. Choose on one of "
+                "these, or leave out target.dev_languages (--dev-language) for English",
+            )
+        found = having[0]
+    fingerprint = source.fingerprint(found, "dev", language, options_of(request, found))
+    return DevSplit(reading(request, found, trains=True), language, fingerprint)
 
 
 def _common(
