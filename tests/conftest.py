@@ -330,7 +330,7 @@ class Ran:
 
     def scores(self) -> dict[str, dict[str, Any]]:
         """The results without the name they were asked for by, and what the command's own flags say of them."""
-        about = ("inter", "base", "limits")
+        about = ("inter", "label", "base", "limits")
         return {
             target: {key: value for key, value in result.items() if key not in about}
             for target, result in self.json["results"].items()
