@@ -9,7 +9,7 @@ from typing import Any
 from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.recipe_sections import FewShotWhen
 from adapter_stilts.stages.graph import Stage
-from adapter_stilts.stages.parts import EvaluatePart, TrainPart
+from adapter_stilts.stages.parts import EvaluatePart
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Cell:
         seed: None of a bundle that no seed made.
         added: the baseline that a recipe adds, which nobody asked for by name.
         dev: the languages whose dev split chose the checkpoint; empty where the last weights were kept, None where
-            none was chosen here (the base itself, a merge, somebody else's bundle).
+            none was chosen (the base itself, a merge) or it is not known (a bundle of another library).
     """
 
     inter: str
@@ -103,12 +103,6 @@ class Cell:
             "dev": None if self.dev is None else list(self.dev),
             "split": self.split,
         }
-
-
-def dev_before(stage: Stage) -> tuple[str, ...] | None:
-    """The dev languages that chose what a stage evaluates (see `Cell.dev`), where the stage before it trains."""
-    part = stage.parents[0].part if stage.parents else None
-    return part.dev_languages if isinstance(part, TrainPart) else None
 
 
 def taught_by(info: BundleInfo) -> tuple[Taught, tuple[str, ...] | None]:

@@ -26,7 +26,7 @@ def test_a_bundle_scores_as_in_its_run(evaluate: Cli, finished: Any, tmp_path: P
     ran = evaluate(bundle, "xquad")
     assert (ran.code, ran.statuses()) == (0, ["ran"])
     asked = finished.printed["results"]["xquad"]
-    assert ran.json["results"] == {"xquad": {**asked, "inter": str(bundle), "base": asked["base"]}}
+    assert ran.json["results"] == {"xquad": {**asked, "inter": str(bundle), "label": str(bundle)}}
     assert evaluate(bundle, "xquad").statuses() == ["cached"]
     # A bundle is known by its content, wherever it lies.
     shutil.copytree(bundle, tmp_path / "elsewhere")

@@ -108,3 +108,27 @@ def test_real_translations(data_dir: Path) -> None:
     assert (
         len({source.examples(pawsx, "train", language, {})[0].premise for language in pawsx.languages}) == 7
     )  # type: ignore[union-attr]
+
+
+def test_dev_sets_in_other_languages(own: Path, data_dir: Path) -> None:
+    panx, xnli, source = get_task("panx"), get_task("xnli"), FileSource(data_dir)
+    assert set(source.dev_languages(panx)) == set(panx.languages)
+    assert set(source.dev_languages(xnli)) == set(xnli.languages)
+    assert source.languages(xnli, "dev") == ("en",)
+    for task in (panx, xnli):
+        english, swahili = (source.examples(task, "dev", language, {}) for language in ("en", "sw"))
+        assert english
+        assert swahili
+        assert english != swahili
+        assert source.fingerprint(task, "dev", "sw", {})
+    assert FileSource(own).dev_languages(get_task("hellaswag")) == ("en",)
+    assert FileSource(own).dev_languages(get_task("xquad")) == ()
+
+
+def test_the_hub_s_treebanks_to_train_on() -> None:
+    """As the sizes of google/xtreme's configurations are published: three languages have a test set alone."""
+    task, hub = get_task("udpos"), HubSource()
+    assert set(task.languages) - set(hub.training_languages(task)) == {"th", "tl", "yo"}
+    assert set(task.languages) - set(hub.dev_languages(task)) == {"th", "tl", "yo", "kk"}
+    panx = get_task("panx")
+    assert set(hub.training_languages(panx)) == set(hub.dev_languages(panx)) == set(panx.languages)

@@ -20,9 +20,9 @@ from adapter_stilts.model.bundle import bundle_digest, read_bundle
 from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.model.tuning import check_installed, get_tuning
 from adapter_stilts.recipe import Recipe
-from adapter_stilts.stages.cells import Cell, Limits, Taught, dev_before, taught_by
+from adapter_stilts.stages.cells import Cell, Limits, Taught, taught_by
 from adapter_stilts.stages.graph import Stage, in_order
-from adapter_stilts.stages.parts import FetchPart
+from adapter_stilts.stages.parts import FetchPart, TrainPart
 from adapter_stilts.stages.planning.combining import plan_combination
 from adapter_stilts.stages.planning.declared import looked_at
 from adapter_stilts.stages.planning.evaluating import evaluation_languages, plan_evaluating
@@ -151,7 +151,15 @@ def _cell(recipe: Recipe, inter: str, before: Added, target: Task, stage: Stage,
     )
     added = inter == NONE and NONE not in recipe.intermediate.tasks
     about = (recipe.mode, recipe.precision, recipe.base.id, recipe.seed, limits)
-    return Cell(inter, target.name, stage, *about, added, taught, dev_before(stage))
+    return Cell(inter, target.name, stage, *about, added, taught, _chosen_on(stage, before))
+
+
+def _chosen_on(stage: Stage, before: Added) -> tuple[str, ...] | None:
+    """The dev languages that chose what a stage evaluates (see `Cell.dev`)."""
+    part = stage.parents[0].part if stage.parents else None
+    if isinstance(part, FetchPart):
+        return taught_by(read_bundle(before.bundles[part.bundle]))[1]
+    return part.dev_languages if isinstance(part, TrainPart) else None
 
 
 def plan_alone(request: Request) -> Plan:
