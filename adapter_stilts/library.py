@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapter_stilts.errors import UnknownNameError, UsageError
-from adapter_stilts.recipe import load_recipe, overrides
+from adapter_stilts.recipe import Base, load_recipe, overrides
 from adapter_stilts.runtime import Runtime, default_cache, default_device, size_of, total_memory
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def plan_train(
     inter: Names = None,
     target: Names = None,
     *,
+    inter_task: Names = None,
     inter_languages: Names = None,
     benchmark: str | None = None,
     mode: str | None = None,
@@ -74,6 +75,7 @@ def plan_train(
 
     Args:
         inter: intermediate tasks; an entry of several, with commas between, is one stage. Entries are cells.
+        inter_task: what plain adapters of PEFT or AdapterHub among them were trained on, in their order.
         target: target tasks, or ``all``.
         settings: any recipe keys, e.g. ``{"target.epochs": 2}``.
         data: folder of release files; None reads the hub.
@@ -94,6 +96,7 @@ def plan_train(
         add_folder(tasks)
     flags = {
         "intermediate.tasks": None if inter is None else _entries(inter),
+        "intermediate.trained_on": _names(inter_task),
         "intermediate.languages": _names(inter_languages),
         "target.tasks": _names(target),
         "benchmark": benchmark,
@@ -159,22 +162,23 @@ def plan_evaluate(
         UsageError: no such recipe, key or value, or a base beside a bundle that holds its own encoder.
         BundleError, SourceUnavailableError: the bundle is damaged, or cannot be fetched.
     """
-    from adapter_stilts.hub.transfer import locate
     from adapter_stilts.loaded import LoadedBundle, check_own_encoder
     from adapter_stilts.model.bundle import base_of, read_bundle
     from adapter_stilts.model.tuning import get_tuning
+    from adapter_stilts.stages.adopting import locate_any
     from adapter_stilts.stages.precision import of_bundle
     from adapter_stilts.study import Study
     from adapter_stilts.tasks import add_folder
 
     if tasks is not None:
         add_folder(tasks)
+    notices: list[str] = []
     if isinstance(bundle, LoadedBundle):
         base = base or (None if get_tuning(bundle.info.tuning).WHOLE else bundle.base.id)
         precision = precision or bundle.precision
         name, directory = str(bundle.directory), bundle.directory
     else:
-        name, directory = str(bundle), locate(str(bundle))
+        name, directory = str(bundle), locate_any(str(bundle), _base(base), notices.append)
     info = read_bundle(directory)
     check_own_encoder(name, info, _text(base))
     found = base_of(directory, info)
@@ -191,7 +195,7 @@ def plan_evaluate(
     laid = overrides(flags, settings)
     resolved, told = of_bundle(load_recipe(_text(recipe), laid), name, info, "precision" in dict(laid))
     runtime = Runtime(Path(store), default_cache(), _text(data), device)
-    return Study(resolved, runtime, directory, _told(told))
+    return Study(resolved, runtime, directory, (*notices, *_told(told)))
 
 
 def fit(
@@ -295,6 +299,10 @@ def _entries(inter: str | Sequence[str]) -> list[str]:
     """One entry a cell; the names of one stage stay joined by commas."""
     given = [inter] if isinstance(inter, str) else inter
     return list(dict.fromkeys(",".join(_names(entry) or [entry]) for entry in given))
+
+
+def _base(base: str | Path | None) -> Base | None:
+    return None if base is None else Base(id=str(base))
 
 
 def _text(value: str | Path | None) -> str | None:

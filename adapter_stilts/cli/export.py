@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from adapter_stilts.cli.options import as_json_option, bundles_base_option, option
-from adapter_stilts.cli.terminal import say, say_json
+from adapter_stilts.cli.terminal import note, say, say_json
 
 
 @click.command()
@@ -38,7 +38,7 @@ def export(
     """
     from adapter_stilts import bundles
 
-    made = bundles.export(bundle, out, form, base=base, precision=precision, head=head)
+    made = bundles.export(bundle, out, form, base=base, precision=precision, head=head, note=note)
     if as_json:
         say_json({"export": out, **made.model_dump(mode="json")})
     else:

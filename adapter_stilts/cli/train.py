@@ -24,7 +24,14 @@ from adapter_stilts.cli.options import (
     metavar="TASK[,TASK...]",
     help="Intermediate task; several with commas train one stage together, `all` the study's nine; `mlm` and "
     "`tlm` are language modelling, `none` the baseline; or a trained bundle's ADDRESS (a folder with a slash in its "
-    "name, or hf://ORG/NAME). Repeat to compare.",
+    "name, or hf://ORG/NAME), or a plain adapter's of PEFT or AdapterHub. Repeat to compare.",
+)
+@option(
+    "--inter-task",
+    multiple=True,
+    metavar="NAME",
+    help="What a plain adapter of PEFT or AdapterHub after --inter was trained on; repeat for several, in order.  "
+    "[default: the folder's or repository's name]",
 )
 @option(
     "--inter-languages",
@@ -84,6 +91,7 @@ from adapter_stilts.cli.options import (
 @option("--track", multiple=True, metavar="NAME", help="A tracker of accelerate's, e.g. tensorboard.")
 def train(
     inter: tuple[str, ...],
+    inter_task: tuple[str, ...],
     inter_languages: str | None,
     target: tuple[str, ...],
     benchmark: str | None,
@@ -128,6 +136,7 @@ def train(
     study = plan_train(
         inter or None,
         target or None,
+        inter_task=inter_task or None,
         inter_languages=inter_languages,
         benchmark=benchmark,
         mode=mode,

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adapter_stilts.errors import UsageError
-from adapter_stilts.hub.address import address_of
+from adapter_stilts.hub.address import address_of, is_adopted
+from adapter_stilts.model.bundle import read_info
 from adapter_stilts.model.tuning import tuning_settings
 from adapter_stilts.recipe import Recipe, load_recipe, shipped_recipes
 from adapter_stilts.stages.context import Inputs
@@ -57,6 +58,7 @@ def command_of(stage: Stage, inputs: Inputs) -> str | None:
     if any(isinstance(inter.part, FetchPart) for inter in inters) and "precision" in values:
         changed["precision"] = values["precision"]  # else the bundles' own is taken
     words = ["adapter-stilts", "train", *(word for entry in entries for word in ("--inter", str(entry)))]
+    words += [word for inter in inters for word in _adopted(inter, inputs)]
     words += ["--target", target, "--mode", part.mode]
     words += [] if name == "study" else ["--recipe", name]
     words += ["--data", "DIR"] if getattr(source, "root", None) is not None else []
@@ -65,6 +67,14 @@ def command_of(stage: Stage, inputs: Inputs) -> str | None:
         flag = _FLAGS.get(key)
         words += [flag, _toml(value)] if flag else ["--set", f"{key}={_toml(value)}"]
     return shlex.join(words)
+
+
+def _adopted(inter: Stage, inputs: Inputs) -> list[str]:
+    """What has to be said of a plain adapter: what it was trained on."""
+    if not isinstance(inter.part, FetchPart):
+        return []
+    folder = inputs.bundles[inter.part.bundle]
+    return ["--inter-task", read_info(folder).task] if is_adopted(folder) else []
 
 
 def _tasks(stage: Stage) -> set[str]:
