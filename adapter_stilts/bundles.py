@@ -71,15 +71,18 @@ def export(
     base: str | Path | None = None,
     precision: str | None = None,
     head: str | None = None,
+    layer: int | None = None,
     note: Note | None = None,
 ) -> BundleInfo:
     """Write a bundle for those who have nothing of ours.
 
     Args:
-        to: ``transformers`` (the whole model, the change merged into its weights), ``peft`` or ``adapterhub``.
+        to: ``transformers`` (the whole model, the change merged into its weights), ``sentence-transformers`` (the same
+            without a head, cut after the layer whose states are pooled), ``peft`` or ``adapterhub``.
         base: an adapter's or LoRA's encoder; None is where it was trained.
         precision: of a checkpoint's weights, fp32 or bf16; None is fp32.
         head: of a bundle with several, the one to take; ``none`` takes none.
+        layer: of sentence-transformers, whose states are pooled; None is that which retrieval takes.
         note: as in `compose`.
 
     Raises:
@@ -96,11 +99,11 @@ def export(
     name = str(bundle.directory if isinstance(bundle, LoadedBundle) else bundle)
     directory = locate_any(name, None if base is None else Base(id=str(base)), note or _log.warning)
     info = read_info(directory)  # the export itself verifies every file
-    choice = exporting.Choice(precision, head)
+    choice = exporting.Choice(precision, head, layer)
     exporting.check_export(to, info, choice)
     check_own_encoder(name, info, None if base is None else str(base))
     found = find_base(base_of(directory, info) if base is None else Base(id=str(base)))
-    options = {"--to": to, "--precision": precision, "--head": head, "--out": "DIR"}
+    options = {"--to": to, "--precision": precision, "--head": head, "--layer": layer, "--out": "DIR"}
     given = [word for pair in options.items() if pair[1] is not None for word in pair]
     command = shlex.join(["adapter-stilts", "export", name, *map(str, given)])
     with whole_directory(Path(out), "another --out") as target:
