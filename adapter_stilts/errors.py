@@ -7,6 +7,7 @@
     ├── SourceUnavailableError      the hub cannot be reached or refuses
     ├── StoreError                  the store cannot be read or written (newer schema, disk full)
     ├── BundleError                 a bundle is damaged or belongs to another base
+    │   └── PlainFilesError         it is no bundle, but files of PEFT or AdapterHub alone
     ├── CheckpointError             no usable checkpoint
     └── TrainingError               the loss is not a number, memory is exhausted
 
@@ -88,6 +89,10 @@ class StoreError(AdapterStiltsError):
 
 class BundleError(AdapterStiltsError):
     """A bundle is damaged, incomplete, or was made for another base or task."""
+
+
+class PlainFilesError(BundleError):
+    """There is no bundle, but what PEFT or AdapterHub save by themselves."""
 
 
 class CheckpointError(AdapterStiltsError):

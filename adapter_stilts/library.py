@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapter_stilts.errors import UnknownNameError, UsageError
-from adapter_stilts.recipe import load_recipe, overrides
+from adapter_stilts.recipe import Base, Recipe, load_recipe, overrides
 from adapter_stilts.runtime import Runtime, default_cache, default_device, size_of, total_memory
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def plan_train(
     inter: Names = None,
     target: Names = None,
     *,
+    inter_task: Names = None,
     inter_languages: Names = None,
     train_languages: Names = None,
     few_shot: FewShot = None,
@@ -82,6 +83,7 @@ def plan_train(
 
     Args:
         inter: intermediate tasks; an entry of several, with commas between, is one stage. Entries are cells.
+        inter_task: what plain adapters of PEFT or AdapterHub among them were trained on, in their order.
         target: target tasks, or ``all``; a TOML file declares one of your own. None trains intermediate tasks alone.
         few_shot: examples by language, e.g. ``{"sw": 32}``.
         settings: any recipe keys, e.g. ``{"target.epochs": 2}``.
@@ -96,15 +98,13 @@ def plan_train(
     Raises:
         UsageError: no such recipe, key or value, or a key given twice.
     """
-    from adapter_stilts.stages.planning.declared import with_files
     from adapter_stilts.stages.precision import of_intermediates
     from adapter_stilts.study import Study
-    from adapter_stilts.tasks import add_folder
 
-    if tasks is not None:
-        add_folder(tasks)
+    _add(tasks)
     flags = {
         "intermediate.tasks": None if inter is None else _entries(inter),
+        "intermediate.trained_on": _names(inter_task),
         "intermediate.languages": _names(inter_languages),
         "target.tasks": _names(target),
         "target.languages": _names(train_languages),
@@ -122,9 +122,8 @@ def plan_train(
         "intermediate.limit_train": limit_train,
         "target.limit_train": limit_train,
     }
-    laid = overrides(flags, settings)
-    asked = with_files(load_recipe(_text(recipe), laid))
-    resolved, told = of_intermediates(asked, said="precision" in dict(laid))
+    asked, said = _laid(recipe, flags, settings)
+    resolved, told = of_intermediates(asked, said)
     computed = (Path(store), default_cache(), _text(data), device, micro_batch_tokens)
     trackers = tuple(_names(track) or ())
     runtime = Runtime(*computed, checkpoint_seconds, trackers, fill_from_hub)
@@ -171,23 +170,23 @@ def plan_evaluate(
         UsageError: no such recipe, key or value, or a base beside a bundle that holds its own encoder.
         BundleError, SourceUnavailableError: the bundle is damaged, or cannot be fetched.
     """
-    from adapter_stilts.hub.transfer import locate
     from adapter_stilts.loaded import LoadedBundle, check_own_encoder
     from adapter_stilts.model.bundle import base_of, read_bundle
     from adapter_stilts.model.tuning import get_tuning
-    from adapter_stilts.stages.planning.declared import with_files
+    from adapter_stilts.stages.adopting import locate_any
     from adapter_stilts.stages.precision import of_bundle
     from adapter_stilts.study import Study
     from adapter_stilts.tasks import add_bundled, add_folder, all_tasks, is_file
 
     if tasks is not None:
         add_folder(tasks)
+    notices: list[str] = []
     if isinstance(bundle, LoadedBundle):
         base = base or (None if get_tuning(bundle.info.tuning).WHOLE else bundle.base.id)
         precision = precision or bundle.precision
         name, directory = str(bundle.directory), bundle.directory
     else:
-        name, directory = str(bundle), locate(str(bundle))
+        name, directory = str(bundle), locate_any(str(bundle), _base(base), notices.append)
     info = read_bundle(directory)
     check_own_encoder(name, info, _text(base))
     if not is_file(target) and target in info.declared and target not in {task.name for task in all_tasks()}:
@@ -204,11 +203,10 @@ def plan_evaluate(
         "evaluation.split": split,
         "evaluation.limit": limit_eval,
     }
-    laid = overrides(flags, settings)
-    asked = with_files(load_recipe(_text(recipe), laid))
-    resolved, told = of_bundle(asked, name, info, "precision" in dict(laid))
+    asked, said = _laid(recipe, flags, settings)
+    resolved, told = of_bundle(asked, name, info, said)
     runtime = Runtime(Path(store), default_cache(), _text(data), device, fill_from_hub=fill_from_hub)
-    return Study(resolved, runtime, directory, _told(told))
+    return Study(resolved, runtime, directory, (*notices, *_told(told)))
 
 
 def fit(
@@ -302,6 +300,22 @@ def score(
     return xtreme.score_folders(Path(predictions), Path(labels), benchmark, note or _log.warning)  # type: ignore[arg-type]
 
 
+def _add(tasks: str | Path | None) -> None:
+    """Make the tasks of a folder known."""
+    from adapter_stilts.tasks import add_folder
+
+    if tasks is not None:
+        add_folder(tasks)
+
+
+def _laid(recipe: str | Path | None, flags: Mapping[str, Any], settings: Settings) -> tuple[Recipe, bool]:
+    """The recipe under flags and settings, with the names of declared tasks; and whether they say a precision."""
+    from adapter_stilts.stages.planning.declared import with_files
+
+    laid = overrides(flags, settings)
+    return with_files(load_recipe(_text(recipe), laid)), "precision" in dict(laid)
+
+
 def _names(given: Names) -> list[str] | None:
     if given is None:
         return None
@@ -332,6 +346,10 @@ def _few_shot(given: FewShot) -> dict[str, Any] | None:
             )
         found[language] = int(count)
     return found
+
+
+def _base(base: str | Path | None) -> Base | None:
+    return None if base is None else Base(id=str(base))
 
 
 def _text(value: str | Path | None) -> str | None:

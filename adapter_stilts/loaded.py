@@ -6,6 +6,7 @@ bundle.predict([SpanQAExample("1", "Who wrote it?", "Ada wrote it.", ())])
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,13 +17,13 @@ from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.base import FormatSettings
 from adapter_stilts.formats.examples import Example
-from adapter_stilts.hub.transfer import locate
 from adapter_stilts.model.backbone import ResolvedBase, load_tokenizer
 from adapter_stilts.model.bundle import base_of, read_bundle
 from adapter_stilts.model.bundle_info import NO_HEAD, BundleInfo, HeadInfo
 from adapter_stilts.model.tuning import check_installed, get_tuning
 from adapter_stilts.recipe import Base
 from adapter_stilts.runtime import default_device
+from adapter_stilts.stages.adopting import locate_any
 from adapter_stilts.stages.context import find_base
 from adapter_stilts.stages.precision import precision_of
 from adapter_stilts.validation import validated
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from adapter_stilts.model.task_model import TaskModel
 
 PREDICTION_TOKENS = 4096
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ def load_bundle(
     """
     from adapter_stilts.model.bundle import check_base
 
-    directory = locate(str(address))
+    directory = locate_any(str(address), Base(id=base) if base else None, _log.warning)
     info = read_bundle(directory)
     check_installed(info.tuning)
     check_own_encoder(str(address), info, base)

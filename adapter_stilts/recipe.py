@@ -133,6 +133,9 @@ class Intermediate(TrainingSettings):
     tasks: tuple[str, ...] = ("none",)
     """Cells: each entry is an intermediate task, several with commas between (one stage), a trained bundle's address,
     or ``none``."""
+    trained_on: tuple[str, ...] = ()
+    """What plain adapters of PEFT or AdapterHub among them were trained on, by any names, in their order; one that is
+    not named goes by its folder's or repository's name."""
     baseline: bool = False
     """Run every target without an intermediate task as well, so that the gain is shown."""
     languages: tuple[str, ...] | None = None

@@ -15,6 +15,7 @@ CODES = {
     "SourceUnavailableError": 1,
     "StoreError": 1,
     "BundleError": 1,
+    "PlainFilesError": 1,
     "CheckpointError": 1,
     "TrainingError": 1,
 }

@@ -17,8 +17,9 @@ import yaml
 
 from adapter_stilts.cli import tuning_table
 from adapter_stilts.cli.main import VERBS, group
-from adapter_stilts.cli.task_table import markdown
+from adapter_stilts.cli.task_table import markdown, markdown_table
 from adapter_stilts.formats import get_format
+from adapter_stilts.model import known_encoders
 from adapter_stilts.model.combinations import combinations
 from adapter_stilts.model.tuning import tuning_settings
 from adapter_stilts.recipe import load_recipe, parse_override
@@ -151,6 +152,14 @@ def test_the_table_of_tunings_is_what_the_command_prints() -> None:
     """After a change: paste what `adapter-stilts tunings --markdown` prints between the marks of docs/tunings.md."""
     shown = PAGES["docs/tunings.md"].split("<!-- tunings -->\n")[1].split("<!-- /tunings -->")[0]
     assert shown == tuning_table.markdown(combinations())
+
+
+def test_the_table_of_encoders_is_what_the_command_prints() -> None:
+    """After a change: paste what `adapter-stilts tunings --encoders --markdown` prints between the marks."""
+    shown = PAGES["docs/encoders.md"].split("<!-- encoders -->\n")[1].split("<!-- /encoders -->")[0]
+    assert shown == markdown_table(
+        known_encoders.header(), [known_encoders.cells(row) for row in known_encoders.KNOWN]
+    )
 
 
 def test_the_sample_task_is_the_file() -> None:

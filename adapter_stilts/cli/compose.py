@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from adapter_stilts.cli.options import as_json_option, option
-from adapter_stilts.cli.terminal import say, say_json
+from adapter_stilts.cli.terminal import note, say, say_json
 
 
 @click.command()
@@ -30,7 +30,7 @@ def compose(expression: str, out: str, base: str | None, no_head: bool, as_json:
     """
     from adapter_stilts import bundles
 
-    made = bundles.compose(expression, out, base=base, no_head=no_head)
+    made = bundles.compose(expression, out, base=base, no_head=no_head, note=note)
     if as_json:
         say_json({"bundle": out, **made.model_dump(mode="json")})
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adapter_stilts.cli.options import as_json_option, option
-from adapter_stilts.cli.terminal import say, say_json
+from adapter_stilts.cli.terminal import note, say, say_json
 
 if TYPE_CHECKING:
     from adapter_stilts.model.bundle_info import BundleInfo
@@ -174,25 +174,31 @@ def push(bundle: str, address: str, private: bool, message: str | None, as_json:
 
 
 @hub.command("import")
-@click.argument("folder")
+@click.argument("address")
 @click.argument("bundle")
 @option("--base", required=True, metavar="ID|DIR", help="The encoder that it was trained on.")
-@option("--task", metavar="NAME", help="What it was trained on, by any name.  [default: the folder's]")
+@option(
+    "--task",
+    metavar="NAME",
+    help="What it was trained on, by any name.  [default: its folder's or repository's]",
+)
 @as_json_option
-def import_bundle(folder: str, bundle: str, base: str, task: str | None, as_json: bool) -> int:
-    """Make a BUNDLE of a plain FOLDER of PEFT or AdapterHub.
+def import_bundle(address: str, bundle: str, base: str, task: str | None, as_json: bool) -> int:
+    """Make a BUNDLE of a plain folder of PEFT or AdapterHub, here or on the hub.
 
     LoRA, rsLoRA, DoRA, IA3, bottlenecks or prefixes, as those libraries save them with safetensors. A head stays
     behind, as nothing in such files says which label is which: what comes in is gone on from (train --inter),
-    composed, and evaluated where no head is asked for.
+    composed, and evaluated where no head is asked for. None of these needs the import: an ADDRESS of plain files may
+    stand wherever a bundle's may.
 
     \b
     Examples:
       adapter-stilts hub import ./downloaded adapters_hub/theirs-lora --base FacebookAI/xlm-roberta-base --task mnli
+      adapter-stilts hub import hf://someone/mnli-lora adapters_hub/theirs-lora --base FacebookAI/xlm-roberta-base
     """
     from adapter_stilts import bundles
 
-    made = bundles.import_bundle(folder, bundle, base=base, task=task)
+    made = bundles.import_bundle(address, bundle, base=base, task=task, note=note)
     if as_json:
         say_json({"bundle": bundle, **made.model_dump(mode="json")})
     else:

@@ -52,3 +52,8 @@ def plain(text: str) -> Text:
 def _escaped(found: re.Match[str]) -> str:
     number = ord(found[0])
     return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
+
+
+def note(message: str) -> None:
+    """Tell what a user should know, beside what was asked for."""
+    say(f"note: {message}", err=True)

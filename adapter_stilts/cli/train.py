@@ -29,7 +29,15 @@ from adapter_stilts.cli.options import (
     metavar="TASK[,TASK...]",
     help="Intermediate task; several with commas train one stage together, `all` the study's nine; `mlm` and "
     "`tlm` are language modelling, `none` the baseline, FILE.toml a task of your own; or a trained bundle's ADDRESS "
-    "(a folder with a slash in its name, or hf://ORG/NAME). Repeat to compare.",
+    "(a folder with a slash in its name, or hf://ORG/NAME), or a plain adapter's of PEFT or AdapterHub. Repeat to "
+    "compare.",
+)
+@option(
+    "--inter-task",
+    multiple=True,
+    metavar="NAME",
+    help="What a plain adapter of PEFT or AdapterHub after --inter was trained on; repeat for several, in order.  "
+    "[default: the folder's or repository's name]",
 )
 @option(
     "--inter-languages",
@@ -131,6 +139,6 @@ def train(dry_run: bool, as_json: bool, task_folder: str | None, **flags: Any) -
 
     add_tasks(task_folder)
     # Of these the library takes None where nothing is named.
-    flags |= {name: flags[name] or None for name in ("inter", "target", "few_shot")}
+    flags |= {name: flags[name] or None for name in ("inter", "inter_task", "target", "few_shot")}
     study = plan_train(**flags)
     return show_plan(study, as_json) if dry_run else run(study, as_json)

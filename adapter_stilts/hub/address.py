@@ -7,6 +7,7 @@ hf://org/name@v1                   on a branch or tag, or at a commit
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from adapter_stilts.errors import UnknownNameError, UsageError
 
 SCHEME = "hf://"
 MAIN = "main"
+SOURCE = "source.json"
+"""Beside a bundle that was made of a plain folder of PEFT or AdapterHub: where that is."""
 _NAME = r"[A-Za-z0-9](?:[\w.-]{0,94}[A-Za-z0-9_])?"
 _REPOSITORY = re.compile(rf"{_NAME}/{_NAME}", re.ASCII)
 _REVISION = re.compile(r"[A-Za-z0-9_](?:[\w./-]*[\w-])?", re.ASCII)
@@ -75,11 +78,22 @@ def existing_folder(path: Path) -> Path:
 
 
 def address_of(folder: Path) -> str:
-    """The address that leads to a folder: of a snapshot in huggingface_hub's cache, its repository and commit."""
+    """The address that leads to a folder.
+
+    Of a snapshot in huggingface_hub's cache, its repository and commit; of a bundle made of a plain folder, that
+    folder's own.
+    """
+    if is_adopted(folder):
+        return str(json.loads((folder.parent / SOURCE).read_text(encoding="utf-8"))["address"])
     repository, snapshots, commit = (*folder.parts[-3:], "", "", "")[:3]
     if snapshots == "snapshots" and repository.startswith("models--"):
         return str(HubAddress("/".join(repository.split("--")[1:]), commit))
     return str(folder)
+
+
+def is_adopted(folder: Path) -> bool:
+    """Whether a bundle was made of a plain folder on its way here."""
+    return (folder.parent / SOURCE).is_file()
 
 
 def bundles_in(folder: Path) -> list[Path]:

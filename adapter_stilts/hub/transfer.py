@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from adapter_stilts.errors import (
     BundleError,
+    PlainFilesError,
     SourceUnavailableError,
     UnknownNameError,
     UsageError,
@@ -72,15 +73,17 @@ def fetch(text: str) -> Found:
     if isinstance(address, Path):
         directory = existing_folder(address)
         return Found(address, directory, verify(directory), bundle_digest(directory))
-    snapshot = _snapshot(address)
+    found = _snapshot(address)
     try:
-        info = verify(snapshot.directory)
+        info = verify(found.directory)
+    except PlainFilesError:
+        raise
     except BundleError as error:
-        if snapshot.refusal is None:
+        if found.refusal is None:
             raise
-        raise _unavailable(address, snapshot.refusal, f"the cache holds no whole copy ({error})") from error
-    digest = bundle_digest(snapshot.directory)
-    return Found(address, snapshot.directory, info, digest, snapshot.directory.name)
+        raise _unavailable(address, found.refusal, f"the cache holds no whole copy ({error})") from error
+    digest = bundle_digest(found.directory)
+    return Found(address, found.directory, info, digest, found.directory.name)
 
 
 def copy(source: Path, target: Path, digest: str) -> None:
@@ -223,13 +226,35 @@ class _Snapshot:
     refusal: Exception | None = None
 
 
-def _snapshot(address: HubAddress, only: tuple[str, ...] | None = None) -> _Snapshot:
+def snapshot(address: HubAddress, choose: Callable[[list[str], str], list[str]]) -> Path:
+    """The folder of some files of a revision.
+
+    Args:
+        choose: those to fetch, of the names of all of them and the address. What it raises is raised.
+
+    Raises:
+        UnknownNameError, SourceUnavailableError: as `fetch`.
+    """
+    return _snapshot(address, choose=choose).directory
+
+
+def _every(names: list[str], where: str) -> list[str]:
+    check_names(names, where)
+    return names
+
+
+def _snapshot(
+    address: HubAddress,
+    only: tuple[str, ...] | None = None,
+    choose: Callable[[list[str], str], list[str]] = _every,
+) -> _Snapshot:
     """The files of a revision: from the hub, else from its cache, which is then said.
 
     One request without retries comes first: the names of all files are looked at before one is fetched.
 
     Args:
         only: fetch these alone.
+        choose: what to fetch of all names; it raises where they are not those of what is looked for.
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError, RevisionNotFoundError
@@ -239,9 +264,9 @@ def _snapshot(address: HubAddress, only: tuple[str, ...] | None = None) -> _Snap
         found = HfApi().model_info(repository, revision=revision, timeout=ANSWER_SECONDS)
         names = [sibling.rfilename for sibling in found.siblings or ()]
         names = [name for name in names if name.split("/")[0] not in HOUSEKEEPING]
-        check_names(names, str(address))
+        wanted = choose(names, str(address))
         return _Snapshot(
-            Path(snapshot_download(repository, revision=revision, allow_patterns=list(only or names)))
+            Path(snapshot_download(repository, revision=revision, allow_patterns=list(only or wanted)))
         )
     except RevisionNotFoundError as error:
         kind = f"revision of {HubAddress(repository)}"

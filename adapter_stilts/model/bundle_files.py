@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from adapter_stilts.errors import BundleError
+from adapter_stilts.errors import BundleError, PlainFilesError
 from adapter_stilts.io import sha256_file
 from adapter_stilts.model.door import refuse_code
 from adapter_stilts.model.strict_json import read_json
@@ -20,6 +20,8 @@ from adapter_stilts.model.tensor_files import Stored, check_tensors
 DIGESTS = "SHA256SUMS"
 HEAD = "head.safetensors"
 """Where Transformers has no task class of the bare encoder and our head, its tensors stand here under our names."""
+PLAIN_CONFIG = "adapter_config.json"
+"""What PEFT and AdapterHub call the config of an adapter, in a bundle or in a folder of their own."""
 HEADS = "heads.safetensors"
 """Several heads of one bundle (`model/multitask.py`)."""
 VOCABULARIES = ("tokenizer.json", "vocab.json", "added_tokens.json")
@@ -74,6 +76,8 @@ def check_files(directory: Path) -> Headers:
 def check_names(names: Iterable[str], where: str) -> None:
     """Raises BundleError where a file's name is not of a kind that a bundle holds, or lies too deep."""
     found = set(names)
+    if "bundle.json" not in found and PLAIN_CONFIG in found:
+        raise no_bundle(where, found)
     for name in sorted(found):
         parts = name.split("/")
         if len(parts) > 2 or not all(_PLAIN.fullmatch(part) for part in parts):
@@ -103,10 +107,11 @@ def no_bundle(where: Path | str, names: Iterable[str]) -> BundleError:
     """
     found = sorted(names)
     told = f"{where}: no bundle.json, so it is no bundle of ours; it holds {', '.join(found) or 'nothing'}"
-    if "adapter_config.json" in found:
-        return BundleError(
+    if PLAIN_CONFIG in found:
+        return PlainFilesError(
             f"{told}: plain files of PEFT or AdapterHub, which do not say for certain what base they are of. "
-            "`adapter-stilts hub import FOLDER NEW_FOLDER --base BASE` makes a bundle of them"
+            "`adapter-stilts hub import FOLDER NEW_FOLDER --base BASE` makes a bundle of them; train --inter, "
+            "evaluate, compose and export take them as they are"
         )
     return BundleError(f"{told}. `train` leaves a bundle in each train stage")
 
@@ -125,12 +130,12 @@ def files_of(directory: Path) -> list[str]:
         if path.name in HOUSEKEEPING:
             continue
         if stat.S_ISDIR(path.lstat().st_mode):
-            inner = [_plain(entry, directory, blobs) for entry in sorted(path.iterdir())]
+            inner = [plain_file(entry, directory, blobs) for entry in sorted(path.iterdir())]
             if not inner:
                 raise BundleError(f"{path}: an empty folder, which no bundle holds")
             found += inner
         else:
-            found.append(_plain(path, directory, blobs))
+            found.append(plain_file(path, directory, blobs))
     return found
 
 
@@ -143,7 +148,13 @@ def _blobs(directory: Path) -> Path | None:
     return None
 
 
-def _plain(path: Path, directory: Path, blobs: Path | None) -> str:
+def plain_file(path: Path, directory: Path, blobs: Path | None = None) -> str:
+    """A plain file's name in a folder. Raises BundleError where it is a link, a device or a pipe.
+
+    Args:
+        blobs: where links may lead; None looks whether the folder is a snapshot of huggingface_hub's cache.
+    """
+    blobs = _blobs(directory) if blobs is None else blobs
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode) and blobs is not None and path.resolve().is_relative_to(blobs):
         mode = path.stat().st_mode

@@ -38,13 +38,20 @@ def front_matter(info: BundleInfo) -> dict[str, Any]:
     """The fields that the hub indexes. A base in a folder of somebody's own has no place there: the text names it."""
     formats = [head.format for head in info.heads.values()] or [info.format]
     found = {
-        "library_name": get_tuning(info.tuning).LIBRARY,
+        "library_name": _exported_to(info) or get_tuning(info.tuning).LIBRARY,
         "base_model": info.base if _on_hub(info) else None,
         "tags": ["adapter-stilts", "cross-lingual-transfer", info.tuning, *map(_dashed, formats)],
         "metrics": _metrics(info),
         "pipeline_tag": get_format(info.format).PIPELINE if info.format in format_names() else None,
     }
     return {key: value for key, value in found.items() if value}
+
+
+def _exported_to(info: BundleInfo) -> str | None:
+    """The library that an export is for, where it is none that loads bundles."""
+    export = info.settings.get("export")
+    found = export.get("library") if isinstance(export, Mapping) else None
+    return found if isinstance(found, str) else None
 
 
 def _on_hub(info: BundleInfo) -> bool:
@@ -84,6 +91,12 @@ def _exported(info: BundleInfo) -> list[str]:
     )
     trained = info.settings.get("precision", "fp32")
     lines = [f"{made}Weights are in {precision}."]
+    layer = info.settings["export"].get("layer")
+    if layer is not None:
+        lines.append(
+            f"Its vectors are the mean of the states after layer {layer}, which is the last that is kept; to evaluate "
+            f"them here, add `--set formats.retrieval.layer={layer}`. The head, if it had one, is left out."
+        )
     if trained != precision:
         lines.append(
             f"It was trained under `--precision {trained}`: its logits here differ from those by what that rounds "

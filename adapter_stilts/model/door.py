@@ -64,6 +64,7 @@ _MOST: Mapping[str, int] = {
 _MAY_BE_ZERO = ("type_vocab_size",)
 _LARGEST_NUMBER = 2**31
 _READ = re.compile(r"config\.(\w+)|config,\s*[\"'](\w+)[\"']", re.ASCII)
+_TAKEN = re.compile(r"kwargs\.(?:get|pop)\(\s*[\"'](\w+)[\"']", re.ASCII)
 _WORD = re.compile(r"[\w.|+-]{0,64}", re.ASCII)
 
 
@@ -121,7 +122,8 @@ def build_config(values: Mapping[str, Any], where: str) -> Any:
     encoders.check_encoder(values, where)
     config_class = CONFIG_MAPPING[values["model_type"]]
     own = _own_fields(config_class)
-    known = own.keys() | set(_COMMON) | _read_by_model(config_class)
+    values = _rotary_by_this_version(values, own)
+    known = own.keys() | set(_COMMON) | _read_by_model(config_class) | _read_by_config(config_class)
     kept = {key: value for key, value in values.items() if key in known and not key.startswith("_")}
     for key, value in kept.items():
         _check_value(key, value, own.get(key), where)
@@ -130,6 +132,9 @@ def build_config(values: Mapping[str, Any], where: str) -> Any:
     except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
         raise BundleError(f"{where}: makes no config of type {values['model_type']} ({error})") from error
     _check_together(config, where)
+    if hasattr(config, "reference_compile"):
+        # ModernBERT compiles parts of itself where it finds Triton: what it computes would hang on what is installed.
+        config.reference_compile = False
     return config
 
 
@@ -161,6 +166,37 @@ def _read_by_model(config_class: Any) -> set[str]:
     return {one or other for one, other in read} - _general()
 
 
+def _read_by_config(config_class: Any) -> set[str]:
+    """Fields that a config class takes by the names they had before, as every file of older versions has them.
+
+    Transformers 5 keeps a model's rotary bases in one table, and fills it from the numbers that 4.57 wrote: without
+    them mmBERT and EuroBERT would be computed with others than they were trained with.
+    """
+    own = (
+        vars(config_class).get("__post_init__"),
+        getattr(config_class, "convert_rope_params_to_dict", None),
+    )
+    sources = [inspect.getsource(method) for method in own if method is not None]
+    return set(_TAKEN.findall("\n".join(sources))) - _general()
+
+
+def _rotary_by_this_version(values: Mapping[str, Any], own: Mapping[str, Any]) -> Mapping[str, Any]:
+    """ModernBERT's rotary bases and global layers by the names of Transformers 4.57, where 5 wrote them in tables."""
+    tables, kinds = values.get("rope_parameters"), values.get("layer_types")
+    if "global_rope_theta" not in own or not isinstance(tables, dict):
+        return values
+    names = {"full_attention": "global_rope_theta", "sliding_attention": "local_rope_theta"}
+    bases = {
+        name: tables[kind]["rope_theta"]
+        for kind, name in names.items()
+        if isinstance(tables.get(kind), dict) and "rope_theta" in tables[kind]
+    }
+    if isinstance(kinds, list) and kinds[:1] == ["full_attention"]:
+        again = [number for number, kind in enumerate(kinds) if kind == "full_attention"]
+        bases["global_attn_every_n_layers"] = again[1] if len(again) > 1 else len(kinds)
+    return {**values, **bases}
+
+
 def _check_value(key: str, value: Any, default: Any, where: str) -> None:
     """Raises BundleError where a value is of another kind than the field's, or beyond what a model can have."""
     if value is None:
@@ -180,6 +216,9 @@ def _check_value(key: str, value: Any, default: Any, where: str) -> None:
     elif key.endswith(("_eps", "_epsilon")) or key == "initializer_range":
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 10:
             raise _odd(where, key, value, "should be a small positive number")
+    elif key.endswith("_theta"):
+        if not _number(value) or value <= 0:
+            raise _odd(where, key, value, "should be a positive number")
     elif key.endswith(("_act", "activation", "_activation", "_act_fn", "feed_forward_proj")):
         _check_activation(key, value, where)
     elif isinstance(default, bool) and not isinstance(value, bool):
@@ -227,23 +266,28 @@ def attention_of(encoder_class: Any) -> str:
 def encoder_shapes(config: Any, where: str) -> tuple[dict[str, tuple[int, ...]], list[set[str]]]:
     """The shapes of the bare encoder's tensors by name, and the names that are of one tensor.
 
-    It is built on torch's meta device, which allocates nothing. Raises BundleError.
+    Raises BundleError.
     """
-    import torch
-
-    made = encoders.encoder_class(config)
-    config._attn_implementation = attention_of(made)
-    try:
-        with torch.device("meta"):
-            encoder = made(config, **encoders.bare_arguments(made))
-    except Exception as error:  # whatever a library's constructor runs into
-        raise BundleError(f"{where}: makes no encoder ({type(error).__name__}: {error})") from error
+    encoder = empty_encoder(config, where)
     state: dict[str, Any] = encoder.state_dict(keep_vars=True)
     same: dict[int, set[str]] = {}
     for name, tensor in state.items():
         same.setdefault(id(tensor), set()).add(name)
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     return shapes, [names for names in same.values() if len(names) > 1]
+
+
+def empty_encoder(config: Any, where: str) -> Any:
+    """The bare encoder on torch's meta device, which allocates nothing. Raises BundleError."""
+    import torch
+
+    made = encoders.encoder_class(config)
+    config._attn_implementation = attention_of(made)
+    try:
+        with torch.device("meta"):
+            return made(config, **encoders.bare_arguments(made))
+    except Exception as error:  # whatever a library's constructor runs into
+        raise BundleError(f"{where}: makes no encoder ({type(error).__name__}: {error})") from error
 
 
 def check_tokenizer(directory: Path) -> None:

@@ -3,6 +3,7 @@
 transformers    the whole model: a checkpoint of Transformers' own class, with the change merged into its weights
 peft            PEFT's files, with the tokenizer
 adapterhub      AdapterHub's files, with the tokenizer
+sentence-transformers    the encoder as that library loads it, cut after the layer that retrieval pools
 
 Every export is a bundle again, so that what reads bundles reads it too.
 """
@@ -12,16 +13,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapter_stilts.errors import UnknownNameError, UsageError
 from adapter_stilts.formats import get_format
-from adapter_stilts.model import task_classes
+from adapter_stilts.formats.retrieval import Settings as RetrievalSettings
+from adapter_stilts.model import sentence_vectors, task_classes
 from adapter_stilts.model.backbone import ResolvedBase, load_encoder, load_tokenizer
 from adapter_stilts.model.bundle import bundle_digest, check_base, read_bundle, write_bundle
 from adapter_stilts.model.bundle_files import DIGESTS, HEADS, HOUSEKEEPING
 from adapter_stilts.model.bundle_info import NO_HEAD, BundleInfo
+from adapter_stilts.model.door import build_config
 from adapter_stilts.model.encoders import ENCODER_OF
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.model.tuning.base import Tuning
@@ -38,10 +41,12 @@ class Choice:
     Args:
         precision: of the weights; None takes fp32, or leaves a whole model's as they are.
         head: of a bundle with several, its name; ``none`` leaves every head out; None takes what there is.
+        layer: whose states are pooled (``sentence-transformers`` alone); None is that which retrieval takes.
     """
 
     precision: str | None = None
     head: str | None = None
+    layer: int | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,14 @@ def check_export(name: str, info: BundleInfo, choice: Choice) -> None:
             "Integers are made when a model is loaded.",
         )
     given = [f"--{key} {value}" for key, value in vars(choice).items() if value is not None]
+    if choice.layer is not None and name != sentence_vectors.LIBRARY:
+        raise UsageError(
+            f"--layer {choice.layer}: --to {name} pools nothing; it is for --to {sentence_vectors.LIBRARY}"
+        )
+    if name == sentence_vectors.LIBRARY and choice.head not in (None, NO_HEAD):
+        raise UsageError(
+            f"--head {choice.head}: --to {name} writes vectors of sentences, which no head answers"
+        )
     if given and not FORMS[name].whole:
         raise UsageError(
             f"{' '.join(given)}: --to {name} copies the bundle's files as they are; it is for --to "
@@ -108,6 +121,10 @@ def export(
     check_export(name, info, choice)
     check_base(bundle, info, base.id, base.fingerprint)
     form = FORMS[name]
+    if name == sentence_vectors.LIBRARY:
+        sentence_vectors.check_type(base.config["model_type"])
+        depth = int(build_config(base.config, base.id).num_hidden_layers)
+        choice = replace(choice, head=NO_HEAD, layer=sentence_vectors.chosen_layer(choice.layer, depth))
     if form.library == get_tuning(info.tuning).LIBRARY and choice == Choice():
         _copy(bundle, out)
         made = info
@@ -173,6 +190,12 @@ def _merged(bundle: Path, info: BundleInfo, choice: Choice, out: Path, base: Res
     tuning.load_modules(model, bundle)
     tuning.fold(model)
     precision = choice.precision or "fp32"
+    layer = {}
+    if choice.layer is not None:
+        sentence_vectors.cut(model, choice.layer)
+        longest = min(RetrievalSettings().max_length, base.max_length or RetrievalSettings().max_length)
+        sentence_vectors.write_layout(out, int(encoder.config.hidden_size), longest)
+        layer = {"library": sentence_vectors.LIBRARY, "layer": choice.layer}
     model.to(torch.bfloat16 if precision == "bf16" else torch.float32)
     full.save(model, out, format_name, labels)
     several = info.heads if choice.head is None else {}
@@ -185,7 +208,7 @@ def _merged(bundle: Path, info: BundleInfo, choice: Choice, out: Path, base: Res
             "labels": labels,
             "heads": several,
             "pooler": pooler,
-            "settings": {**info.settings, "export": {"tuning": info.tuning, "precision": precision}},
+            "settings": {**info.settings, "export": {"tuning": info.tuning, "precision": precision, **layer}},
             "parents": (bundle_digest(bundle),),
         }
     )
@@ -247,8 +270,17 @@ def _adapterhub(info: BundleInfo, base: ResolvedBase, out: Path) -> list[str]:
     return [*lines, "adapters.init(model)", f'model.{load}("DIR", set_active=True, use_safetensors=True)']
 
 
+def _sentence_transformers(info: BundleInfo, base: ResolvedBase, out: Path) -> list[str]:
+    return [
+        "from sentence_transformers import SentenceTransformer\n",
+        'model = SentenceTransformer("DIR")',
+        'vectors = model.encode(["A sentence.", "Ein Satz."])',
+    ]
+
+
 FORMS = {
     "transformers": Form("transformers", True, _transformers),
     "peft": Form("peft", False, _peft),
     "adapterhub": Form("adapter-transformers", False, _adapterhub),
+    sentence_vectors.LIBRARY: Form(sentence_vectors.LIBRARY, True, _sentence_transformers),
 }

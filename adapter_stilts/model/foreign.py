@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,17 @@ from adapter_stilts.model.bundle import write_bundle
 from adapter_stilts.model.bundle_info import NO_HEAD, BundleInfo
 from adapter_stilts.model.tuning import get_tuning, tuning_names
 from adapter_stilts.model.tuning.libraries.frozen import read_config
+from adapter_stilts.model.tuning.libraries.peft_plain import rewrite
 from adapter_stilts.runtime import versions
 
 CONFIG = "adapter_config.json"
+
+
+def named_base(directory: Path) -> str | None:
+    """What a folder's config calls the base it was trained on; None where it names none. Raises BundleError."""
+    values = read_config(directory / CONFIG)
+    name = values.get("base_model_name_or_path") or values.get("model_name")
+    return name if isinstance(name, str) and name else None
 
 
 def tuning_of(directory: Path) -> str:
@@ -30,7 +39,13 @@ def tuning_of(directory: Path) -> str:
 
 
 def adopt(
-    directory: Path, out: Path, task: str, base: ResolvedBase, tokenizer: Any, command: str | None = None
+    directory: Path,
+    out: Path,
+    task: str,
+    base: ResolvedBase,
+    tokenizer: Any,
+    command: str | None = None,
+    dated: bool = True,
 ) -> BundleInfo:
     """Write a bundle of a plain folder's modules into an empty folder.
 
@@ -41,6 +56,7 @@ def adopt(
         task: what they were trained on, by any name.
         base: the encoder they were trained on; the files do not say which it was.
         command: what makes it, for its card.
+        dated: name the versions that made it. Without, equal folders make equal bundles anywhere.
 
     Raises:
         BundleError: another library's files, damaged, or made for an encoder of another shape.
@@ -51,7 +67,11 @@ def adopt(
     tuning = get_tuning(name)
     model = TaskModel(load_encoder(base.location, base.commit, None, False), None, None)
     model.encoder.config.name_or_path = base.id  # type: ignore[union-attr]
-    tuning.load_modules(model, directory)
+    with tempfile.TemporaryDirectory() as aside:
+        if tuning.LIBRARY == "peft":
+            rewrite(directory, model.encoder, Path(aside))
+            directory = Path(aside)
+        tuning.load_modules(model, directory)
     tuning.save(model, out, NO_HEAD, ())
     info = BundleInfo(
         tuning=name,
@@ -64,7 +84,7 @@ def adopt(
         settings={"imported": True},
         parents=(),
         metrics={},
-        versions=versions(),
+        versions=versions() if dated else {},
         command=command,
     )
     write_bundle(out, info, tokenizer)

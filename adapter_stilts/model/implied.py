@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import BundleError
 from adapter_stilts.formats import get_format
-from adapter_stilts.model import door, task_classes
+from adapter_stilts.model import door, sentence_vectors, task_classes
 from adapter_stilts.model.bundle_files import DIGESTS, HEAD, HEADS, Headers, Shapes, shapes_in
 from adapter_stilts.model.bundle_info import NO_HEAD
 from adapter_stilts.model.stored import WEIGHTS
@@ -38,10 +38,12 @@ def check_whole(directory: Path, info: BundleInfo, headers: Headers) -> None:
     for name in (door.CONFIG, WEIGHTS):
         if name not in headers:
             raise BundleError(f"{directory}: {name} is missing, which a bundle of --mode {info.tuning} holds")
-    if odd := sorted(headers.keys() - set(FILES)):
+    if odd := sorted(headers.keys() - {*FILES, *sentence_vectors.FILES}):
         raise BundleError(
             f"{directory}: {odd[0]} is none of a whole model's files: {', '.join(FILES)}. Remove it"
         )
+    if headers.keys() & set(sentence_vectors.FILES):
+        sentence_vectors.check_layout(directory)
     if not headers.keys() & set(TOKENIZERS):
         raise BundleError(
             f"{directory}: no tokenizer ({', '.join(TOKENIZERS)}), without which a whole model reads no text"

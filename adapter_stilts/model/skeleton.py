@@ -151,11 +151,25 @@ def _encoder(config: Mapping[str, Any], weights: str, gradient_checkpointing: bo
         built = door.build_config(config, name)
         encoder_class = encoders.encoder_class(built)
         built._attn_implementation = door.attention_of(encoder_class)
-        with _default_type(torch.float32 if weights == "fp32" else torch.bfloat16):
+        with _default_type(torch.float32 if weights == "fp32" else torch.bfloat16), _undrawn(encoder_class):
             encoder = encoder_class(built, **encoders.bare_arguments(encoder_class))
     except (BundleError, ValueError, TypeError, KeyError) as error:
         raise UsageError(f"{name}: its config.json makes no encoder ({error})") from error
     return finish(encoder, gradient_checkpointing, name)
+
+
+@contextlib.contextmanager
+def _undrawn(encoder_class: Any) -> Iterator[None]:
+    """An encoder made here draws no weights: ModernBERT draws until none is far out, which no fake tensor can tell."""
+    own = vars(encoder_class).get("_init_weights")
+    encoder_class._init_weights = lambda self, module: None
+    try:
+        yield
+    finally:
+        if own is None:
+            del encoder_class._init_weights
+        else:
+            encoder_class._init_weights = own
 
 
 @contextlib.contextmanager

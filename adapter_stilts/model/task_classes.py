@@ -34,6 +34,8 @@ _BEFORE_CLASSIFIER = {"dense": "pre_classifier", "output": "classifier"}
 _DISTILBERT = _ROBERTA | {_SEQUENCES: _BEFORE_CLASSIFIER, _CHOICES: _BEFORE_CLASSIFIER}
 _ELECTRA = _ROBERTA | {_CHOICES: {"dense": "sequence_summary.summary", "output": "classifier"}}
 _T5 = {_TOKENS: {"output": "classifier"}}
+# Task classes of these have layers that heads here have not: ModernBERT's a norm, EuroBERT's several dense ones.
+_OWN_LAYOUT: Mapping[str, Mapping[str, str]] = {}
 
 # Linear layers that a method changes unless a recipe names others, by the endings of their names: for LoRA those of
 # Hu et al. 2021 (section 4.2, queries and values), for IA3 keys, values and the feed-forward output (Liu et al. 2022),
@@ -41,14 +43,18 @@ _T5 = {_TOKENS: {"output": "classifier"}}
 _Targets = Mapping[str, tuple[str, ...]]
 _T5_TARGETS: _Targets = {"lora": ("q", "v"), "ia3": ("k", "v", "wo")}
 _BERT_TARGETS: _Targets = {"lora": ("query", "value"), "ia3": ("key", "value", "output.dense")}
+_QKV_TARGETS: _Targets = {"lora": ("Wqkv",), "ia3": ("Wqkv", "mlp.Wo")}
+_LLAMA_TARGETS: _Targets = {"lora": ("q_proj", "v_proj"), "ia3": ("k_proj", "v_proj", "down_proj")}
 _TARGETS: Mapping[str, _Targets] = {
     **dict.fromkeys(
-        ("xlm-roberta", "xlm-roberta-xl", "roberta", "camembert", "bert", "electra"), _BERT_TARGETS
+        ("xlm-roberta", "xlm-roberta-xl", "roberta", "camembert", "bert", "electra", "rembert"), _BERT_TARGETS
     ),
     "distilbert": {"lora": ("q_lin", "v_lin"), "ia3": ("k_lin", "v_lin", "lin2")},
     "deberta": {"lora": ("in_proj",), "ia3": ("in_proj", "output.dense")},
     "deberta-v2": {"lora": ("query_proj", "value_proj"), "ia3": ("key_proj", "value_proj", "output.dense")},
     **dict.fromkeys(("t5", "mt5", "umt5"), _T5_TARGETS),
+    "modernbert": _QKV_TARGETS,
+    "eurobert": _LLAMA_TARGETS,
 }
 
 # model_type -> (prefix of the encoder's weights in a task class, names of the head's layers by Auto class). A
@@ -61,11 +67,14 @@ _FAMILIES: Mapping[str, tuple[str, Mapping[str, Mapping[str, str]]]] = {
     "bert": ("bert", _BERT),
     "distilbert": ("distilbert", _DISTILBERT),
     "electra": ("electra", _ELECTRA),
+    "rembert": ("rembert", _BERT),
     "deberta": ("deberta", _DEBERTA),
     "deberta-v2": ("deberta", _DEBERTA | {_CHOICES: _SEPARATE_POOLER}),
     "t5": ("transformer", _T5),
     "mt5": ("transformer", _T5),
     "umt5": ("transformer", _T5),
+    "modernbert": ("model", _OWN_LAYOUT),
+    "eurobert": ("model", _OWN_LAYOUT),
 }
 
 # Between the dense and the output layer of a head; where the config has a name of its own for it, that counts.
@@ -80,6 +89,11 @@ _ACTIVATIONS = {
 def class_of(format_name: str) -> str | None:
     """The Auto class of Transformers that a format's models are of; None where it has none, or there is no head."""
     return get_format(format_name).TASK_CLASS if format_name in format_names() else None
+
+
+def model_types() -> tuple[str, ...]:
+    """The types of encoder that the table has a row for."""
+    return tuple(_FAMILIES)
 
 
 def is_known(model_type: str) -> bool:

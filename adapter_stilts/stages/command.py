@@ -12,13 +12,14 @@ from typing import Any
 
 from adapter_stilts.errors import UsageError
 from adapter_stilts.evaluation.membership import in_a_benchmark
-from adapter_stilts.hub.address import address_of
+from adapter_stilts.hub.address import address_of, is_adopted
+from adapter_stilts.model.bundle import read_info
 from adapter_stilts.model.tuning import tuning_settings
 from adapter_stilts.recipe import Recipe, load_recipe, shipped_recipes
 from adapter_stilts.recipe_sections import SAME
 from adapter_stilts.stages.context import Inputs
 from adapter_stilts.stages.graph import Stage, in_order
-from adapter_stilts.stages.parts import ComposePart, FetchPart, TrainedTask, TrainPart
+from adapter_stilts.stages.parts import ComposePart, FetchPart, Reading, TrainedTask, TrainPart
 from adapter_stilts.stages.planning.reading import format_settings
 from adapter_stilts.tasks import all_tasks, get_task, is_added
 from adapter_stilts.tasks.base import Split, Task
@@ -67,6 +68,7 @@ def command_of(stage: Stage, inputs: Inputs) -> str | None:
     if any(isinstance(inter.part, FetchPart) for inter in inters) and "precision" in values:
         changed["precision"] = values["precision"]  # else the bundles' own is taken
     words = ["adapter-stilts", "train", *(word for entry in entries for word in ("--inter", str(entry)))]
+    words += [word for inter in inters for word in _adopted(inter, inputs)]
     words += ["--target", target, "--mode", part.mode]
     words += [] if name == "study" else ["--recipe", name]
     words += data_words(stage, source)
@@ -77,27 +79,34 @@ def command_of(stage: Stage, inputs: Inputs) -> str | None:
     return shlex.join(words)
 
 
+def _adopted(inter: Stage, inputs: Inputs) -> list[str]:
+    """What has to be said of a plain adapter: what it was trained on."""
+    if not isinstance(inter.part, FetchPart):
+        return []
+    folder = inputs.bundles[inter.part.bundle]
+    return ["--inter-task", read_info(folder).task] if is_adopted(folder) else []
+
+
 def data_words(stage: Stage, source: Source) -> list[str]:
     """Where a stage's splits are from, however more was named: a folder, the hub, or both."""
     overlay = overlay_of(source)
     if overlay is None:
         return ["--data", "DIR"] if getattr(source, "root", None) is not None else []
     from_files = {
-        overlay.from_files(get_task(task.task), split, language, task.reading.options)
+        overlay.from_files(get_task(reading.task), split, language, reading.options)
         for one in in_order((stage,))
         if isinstance(one.part, TrainPart)
         for member in one.part.members
         for task in member.tasks
-        for split, language in _read(task)
+        for reading, split, language in _read(task)
     }
     return ["--data", "DIR"] * (True in from_files) + [FLAG] * (from_files == {True, False})
 
 
-def _read(task: TrainedTask) -> Iterator[tuple[Split, str]]:
+def _read(task: TrainedTask) -> Iterator[tuple[Reading, Split, str]]:
     """The splits that a stage reads of a task it trains."""
-    yield from (("train", language) for language in task.train)
-    if task.dev is not None:
-        yield "dev", "en"
+    yield from ((task.reading, "train", language) for language in task.train)
+    yield from ((split.reading, "dev", split.language) for split in task.dev)
 
 
 def _tasks(stage: Stage) -> set[str]:

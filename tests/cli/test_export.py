@@ -207,3 +207,37 @@ def test_on_the_miniature(cli: Cli, tmp_path: Path) -> None:
     assert float((ours - logits).abs().max()) <= 1e-5
     plain = TaskModel(load_encoder(base.location, None, None, False), model.head, format).eval()
     assert float((plain.predict(Features(ragged, np.arange(3)), np.arange(2)) - logits).abs().max()) > 1e-4
+
+
+def test_vectors_for_sentence_transformers(
+    cli: Cli, tiny: Tiny, tiny_data: Path, tmp_path: Path, evaluated: Callable[..., Any]
+) -> None:
+    """What is exported is evaluated as the bundle is, at the layer that its card names."""
+    trained = cli(*tiny("--target", "xquad", "--mode", "lora", "--set", "target.learning_rate=1e-2"))
+    assert trained.code == 0, trained.err
+    found, out = bundle(tmp_path / "store", "squad_v1"), tmp_path / "vectors"
+    ran = cli("export", found, "--to", "sentence-transformers", "--layer", "2", "--out", out, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["settings"]["export"]["layer"] == 2
+    more = (
+        "--target",
+        "tatoeba",
+        "--data",
+        tiny_data,
+        "--store",
+        tmp_path / "store",
+        "--device",
+        "cpu",
+        "--json",
+    )
+    at = ("--set", "formats.retrieval.layer=2")
+    scores = [
+        cli("evaluate", each, *more, *at).json["results"]["tatoeba"]["languages"] for each in (out, found)
+    ]
+    assert scores[0] == scores[1]
+    card = (out / "README.md").read_text()
+    assert "--to sentence-transformers --layer 2" in card
+    ran = cli("export", found, "--to", "sentence-transformers", "--layer", "3", "--out", tmp_path / "more")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--layer 3: an encoder of 2 layers has states after its layers 1 to 2" in ran.err
+    assert not (tmp_path / "more").exists()

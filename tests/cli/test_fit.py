@@ -28,6 +28,17 @@ def test_an_encoder_by_its_config_alone(cli: Cli, tiny_base: Path, tmp_path: Pat
     assert 0 < usage["trained_parameters"] < usage["parameters"]
 
 
+def test_layers_alone_and_those_that_are_not_there(cli: Cli, tiny_base: Path) -> None:
+    options = ("fit", "--base", str(tiny_base), "--mode", "lora", "--length", "64", "--json")
+    every = cli(*options).json["usage"]["trained_parameters"]
+    one = cli(*options, "--set", "tuning.lora.layers=1").json["usage"]["trained_parameters"]
+    updates = 2 * 2 * 8 * 32  # queries and values, A and B, of rank 8
+    assert every - one == updates
+    ran = cli(*options, "--set", "tuning.lora.layers=1-2")
+    assert (ran.code, ran.out) == (2, "")
+    assert "tuning.lora.layers names layer 2: this encoder has 2, which are 0 to 1" in ran.err
+
+
 def test_what_does_not_fit_leaves_with_1(cli: Cli, tiny_base: Path) -> None:
     ran = cli("fit", "--base", str(tiny_base), "--length", "64", "--gpu-memory", "1MiB")
     assert ran.code == 1

@@ -56,6 +56,46 @@ def test_every_mode_trains_continues_and_evaluates(
     assert 0 < distance < 1e-3
 
 
+@pytest.mark.parametrize(
+    ("mode", "setting", "told"),
+    [
+        ("lora", "tuning.lora.layers=0-5", "tuning.lora.layers names layer 2: this encoder has 2"),
+        ("ia3", "tuning.ia3.layers=[2]", "tuning.ia3.layers names layer 2"),
+        ("adapter", "tuning.adapter.layers=2", "tuning.adapter.layers names layer 2"),
+        ("full", "tuning.full.freeze_layers=3", "tuning.full.freeze_layers = 3: this encoder has 2 layers"),
+        ("lora", "tuning.lora.layers=first", "'first' names no layers: a range such as 0-5"),
+    ],
+)
+def test_layers_that_are_not_there_are_told_before_the_first_stage(
+    cli: Cli, tiny: Tiny, tmp_path: Path, mode: str, setting: str, told: str
+) -> None:
+    ran = cli(*tiny("--inter", "hellaswag", "--target", "xquad", "--mode", mode, "--set", setting))
+    assert (ran.code, ran.out) == (2, "")
+    assert told in ran.err
+    assert not list((tmp_path / "store").glob("train-*"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "setting"),
+    [
+        ("lora", "tuning.lora.layers=0"),
+        ("adapter", "tuning.adapter.layers=1"),
+        ("full", "tuning.full.freeze_layers=1"),
+    ],
+)
+def test_some_layers_alone_all_the_way(cli: Cli, tiny: Tiny, tmp_path: Path, mode: str, setting: str) -> None:
+    arguments = tiny("--inter", "hellaswag", "--target", "xquad", "--mode", mode, "--set", setting)
+    if mode == "adapter":
+        arguments += ["--set", "tuning.adapter.reduction_factor=4"]
+    ran = cli(*arguments)
+    assert ran.code == 0, ran.err
+    info = json.loads((bundle(tmp_path / "store", "squad_v1") / "bundle.json").read_text())
+    name, value = setting.rpartition(".")[2].split("=")
+    assert info["settings"]["tuning"][name] == ([int(value)] if name == "layers" else int(value))
+    assert f"{setting.split('=')[0]}=" in info["command"]
+    assert set(cli(*arguments).statuses()) == {"cached"}
+
+
 def test_a_mode_of_its_own_is_evaluated_on_other_targets(
     cli: Cli, tiny: Tiny, tiny_data: Path, tmp_path: Path
 ) -> None:

@@ -25,14 +25,17 @@ def test_markdown(cli: Cli) -> None:
     assert ran.code == 0
     first, _, row = ran.out.splitlines()
     assert first.count("|") == len(header()) + 1
-    assert row == "| `dora` | – | yes | – | – | – | fp32, bf16, 8bit, 4bit | transformers, peft |"
+    assert (
+        row
+        == "| `dora` | – | yes | – | – | – | fp32, bf16, 8bit, 4bit | transformers, peft, sentence-transformers |"
+    )
 
 
 def test_json(cli: Cli) -> None:
     (row,) = cli("tunings", "full", "--json").json
     assert row["precision"] == ["fp32", "bf16"]
     assert row["combine"][:2] == ["continue", "merge:linear"]
-    assert (row["library"], row["export"]) == ("transformers", ["transformers"])
+    assert (row["library"], row["export"]) == ("transformers", ["transformers", "sentence-transformers"])
     assert sum(len(r["combine"]) * len(r["precision"]) for r in cli("tunings", "--json").json) == len(
         combinations()
     )

@@ -288,3 +288,63 @@ def test_a_push_that_the_hub_or_we_refuse(call: Process, hub: Hub, shared: Path,
     refused = call("hub", "push", mine, "hf://me/new")
     assert (refused.code, "training_args.bin is none of" in refused.err) == (1, True)
     assert hub.written == []
+
+
+def test_plain_files_of_a_repository_are_two_and_no_others(
+    call: Process, hub: Hub, shared: Path, tiny_base: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    """What is not read is not fetched; the base is that which the config names, or the command."""
+    config = json.loads((shared / "adapter_config.json").read_text())
+    weights = (shared / "adapter_model.safetensors").read_bytes()
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    (plain / "adapter_config.json").write_text(
+        json.dumps({**config, "base_model_name_or_path": "other/encoder"})
+    )
+    (plain / "adapter_model.safetensors").write_bytes(weights)
+    hub.put(
+        "some/lora", plain, **{"training_args.bin": b"a pickle", "README.md": b"# Mine", "run.py": b"code"}
+    )
+    more = (
+        "--data",
+        tiny_data,
+        "--store",
+        tmp_path / "store",
+        "--device",
+        "cpu",
+        "--json",
+        "--base",
+        tiny_base,
+    )
+    cache = {"ADAPTER_STILTS_CACHE": str(tmp_path / "cache")}
+    ran = call("evaluate", "hf://some/lora", "--target", "tatoeba", *more, **cache)
+    assert ran.code == 0, ran.err
+    assert "hf://some/lora: plain files, without the fingerprint of the base" in ran.err
+    assert "it names the base 'other/encoder'" in ran.err
+    fetched = [line.rpartition("/")[2] for line in hub.asked if "/resolve/" in line]
+    assert set(fetched) == {"adapter_config.json", "adapter_model.safetensors"}
+    again = call("evaluate", "hf://some/lora", "--target", "tatoeba", *more, HF_HUB_OFFLINE="1", **cache)
+    assert (again.code, again.json["results"]) == (0, ran.json["results"]), again.err
+
+    out = tmp_path / "imported"
+    made = call("hub", "import", "hf://some/lora", out, "--base", tiny_base, "--json", **cache)
+    assert made.code == 0, made.err
+    assert (made.json["task"], made.json["tuning"]) == ("lora", "lora")
+    assert "hub import hf://some/lora BUNDLE" in made.json["command"]
+    assert call("hub", "verify", out).code == 0
+
+
+def test_a_pickle_of_a_repository_is_not_fetched(
+    call: Process, hub: Hub, shared: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    shutil.copy(shared / "adapter_config.json", plain)
+    (plain / "adapter_model.bin").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    hub.put("some/old", plain)
+    ran = call("hub", "import", "hf://some/old", tmp_path / "out", "--base", tiny_base)
+    assert (ran.code, ran.out) == (1, "")
+    assert "hf://some/old: its weights are adapter_model.bin, a pickle, which is never read" in ran.err
+    assert "weights_only=True" in ran.err
+    assert not [line for line in hub.asked if "/resolve/" in line]
+    assert not (tmp_path / "out").exists()

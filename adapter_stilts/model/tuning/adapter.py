@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from adapter_stilts.errors import UsageError
+from adapter_stilts.model.door import build_config
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
 from adapter_stilts.model.tuning.libraries.adapterhub_package import LIBRARY as LIBRARY
-from adapter_stilts.model.tuning.libraries.adapterhub_package import adapterhub
+from adapter_stilts.model.tuning.libraries.adapterhub_package import adapterhub, check_supported
+from adapter_stilts.model.tuning.libraries.layers import LayerNumbers, others
 from adapter_stilts.model.weights import load_trained_state, trained_state
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ class Settings(TuningSettings):
     """Learned positions before the sequence."""
     bottleneck_size: int | None = Field(default=None, ge=1)
     """Width of the network that a prefix is trained through."""
+    layers: LayerNumbers | None = None
+    """Encoder layers that get modules, a range (``0-5``) or a list, 0 the first after the embeddings; None is all."""
 
     @model_validator(mode="before")
     @classmethod
@@ -74,12 +78,13 @@ class Settings(TuningSettings):
                 )
         return self
 
-    def config(self) -> dict[str, Any]:
-        """The fields of AdapterHub's config."""
-
+    def config(self, depth: int) -> dict[str, Any]:
+        """The fields of AdapterHub's config, for an encoder of so many layers. Raises UsageError."""
         name, known = _ARCHITECTURES[self.architecture]
         chosen = {field: getattr(self, field) for field in known}
         fields: dict[str, Any] = adapterhub().ADAPTER_CONFIG_MAP[name].to_dict()
+        if self.layers is not None:
+            fields["leave_out"] = others(self.layers, depth, "tuning.adapter.layers")
         return {**fields, **chosen, "dropout": self.dropout}
 
 
@@ -87,10 +92,29 @@ def backbone_weights(settings: Settings, precision: str) -> str:
     return precision
 
 
+def check_encoder(settings: Settings, config: Mapping[str, Any]) -> None:
+    _check_type(settings, str(config["model_type"]))
+    settings.config(_depth(config))
+
+
+def _check_type(settings: Settings, model_type: str) -> None:
+    check_supported(model_type, "prefix_tuning" if settings.architecture == "prefix" else "bottleneck")
+
+
+def _depth(config: Mapping[str, Any]) -> int:
+    return int(build_config(config, "the base").num_hidden_layers)
+
+
 def attach(model: TaskModel, settings: Settings | None = None, seed: int = 0, name: str = TRAINED) -> None:
     from adapter_stilts.model.tuning.libraries import with_adapterhub
 
-    with_adapterhub.add(model, (Settings() if settings is None else settings).config(), seed, name)
+    settings, encoder = Settings() if settings is None else settings, _config_of(model)
+    _check_type(settings, encoder.model_type)
+    with_adapterhub.add(model, settings.config(encoder.num_hidden_layers), seed, name)
+
+
+def _config_of(model: TaskModel) -> Any:
+    return model.encoder.config
 
 
 state = trained_state
@@ -138,7 +162,8 @@ def combine(
     from adapter_stilts.model.tuning.libraries import with_adapterhub
 
     check_combine(how, settings)
-    with_adapterhub.combine(model, how, bundles, settings.config(), seed, name)
+    config = settings.config(_config_of(model).num_hidden_layers)
+    with_adapterhub.combine(model, how, bundles, config, seed, name)
 
 
 def check_bundles(
@@ -146,7 +171,7 @@ def check_bundles(
 ) -> None:
     from adapter_stilts.model.tuning.libraries import adapterhub_checks
 
-    own = (Settings() if settings is None else settings).config()
+    own = (Settings() if settings is None else settings).config(_depth(config))
     adapterhub_checks.check_bundles(how, bundles, own, config)
 
 

@@ -36,8 +36,9 @@ class TuningSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     def part(self) -> dict[str, Any]:
-        """The settings that go into a stage's key: all."""
-        return self.model_dump(mode="json")
+        """The settings that go into a stage's key: all, but the layers where it is every one, as it once always was."""
+        found = self.model_dump(mode="json")
+        return {name: value for name, value in found.items() if name != "layers" or value is not None}
 
 
 class Tuning(Protocol):
@@ -51,6 +52,13 @@ class Tuning(Protocol):
 
     def backbone_weights(self, settings: Any, precision: str) -> str:
         """Type of the encoder's weights under a recipe's precision: fp32, bf16, 8bit or 4bit."""
+
+    def check_encoder(self, settings: Any, config: Mapping[str, Any]) -> None:
+        """Raises UsageError where this tuning cannot train an encoder so, by its config.json alone.
+
+        Args:
+            settings: of this tuning.
+        """
 
     def attach(self, model: TaskModel, settings: Any = None, seed: int = 0, name: str = TRAINED) -> None:
         """Add the named modules, in place, and let them and the head be trained, and nothing else.

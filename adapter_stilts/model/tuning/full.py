@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.io import write_json
@@ -16,6 +16,7 @@ from adapter_stilts.model.bundle_files import HEAD
 from adapter_stilts.model.door import read_config
 from adapter_stilts.model.encoders import encoder_class
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
+from adapter_stilts.model.tuning.libraries import layers
 from adapter_stilts.model.weights import (
     check_shapes,
     load_trained_state,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from adapter_stilts.model.task_model import TaskModel
 
 WHOLE = True
+_FREEZE_LAYERS = "tuning.full.freeze_layers"
 LIBRARY = "transformers"
 
 
@@ -44,6 +46,8 @@ class Settings(TuningSettings):
     freeze_embeddings: bool = False
     """Leave the embedding table as it is: in XLM-R it holds half of all weights, and most of its rows never
     meet a token of the train set."""
+    freeze_layers: int | None = Field(default=None, ge=1)
+    """Leave the embeddings and this many of the first layers as they are; what comes after them is trained."""
     sparse_embeddings: bool = False
     """Train the rows of the embedding table whose tokens occur, each in the steps in which it does, with gradients and
     optimizer state for those alone; the other rows keep their bits."""
@@ -57,6 +61,9 @@ class Settings(TuningSettings):
             raise ValueError(
                 "freeze_embeddings leaves the table as it is, sparse_embeddings trains its rows: set one of them"
             )
+        other = "freeze_embeddings" if self.freeze_embeddings else "sparse_embeddings"
+        if self.freeze_layers is not None and (self.freeze_embeddings or self.sparse_embeddings):
+            raise ValueError(f"freeze_layers leaves the embeddings as they are, too: leave out {other}")
         return self
 
     def part(self) -> dict[str, Any]:
@@ -70,11 +77,20 @@ def backbone_weights(settings: Settings, precision: str) -> str:
     return "bf16" if settings.bf16_weights else "fp32"
 
 
+def check_encoder(settings: Settings, config: Mapping[str, Any]) -> None:
+    if settings.freeze_layers is not None:
+        layers.first_of(layers.empty(config), settings.freeze_layers, _FREEZE_LAYERS)
+
+
 def attach(model: TaskModel, settings: Settings | None = None, seed: int = 0, name: str = TRAINED) -> None:
     model.requires_grad_(True)
     table: Any = model.encoder.get_input_embeddings()  # type: ignore[operator]
     if settings is not None and settings.freeze_embeddings:
         table.requires_grad_(False)
+    if settings is not None and settings.freeze_layers is not None:
+        frozen = set(layers.first_of(model.encoder, settings.freeze_layers, _FREEZE_LAYERS))
+        for key, parameter in model.encoder.named_parameters():
+            parameter.requires_grad_(key not in frozen)
     if settings is not None and settings.sparse_embeddings:
         _check_rows_alone(model)
         table.sparse = True

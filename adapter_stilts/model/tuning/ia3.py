@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from adapter_stilts.model.tuning.base import TuningSettings
+from adapter_stilts.model.tuning.libraries.layers import LayerNumbers
 from adapter_stilts.model.tuning.libraries.with_peft import PeftTuning
 
 
@@ -14,8 +15,10 @@ class Settings(TuningSettings):
     """Which layers are scaled."""
 
     target_modules: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Endings of the names of the layers; None takes the encoder family's. Those that end in ``dense`` have their
-    input scaled, the others their output."""
+    """Endings of the names of the layers; None takes the encoder family's. Those of the feed-forward output (``dense``,
+    ``lin2``, ``wo``, ``mlp.Wo``, ``down_proj``) have their input scaled, the others their output."""
+    layers: LayerNumbers | None = None
+    """Encoder layers that are scaled, a range (``0-5``) or a list, 0 the first after the embeddings; None is all."""
 
 
 def arguments(settings: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from adapter_stilts.model.tuning.base import TuningSettings
+from adapter_stilts.model.tuning.libraries.layers import LayerNumbers
 from adapter_stilts.model.tuning.libraries.with_peft import PeftTuning
 
 
@@ -21,6 +22,8 @@ class Settings(TuningSettings):
     """Dropout rate of the updates' input."""
     target_modules: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Endings of the names of the layers, e.g. ``["query", "value"]``; None takes the encoder family's."""
+    layers: LayerNumbers | None = None
+    """Encoder layers that get updates, a range (``0-5``) or a list, 0 the first after the embeddings; None is all."""
 
 
 def arguments(settings: Any, **more: Any) -> dict[str, Any]:

@@ -1,13 +1,14 @@
-"""A bundle in place of an intermediate task: the stage that brings it into the store."""
+"""A bundle, or a plain adapter, in place of an intermediate task: the stage that brings it into the store."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from adapter_stilts.errors import BundleError, UsageError
-from adapter_stilts.hub.transfer import fetch
+from adapter_stilts.hub.address import is_address
 from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.model.tuning import get_tuning
+from adapter_stilts.stages.adopting import fetch_any, is_plain_at
 from adapter_stilts.stages.graph import LONGEST_NAME, Stage
 from adapter_stilts.stages.parts import FetchPart
 from adapter_stilts.stages.planning.request import Added, Request
@@ -26,7 +27,8 @@ def plan_fetching(request: Request, names: Sequence[str]) -> Added:
             f"--inter {','.join(names)}: a bundle is trained already and stands alone; repeat --inter, with --combine "
             "where they should come together"
         )
-    found = fetch(names[0])
+    adopted = fetch_any(names[0], lambda: request.base, _trained_on(request, names[0]))
+    found = adopted.found
     _check_fits(request, names[0], found.info)
     tuning = get_tuning(request.recipe.mode)
     tuning.check_bundles("continue", [found.directory], request.tuning, request.base.config)
@@ -34,7 +36,27 @@ def plan_fetching(request: Request, names: Sequence[str]) -> Added:
     if len(task) > LONGEST_NAME:
         task = f"{task.count('+') + 1}_tasks"
     stage = Stage(task, FetchPart(found.digest))
-    return Added((stage,), _notices(request, names[0], found.info), {found.digest: found.directory})
+    told = () if adopted.notice is None else (adopted.notice,)
+    notices = told + _notices(request, names[0], found.info)
+    return Added((stage,), notices, {found.digest: found.directory})
+
+
+def _trained_on(request: Request, address: str) -> str | None:
+    """What the recipe says a plain adapter was trained on; the n-th name is the n-th plain one's.
+
+    Raises:
+        UsageError: it says more than there are plain adapters.
+    """
+    named = request.recipe.intermediate.trained_on
+    if not named:
+        return None
+    plain = [each for each in request.recipe.intermediate.tasks if is_address(each) and is_plain_at(each)]
+    if len(named) > len(plain):
+        raise UsageError(
+            f"--inter-task {','.join(named)}: says what {len(named)} plain adapters of PEFT or AdapterHub were trained "
+            f"on; after --inter there {'is' if len(plain) == 1 else 'are'} {len(plain)}, as bundles say it themselves"
+        )
+    return dict(zip(plain, named, strict=False)).get(address)
 
 
 def _check_fits(request: Request, address: str, info: BundleInfo) -> None:

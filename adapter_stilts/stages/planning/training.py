@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapter_stilts.errors import DataError, UsageError
+from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.recipe import Intermediate, Robust, Target, TrainingSettings
 from adapter_stilts.stages.graph import LONGEST_NAME, Stage
 from adapter_stilts.stages.parts import (
@@ -187,6 +188,7 @@ def _common(
 ) -> dict[str, Any]:
     """The fields of every train stage's part."""
     recipe = request.recipe
+    get_tuning(recipe.mode).check_encoder(request.tuning, request.base.config)
     return {
         "base": request.base.fingerprint,
         "precision": recipe.precision,

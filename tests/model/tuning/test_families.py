@@ -43,6 +43,12 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], str]] = {
     "deberta-v2": ("DebertaV2Config", {**SMALL, "type_vocab_size": 0}, "DebertaV2Model"),
     "deberta": ("DebertaConfig", {**SMALL, "type_vocab_size": 0}, "DebertaModel"),
     "mt5": ("MT5Config", T5, "MT5ForConditionalGeneration"),
+    "modernbert": (
+        "ModernBertConfig",
+        {**SMALL, "pad_token_id": 0, "cls_token_id": 1, "sep_token_id": 2, "bos_token_id": 1, "eos_token_id": 2,
+         "local_attention": 8},
+        "ModernBertModel",
+    ),
 }  # fmt: skip
 OTHERS: dict[str, tuple[str, dict[str, Any], str]] = {
     "rembert": (
@@ -50,6 +56,7 @@ OTHERS: dict[str, tuple[str, dict[str, Any], str]] = {
         {**SMALL, "input_embedding_size": 16, "output_embedding_size": 16},
         "RemBertModel",
     ),
+    "mpnet": ("MPNetConfig", SMALL, "MPNetModel"),
 }
 Make = Callable[..., Any]
 
@@ -106,9 +113,9 @@ def test_families_without_a_table_name_their_layers() -> None:
     from adapter_stilts.model.task_classes import targets
 
     with pytest.raises(
-        UsageError, match=r"type 'rembert' lora should change is not known here: name them, e\.g\."
+        UsageError, match=r"type 'mpnet' lora should change is not known here: name them, e\.g\."
     ):
-        targets("rembert", "lora")
+        targets("mpnet", "lora")
 
 
 def test_families_that_adapterhub_does_not_have(make: Make, tmp_path: Path) -> None:
@@ -118,4 +125,5 @@ def test_families_that_adapterhub_does_not_have(make: Make, tmp_path: Path) -> N
     ):
         get_tuning("adapter").attach(model)
     tuning = get_tuning("lora")
-    tuning.attach(make("rembert", "tagging"), tuning.Settings.model_validate({"target_modules": ("query",)}))
+    tuning.attach(make("rembert", "tagging"))
+    tuning.attach(make("mpnet", "tagging"), tuning.Settings.model_validate({"target_modules": ("q", "v")}))

@@ -38,6 +38,7 @@ _PLACE = (
     "original_ln_after",
     "residual_before_ln",
     "adapter_residual_before_ln",
+    "leave_out",
 )
 _NOUN = {"stack": "stack", "fuse": "fusion", "merge": "merge"}
 

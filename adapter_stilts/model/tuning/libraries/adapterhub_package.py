@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from adapter_stilts.errors import UsageError, cause_of
+from adapter_stilts.model.encoders import ENCODER_OF
 
 PACKAGE = "adapters"
 LIBRARY = "adapter-transformers"
@@ -31,6 +32,31 @@ def is_installed() -> bool:
     except UsageError:
         return False
     return True
+
+
+def check_supported(model_type: str, method: str = "bottleneck") -> None:
+    """Raises UsageError where the package has no modules for a type of encoder.
+
+    Args:
+        method: by its name there: ``bottleneck`` or ``prefix_tuning``.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
+
+    named = ENCODER_OF.get(model_type) or MODEL_MAPPING_NAMES.get(model_type, ())
+    classes = (named,) if isinstance(named, str) else named
+    if set(classes) & set(adapterhub("adapters.models").MODEL_MIXIN_MAPPING):
+        return
+    interface = adapterhub("adapters.wrappers.interfaces").get_adapter_interface(model_type)
+    if interface is not None and method not in interface.adapter_methods:
+        raise UsageError(
+            f"AdapterHub has no {method} for encoders of type {model_type!r}: --set "
+            "tuning.adapter.architecture=pfeiffer (or houlsby, parallel, compacter), or --mode lora"
+        )
+    if interface is None:
+        raise UsageError(
+            f"AdapterHub has no adapters for encoders of type {model_type!r} ({PACKAGE} {version(PACKAGE)}): --mode "
+            "lora or another of PEFT's changes any encoder's linear layers"
+        )
 
 
 def adapterhub(module: str = PACKAGE) -> Any:

@@ -20,6 +20,7 @@ from adapter_stilts.io import write_json
 from adapter_stilts.model import task_classes
 from adapter_stilts.model.merge import Merge, merged
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
+from adapter_stilts.model.tuning.libraries import layers as encoder_layers
 from adapter_stilts.model.tuning.libraries import peft_files, peft_sums
 from adapter_stilts.model.tuning.libraries.frozen import read_config, refused, seeded, train_only
 from adapter_stilts.model.tuning.libraries.peft_files import CONFIG, WEIGHTS, fits, is_module
@@ -74,14 +75,33 @@ class PeftTuning:
     def backbone_weights(self, settings: Any, precision: str) -> str:
         return precision
 
+    def check_encoder(self, settings: Any, config: Mapping[str, Any]) -> None:
+        targets = self._endings(settings, str(config["model_type"]))
+        if getattr(settings, "layers", None) is not None:
+            encoder_layers.linear_in(encoder_layers.empty(config), settings.layers, targets, self._setting)
+
     def attach(self, model: TaskModel, settings: Any = None, seed: int = 0, name: str = TRAINED) -> None:
         settings = self.Settings() if settings is None else settings
-        encoder: Any = model.encoder
-        method = self.peft_type.lower()
-        targets = getattr(settings, "target_modules", None) or task_classes.targets(
-            encoder.config.model_type, method
-        )
-        self._inject(model, {**self.arguments(settings), "target_modules": list(targets)}, seed, name)
+        arguments = {**self.arguments(settings), "target_modules": self._targets(model.encoder, settings)}
+        self._inject(model, arguments, seed, name)
+
+    @property
+    def _setting(self) -> str:
+        """How messages call the setting that names layers."""
+        kind = "dora" if self.own.get("use_dora") else "rslora" if self.own.get("use_rslora") else "lora"
+        return f"tuning.{'ia3' if self.peft_type == 'IA3' else kind}.layers"
+
+    def _endings(self, settings: Any, model_type: str) -> list[str]:
+        """Endings of the names of the layers that are changed. Raises UsageError where none are known."""
+        named = getattr(settings, "target_modules", None)
+        return list(named or task_classes.targets(model_type, self.peft_type.lower()))
+
+    def _targets(self, encoder: Any, settings: Any) -> list[str]:
+        """The same, or full names where a recipe names the encoder's layers: any version of PEFT reads both."""
+        endings = self._endings(settings, encoder.config.model_type)
+        if getattr(settings, "layers", None) is None:
+            return endings
+        return encoder_layers.linear_in(encoder, settings.layers, endings, self._setting)
 
     def _inject(self, model: TaskModel, arguments: dict[str, Any], seed: int, name: str) -> None:
         from peft import inject_adapter_in_model
@@ -183,19 +203,18 @@ class PeftTuning:
     ) -> None:
         found = [self._read(bundle, config["model_type"])[0] for bundle in bundles if bundle is not None]
         if how == "merge" and self.peft_type == "IA3":
-            own = self._own_layers(settings, config["model_type"])
+            own = self._own_layers(self.Settings() if settings is None else settings, config)
             scaled = [own if bundle is None else found.pop(0) for bundle in bundles]
             names = [bundle or "the recipe" for bundle in bundles]
             for name, arguments in zip(names, scaled, strict=True):
                 peft_sums.check_same_layers(name, arguments, names[0], scaled[0])
 
-    def _own_layers(self, settings: Any, model_type: str) -> dict[str, Any]:
+    def _own_layers(self, settings: Any, config: Mapping[str, Any]) -> dict[str, Any]:
         """The layers that modules yet to be trained stand in, as a bundle of theirs names them."""
-        targets = getattr(settings, "target_modules", None) or task_classes.targets(model_type, "ia3")
-        return {
-            "target_modules": sorted(targets),
-            "feedforward_modules": sorted(_feedforward(list(targets))),
-        }
+        targets = self._endings(settings, config["model_type"])
+        if getattr(settings, "layers", None) is not None:
+            targets = self._targets(encoder_layers.empty(config), settings)
+        return {"target_modules": sorted(targets), "feedforward_modules": sorted(_feedforward(targets))}
 
     def check_merge(self, how: Merge) -> None:
         if self.own.get("use_dora"):
@@ -327,4 +346,4 @@ def _check_targets(encoder: nn.Module, targets: Any) -> None:
 
 def _feedforward(targets: Any) -> list[str]:
     """IA3 scales the input of feed-forward layers and the output of the others."""
-    return [target for target in targets if target.endswith(("dense", "lin2", "wo"))]
+    return [target for target in targets if target.endswith(("dense", "lin2", "wo", "mlp.Wo", "down_proj"))]
