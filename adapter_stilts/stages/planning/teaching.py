@@ -38,7 +38,7 @@ def teachings(
     task = train_task(request, target)
     if asked.languages is None and not asked.few_shot:
         return (Taught(tuple(task.trained_in)),), ()
-    held = request.source.training_languages(task)
+    held = tuple(_trains(request, task, target))
     if asked.languages == (EACH,):
         found, notices = _held_of(request, task, target, evaluated, held, "trained in")
         return tuple(Taught((language,)) for language in found), notices
@@ -47,7 +47,9 @@ def teachings(
         others = [language for language in evaluated if language not in languages]
         found, more = _held_of(request, task, target, others, held, "few-shot in")
         count = asked.few_shot[EACH]
-        lacking = {language: size for language in found if (size := _size(request, task, language)) < count}
+        lacking = {
+            language: size for language in found if (size := _size(request, task, target, language)) < count
+        }
         if len(lacking) == len(found):
             raise UsageError(_too_many(request, task, lacking, count))
         if lacking:
@@ -55,7 +57,7 @@ def teachings(
             more += (f"{target.name}: fewer than {count} examples, left out: {told}",)
         few = [{language: count} for language in found if language not in lacking]
         return tuple(Taught(languages, one, asked.few_shot_when) for one in few), notices + more
-    _check_few(request, task, held)
+    _check_few(request, task, target)
     few_shot = {language: asked.few_shot[language] for language in sorted(asked.few_shot)}
     return (Taught(languages, few_shot, asked.few_shot_when),), notices
 
@@ -79,14 +81,15 @@ def plan_teaching(
             "set target.few_shot_when=mixed, or combine otherwise"
         )
     whole = sorted({*taught.languages, *mixed})
-    first = TaughtTask(task, whole, _dev(request, task, whole), mixed, target)
+    trains = _trained_by(request, task, target, whole)
+    first = TaughtTask(trains, whole, _dev(request, task, whole), mixed, task if trains != task else target)
     trained = plan_training(request, first, settings, before, combine)
     if not after:
         return trained
     few = sorted(after)
-    last = plan_few_shot(
-        request, TaughtTask(task, few, _dev(request, task, few), after, target), trained, taught.languages
-    )
+    trains = _trained_by(request, task, target, few)
+    shown = TaughtTask(trains, few, _dev(request, task, few), after, task if trains != task else target)
+    last = plan_few_shot(request, shown, trained, taught.languages)
     return together([Added(notices=trained.notices), last])
 
 
@@ -120,18 +123,42 @@ def _held_of(
     return found, (told,) if lacking else ()
 
 
-def _check_few(request: Request, task: Task, held: Sequence[str]) -> None:
+def _trains(request: Request, task: Task, target: Task) -> dict[str, Task]:
+    """Languages with a train split -> whose it is: the train task's, or in languages that it lacks the target's own."""
+    source = request.source
+    own = {language: target for language in source.training_languages(target) if language != "en"}
+    return {**own, **dict.fromkeys(source.training_languages(task), task)}
+
+
+def _trained_by(request: Request, task: Task, target: Task, languages: Sequence[str]) -> Task:
+    """The task whose train splits a stage takes. Raises UsageError where languages have splits of two tasks."""
+    trains = _trains(request, task, target)
+    found = list({trains[language].name: trains[language] for language in languages}.values())
+    if len(found) > 1:
+        told = "; ".join(
+            f"{one.name}: {', '.join(lang for lang in languages if trains[lang] == one)}" for one in found
+        )
+        raise UsageError(
+            f"one stage trains on one task's splits, and these are of several ({told}): name languages of one of them, "
+            "or let the others follow with target.few_shot (--few-shot LANG=N) and target.few_shot_when=after"
+        )
+    return found[0]
+
+
+def _check_few(request: Request, task: Task, target: Task) -> None:
     """Raises where a language has no train split, or fewer examples than are asked for."""
+    held = tuple(_trains(request, task, target))
     for language, count in request.recipe.target.few_shot.items():
         if language not in held:
             raise DataError(request.source.place, None, _absent(task, (language,), held))
-        size = _size(request, task, language)
+        size = _size(request, task, target, language)
         if size < count:
             raise UsageError(_too_many(request, task, {language: size}, count))
 
 
-def _size(request: Request, task: Task, language: str) -> int:
-    return len(request.source.examples(task, "train", language, options_of(request, task)))
+def _size(request: Request, task: Task, target: Task, language: str) -> int:
+    trained = _trained_by(request, task, target, (language,))
+    return len(request.source.examples(trained, "train", language, options_of(request, trained)))
 
 
 def _too_many(request: Request, task: Task, sizes: dict[str, int], count: int) -> str:

@@ -162,9 +162,12 @@ def _dev(request: Request, taught: TaughtTask, language: str) -> DevSplit | None
     """A dev split; None where the task's own first language has none, which is used unasked."""
     task, source = taught.task, request.source
     if language == task.trained_in[0]:
-        if language not in source.languages(task, "dev"):
+        # A target's own train split in another language goes with the English dev split of its train task.
+        others = () if task.train_task == task.name or taught.target is None else (taught.target,)
+        own = [one for one in (task, *others) if language in source.languages(one, "dev")]
+        if not own:
             return None
-        found = task
+        found = own[0]
     else:
         # XNLI's people translated its own dev set, not MultiNLI's.
         tasks = {one.name: one for one in (taught.target, task) if one is not None}
