@@ -330,3 +330,46 @@ def test_what_is_trained_on_the_target_wants_one(planned: Planned, combine: str)
     given = {"combine": combine, "mode": "lora", "target.tasks": []}
     with pytest.raises(UsageError, match=f"no target task: --combine {combine} trains on the target"):
         planned(*given.items(), inter="snli,squad_v1")
+
+
+@pytest.fixture
+def news(tmp_path: Path) -> Path:
+    """Names in English, and in the news of two languages, which have train splits of their own task."""
+    data = tmp_path / "news"
+    english = "# text = by hand\n1\tAda\tB-PER\t-\tada\n2\tsails\tO\t-\tada\n\n"
+    for split in ("train", "dev", "test"):
+        path = data / "uner" / "UNER_English-EWT" / f"en_ewt-ud-{split}.iob2"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(english, encoding="utf-8")
+        for code in ("swa", "yor"):
+            path = data / "masakhaner2" / "masakhane-ner" / "MasakhaNER2.0" / "data" / code / f"{split}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("Ada B-PER\nalifika O\n\nRiga B-LOC\n\n", encoding="utf-8")
+    return data
+
+
+def test_a_target_s_own_train_split_stands_for_what_its_train_task_lacks(
+    planned: Planned, news: Path
+) -> None:
+    def asked(*keys: tuple[str, Any]) -> Plan:
+        return planned(*keys, inter="none", target="masakhaner2", data=news)
+
+    def told(plan: Plan) -> list[tuple[str, list[str], list[tuple[str, str]]]]:
+        return [
+            (task.task, list(task.train), [(split.reading.task, split.language) for split in task.dev])
+            for part in trained(plan)
+            for member in part.members
+            for task in member.tasks
+        ]
+
+    english = [("uner", "en")]
+    assert told(asked()) == [("uner", ["en"], english)]
+    assert told(asked(("target.languages", ["sw"]))) == [("masakhaner2", ["sw"], english)]
+    same = asked(("target.languages", ["sw"]), ("target.dev_languages", ["same"]))
+    assert told(same) == [("masakhaner2", ["sw"], [("masakhaner2", "sw")])]
+    few = asked(("target.few_shot", {"yo": 2}))
+    assert told(few) == [("uner", ["en"], english), ("masakhaner2", ["yo"], english)]
+    with pytest.raises(UsageError, match=r"of several \(uner: en; masakhaner2: sw\): name languages of one"):
+        asked(("target.languages", ["en", "sw"]))
+    with pytest.raises(UsageError, match="yo holds 2: --few-shot yo=2"):
+        asked(("target.few_shot", {"yo": 3}))

@@ -125,9 +125,11 @@ def _held_of(
 
 def _trains(request: Request, task: Task, target: Task) -> dict[str, Task]:
     """Languages with a train split -> whose it is: the train task's, or in languages that it lacks the target's own."""
-    source = request.source
-    own = {language: target for language in source.training_languages(target) if language != "en"}
-    return {**own, **dict.fromkeys(source.training_languages(task), task)}
+    found = dict.fromkeys(request.source.training_languages(task), task)
+    for language in request.source.training_languages(target):
+        if language not in task.trained_in:
+            found.setdefault(language, target)
+    return found
 
 
 def _trained_by(request: Request, task: Task, target: Task, languages: Sequence[str]) -> Task:
