@@ -13,8 +13,8 @@ results = stilts.train(
     target="tydiqa",
     mode="lora",
     recipe="miniature",
-    limit_train=200,  # leave these two out for what the miniature can show
-    limit_eval=20,
+    limit_train=100,  # leave these two out for what the miniature can show
+    limit_eval=10,
 )
 frame = results.frame()
 after = frame[frame["inter"] == task]

@@ -5,7 +5,7 @@ python examples/merge.py
 
 import adapter_stilts as stilts
 
-small = {"mode": "lora", "recipe": "miniature", "limit_train": 200, "limit_eval": 20}
+small = {"mode": "lora", "recipe": "miniature", "limit_train": 100, "limit_eval": 10}
 trained = stilts.train(inter=["mnli", "squad_v1"], target="tatoeba", **small)  # retrieval trains nothing more
 mnli, squad = (trained.cell(task, "tatoeba").bundle for task in ("mnli", "squad_v1"))
 

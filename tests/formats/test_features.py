@@ -101,7 +101,15 @@ def test_every_distinct_text_is_tokenised_once(tokenizer) -> None:
 
 
 def test_a_format_is_a_module_that_says_it_is_one() -> None:
-    ours = ("masked_lm", "multiple_choice", "pair_classification", "retrieval", "span_qa", "tagging")
+    ours = (
+        "masked_lm",
+        "multiple_choice",
+        "pair_classification",
+        "retrieval",
+        "span_qa",
+        "tagging",
+        "text_classification",
+    )
     assert format_names() == ours
     offered = {*Format.__annotations__, *(name for name in vars(Format) if not name.startswith("_"))}
     assert {"SCHEMA", "Settings", "JUDGED", "TASK_CLASS", "encode", "decode"} <= offered
