@@ -51,11 +51,12 @@ def test_a_folder_that_lacks_nothing_asks_nothing_of_the_hub(
 
 def test_all_targets_are_those_that_either_holds(tiny_data: Path) -> None:
     source = find_source(load_recipe(None), str(tiny_data), fill=True)
-    assert overlay_of(source) is not None
+    overlay = overlay_of(source)
+    assert overlay is not None
     found, _ = expanded(load_recipe(None, [("target.tasks", ["all"])]), source)
     assert "mlqa" in found, "the hub's"
     assert source.languages(get_task("udpos"), "test") == get_task("udpos").languages
-    assert source.notice is None, "which asks the hub nothing"
+    assert overlay.notice is None, "which asks the hub nothing"
 
 
 @pytest.mark.parametrize(
