@@ -13,6 +13,8 @@ from adapter_stilts.errors import UsageError
 from adapter_stilts.stages.record import read_stage
 from adapter_stilts.stages.submit import find_evaluations, write_submission
 
+pytestmark = pytest.mark.slow
+
 STEPS = {
     "target.max_steps": 3,
     "target.dev_examples": 8,

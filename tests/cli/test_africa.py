@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 Cli = Callable[..., Any]
 
 SWAHILI = "Ada B-PER\nalifika O\nJumatatu B-DATE\n. O\n\nRiga B-LOC\n"

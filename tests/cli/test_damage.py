@@ -18,6 +18,8 @@ from adapter_stilts.stages import record
 from adapter_stilts.stages.kinds import train as training
 from adapter_stilts.stages.locking import take
 
+pytestmark = pytest.mark.slow
+
 Cli = Callable[..., Any]
 Tiny = Callable[..., list[str]]
 

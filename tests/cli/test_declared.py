@@ -16,6 +16,8 @@ from adapter_stilts.hub.verify import verify
 from adapter_stilts.io import sha256_file
 from adapter_stilts.tasks.declared import read_declared
 
+pytestmark = pytest.mark.slow
+
 Cli = Callable[..., Any]
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "own-tasks.md"

@@ -11,6 +11,8 @@ import pytest
 
 from adapter_stilts.cli import show
 
+pytestmark = pytest.mark.slow
+
 Cli = Callable[..., Any]
 
 

@@ -19,7 +19,7 @@ Tiny = Callable[..., list[str]]
 Save = Callable[..., Path]
 
 # Transformers and both libraries warn of heads that start at random.
-pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*:UserWarning")]
 IDS, MASK = torch.arange(5, 25).reshape(2, 10), torch.ones(2, 10, dtype=torch.long)
 
 

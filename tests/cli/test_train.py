@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 Cli = Callable[..., Any]
 Tiny = Callable[..., list[str]]
 Listing = Callable[[Path], list[str]]
@@ -329,7 +331,6 @@ def test_damaged_data(
     assert not [name for name in left if "partial" in name]
 
 
-@pytest.mark.slow
 def test_a_failing_target_leaves_the_others_alone(
     cli: Cli, tiny: Tiny, own_data: Path, finished: Any, tmp_path: Path
 ) -> None:
@@ -374,7 +375,6 @@ def test_a_loss_that_is_no_number(cli: Cli, tiny: Tiny, tmp_path: Path, listing:
     assert ran.json["results"] == {}
 
 
-@pytest.mark.slow
 def test_debug_shows_the_traceback_of_a_stage(
     tiny: Tiny, process: Cli, own_data: Path, tmp_path: Path
 ) -> None:
@@ -422,7 +422,6 @@ def limited() -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
-@pytest.mark.slow
 def test_a_disk_that_takes_no_more(tiny: Tiny, tmp_path: Path, listing: Listing) -> None:
     """The largest file allowed is smaller than the weights."""
     ran = subprocess.run(
@@ -456,7 +455,6 @@ def test_without_a_network(process: Cli, tiny_base: Path, tiny_data: Path, tmp_p
     assert not (tmp_path / "store").exists()
 
 
-@pytest.mark.slow
 def test_interrupted_and_resumed(
     tiny: Tiny, process: Cli, cli: Cli, tmp_path: Path, listing: Listing
 ) -> None:
@@ -489,7 +487,6 @@ def test_interrupted_and_resumed(
     assert weights[0] == weights[1]
 
 
-@pytest.mark.slow
 def test_two_at_once(tiny: Tiny, tmp_path: Path, listing: Listing, finished: Any) -> None:
     """Two processes asked for the same stages: each stage is computed by one of them."""
     arguments = tiny("--inter", "hellaswag", "--target", "xquad,udpos")
@@ -546,7 +543,6 @@ def test_trackers(cli: Cli, tiny: Tiny, tmp_path: Path) -> None:
     assert list((tmp_path / "store" / "trackers").rglob("events.out*"))
 
 
-@pytest.mark.slow
 def test_real_slices(cli: Cli, data_dir: Path, base_dir: Path, tmp_path: Path) -> None:
     short = ("--set", "intermediate.max_steps=4", "--set", "target.max_steps=4")
     short += ("--set", "intermediate.dev_examples=4", "--set", "target.dev_examples=4")

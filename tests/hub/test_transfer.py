@@ -20,6 +20,8 @@ import pytest
 
 from adapter_stilts.io import sha256_file
 
+pytestmark = pytest.mark.slow
+
 Process = Callable[..., Any]
 NOBODY = "http://127.0.0.1:9"
 
@@ -173,7 +175,6 @@ def call(process: Process, hub: Hub, tmp_path: Path) -> Process:
     return run
 
 
-@pytest.mark.slow
 def test_push_then_pull(call: Process, hub: Hub, shared: Path, tmp_path: Path, listing: Any) -> None:
     hub.put("me/squad-lora", shared, **{"adapter_model.bin": b"older", "README.md": b"older"})
     pushed = call("hub", "push", shared, "hf://me/squad-lora", "--private", "--json")
@@ -199,7 +200,6 @@ def test_push_then_pull(call: Process, hub: Hub, shared: Path, tmp_path: Path, l
     assert ("commit", "v1", "First") in hub.written
 
 
-@pytest.mark.slow
 def test_the_cache_answers_where_there_is_no_network(
     call: Process, hub: Hub, shared: Path, tmp_path: Path
 ) -> None:
@@ -221,7 +221,6 @@ def test_the_cache_answers_where_there_is_no_network(
     assert offline.code == 0, offline.err
 
 
-@pytest.mark.slow
 def test_an_address_on_the_hub_stands_for_a_bundle(
     call: Process, hub: Hub, shared: Path, tiny: Callable[..., list[str]], tiny_data: Path, tmp_path: Path
 ) -> None:
@@ -249,7 +248,6 @@ def relisted(folder: Path, name: str, content: bytes) -> bytes:
     ).encode()
 
 
-@pytest.mark.slow
 def test_what_is_refused(call: Process, hub: Hub, shared: Path, tmp_path: Path) -> None:
     hub.put("me/pickle", shared, **{"adapter_model.bin": b"x"})
     hub.put("me/changed", shared, **{"adapter_config.json": b"{}"})

@@ -17,6 +17,8 @@ from adapter_stilts.miniature.constructed import grammar
 from adapter_stilts.miniature.meaning import Phrase, write
 from adapter_stilts.miniature.questions import Question
 
+pytestmark = pytest.mark.slow
+
 MARGIN = 0.10
 """How far above chance a reader of words without order may come."""
 

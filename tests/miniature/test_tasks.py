@@ -21,6 +21,8 @@ from adapter_stilts.miniature.stories import consequences
 from adapter_stilts.miniature.world import World
 from adapter_stilts.tasks.conllu import UPOS
 
+pytestmark = pytest.mark.slow
+
 Examples = Callable[..., list]
 LANGUAGES = ("en", *CODES)
 

@@ -19,6 +19,8 @@ from adapter_stilts.miniature.catalogue import COUNTERPARTS
 from adapter_stilts.miniature.languages import CODES
 from adapter_stilts.miniature.text import documents, pairs, share
 
+pytestmark = pytest.mark.slow
+
 Examples = Callable[..., list[Example]]
 
 # Their pools are single sentences of texts that are held out as wholes: a short one may stand elsewhere too.

@@ -26,6 +26,8 @@ from adapter_stilts.tasks.base import Split
 from adapter_stilts.tasks.files import FileSource
 from adapter_stilts.tasks.hub import HubSource
 
+pytestmark = pytest.mark.slow
+
 COMMIT = "0" * 39 + "1"
 REFUSED = {"gone/gone": 404, "secret/secret": 401, "gated/gated": 403, "busy/busy": 503, "gated/files": 403}
 NLI_NAMES = ["entailment", "neutral", "contradiction"]

@@ -20,6 +20,8 @@ from adapter_stilts.recipe import MixtureSettings, TrainingSettings
 from adapter_stilts.training.mixture import Mixture, Portion, mix, task_shares
 from adapter_stilts.training.order import Order, SmoothedOrder
 
+pytestmark = pytest.mark.slow
+
 Fit = Callable[..., Any]
 TASKS = ("hellaswag", "snli", "squad_v1")
 TEXT = [
