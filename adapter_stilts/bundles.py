@@ -97,12 +97,13 @@ def export(
 
     _check_new(out)
     name = str(bundle.directory if isinstance(bundle, LoadedBundle) else bundle)
-    directory = locate_any(name, None if base is None else Base(id=str(base)), note or _log.warning)
+    own = None if base is None else Base(id=str(base))
+    directory = locate_any(name, own, note or _log.warning)
     info = read_info(directory)  # the export itself verifies every file
     choice = exporting.Choice(precision, head, layer)
     exporting.check_export(to, info, choice)
-    check_own_encoder(name, info, None if base is None else str(base))
-    found = find_base(base_of(directory, info) if base is None else Base(id=str(base)))
+    check_own_encoder(name, info, None if own is None else own.id)
+    found = find_base(own or base_of(directory, info))
     options = {"--to": to, "--precision": precision, "--head": head, "--layer": layer, "--out": "DIR"}
     given = [word for pair in options.items() if pair[1] is not None for word in pair]
     command = shlex.join(["adapter-stilts", "export", name, *map(str, given)])

@@ -176,10 +176,9 @@ def plan_evaluate(
     from adapter_stilts.stages.adopting import locate_any
     from adapter_stilts.stages.precision import of_bundle
     from adapter_stilts.study import Study
-    from adapter_stilts.tasks import add_bundled, add_folder, all_tasks, is_file
+    from adapter_stilts.tasks import add_bundled, all_tasks, is_file
 
-    if tasks is not None:
-        add_folder(tasks)
+    _add(tasks)
     notices: list[str] = []
     if isinstance(bundle, LoadedBundle):
         base = base or (None if get_tuning(bundle.info.tuning).WHOLE else bundle.base.id)

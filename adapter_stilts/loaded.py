@@ -22,7 +22,7 @@ from adapter_stilts.model.bundle import base_of, read_bundle
 from adapter_stilts.model.bundle_info import NO_HEAD, BundleInfo, HeadInfo
 from adapter_stilts.model.tuning import check_installed, get_tuning
 from adapter_stilts.recipe import Base
-from adapter_stilts.runtime import default_device
+from adapter_stilts.runtime import default_device, evaluation_tokens
 from adapter_stilts.stages.adopting import locate_any
 from adapter_stilts.stages.context import find_base
 from adapter_stilts.stages.precision import precision_of
@@ -30,8 +30,6 @@ from adapter_stilts.validation import validated
 
 if TYPE_CHECKING:
     from adapter_stilts.model.task_model import TaskModel
-
-PREDICTION_TOKENS = 4096
 
 _log = logging.getLogger(__name__)
 
@@ -117,7 +115,7 @@ class LoadedBundle:
             raise UsageError(
                 f"{kinds}: no examples of {chosen.format}, which {self.directory} answers ({error})"
             ) from error
-        reduced = predict(self.model_of(chosen), format, features, found, PREDICTION_TOKENS)
+        reduced = predict(self.model_of(chosen), format, features, found, evaluation_tokens(self.device))
         return format.decode(examples, features, reduced, found, chosen.labels)
 
     def _head(self, name: str | None) -> HeadInfo:

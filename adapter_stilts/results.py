@@ -7,42 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapter_stilts.errors import AdapterStiltsError, UnknownNameError
+from adapter_stilts.errors import UnknownNameError
 from adapter_stilts.stages.cells import Cell
-from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.planning.names import NONE
+from adapter_stilts.stages.states import StageState
 
 if TYPE_CHECKING:
     import pandas
 
 SHOWN = ("outside", "missing", "beside", "levels")
 """Of metrics.json, what stands in a result where there is something of it."""
-
-
-@dataclass(frozen=True)
-class StageState:
-    """A stage of a plan, and what became of it.
-
-    Args:
-        status: ``to run`` or ``cached``; of a run, ``ran``, ``cached``, ``failed`` or ``skipped`` (a parent failed).
-        directory: where it lies, or is going to.
-        error: why it failed.
-    """
-
-    stage: Stage
-    status: str
-    directory: Path
-    error: AdapterStiltsError | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "key": self.stage.key,
-            "kind": self.stage.kind,
-            "task": self.stage.task,
-            "status": self.status,
-            "dir": str(self.directory),
-            **({"error": str(self.error)} if self.error else {}),
-        }
 
 
 @dataclass(frozen=True)

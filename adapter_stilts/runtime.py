@@ -51,6 +51,16 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "adapter-stilts"
 
 
+def is_first_process() -> bool:
+    """Whether this process is the first of its launch (as torchrun and accelerate number them)."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def evaluation_tokens(device_type: str) -> int:
+    """Tokens of one forward pass: on a CPU larger batches only fall out of its caches; a GPU wants to be full."""
+    return 4096 if device_type == "cpu" else 65536
+
+
 def default_device() -> str:
     """``cuda`` where torch finds a GPU, else ``cpu``."""
     import torch

@@ -7,7 +7,6 @@ results.frame()
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +14,8 @@ from pathlib import Path
 from adapter_stilts.errors import StoreError
 from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.recipe import Recipe
-from adapter_stilts.results import CellResult, Results, StageState, Trained
-from adapter_stilts.runtime import Runtime
+from adapter_stilts.results import CellResult, Results, Trained
+from adapter_stilts.runtime import Runtime, is_first_process
 from adapter_stilts.stages.cells import Cell
 from adapter_stilts.stages.context import Context, Inputs, Machine, build_accelerator, find_base, find_source
 from adapter_stilts.stages.graph import Stage
@@ -24,12 +23,13 @@ from adapter_stilts.stages.parts import TrainPart
 from adapter_stilts.stages.planning.plan import Plan, plan, plan_evaluation
 from adapter_stilts.stages.planning.targets import wanted_languages
 from adapter_stilts.stages.record import read_metrics, read_stage, write_cells
+from adapter_stilts.stages.states import StageState
 from adapter_stilts.stages.store import Store
 from adapter_stilts.stages.watch import Watch
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.sources import Source
 
-__all__ = ["CellResult", "Results", "StageState", "Study", "Trained", "is_first_process"]
+__all__ = ["CellResult", "Results", "StageState", "Study", "Trained"]
 
 
 @dataclass(frozen=True)
@@ -128,12 +128,9 @@ class Study:
             remove_partials(self.runtime.cache, ("features/*/*",))
         inputs = Inputs(self.base, self.source, self.plan().bundles, self.plan().texts)
         tokenizer = CachedTokenizer(load_tokenizer(self.base), self.runtime.cache)
-        outcomes = execute(stages, Context(inputs, machine, tokenizer))
+        states = execute(stages, Context(inputs, machine, tokenizer))
         machine.accelerator.end_training()
-        return tuple(
-            StageState(outcome.stage, outcome.status, store.root / outcome.stage.name, outcome.error)
-            for outcome in outcomes
-        )
+        return states
 
     def _keep_names(self, store: Store, watch: Watch | None) -> None:
         """Keep under which names finished evaluations were asked for, which `submit` goes by."""
@@ -170,8 +167,3 @@ class Study:
         wanted = wanted_languages(get_task(cell.target), self.recipe, self.source)
         missing = [language for language in wanted if language not in metrics["languages"]]
         return CellResult(cell, {**metrics, "missing": missing}, directory, bundle)
-
-
-def is_first_process() -> bool:
-    """Whether this process is the first of its launch (as torchrun and accelerate number them)."""
-    return os.environ.get("RANK", "0") == "0"

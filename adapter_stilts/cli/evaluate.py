@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from adapter_stilts.cli.options import (
@@ -50,24 +52,7 @@ from adapter_stilts.cli.options import (
 @option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override any recipe key.")
 @as_json_option
 @device_option
-def evaluate(
-    bundle: str,
-    target: str,
-    benchmark: str | None,
-    recipe: str | None,
-    base: str | None,
-    precision: str | None,
-    data: str | None,
-    fill_from_hub: bool,
-    task_folder: str | None,
-    store: str,
-    languages: str | None,
-    split: str | None,
-    limit_eval: int | None,
-    settings: tuple[str, ...],
-    as_json: bool,
-    device: str | None,
-) -> int:
+def evaluate(bundle: str, target: str, as_json: bool, task_folder: str | None, **flags: Any) -> int:
     """Evaluate a trained BUNDLE (the `bundle` folder of a train stage, or an address) on a target task, zero-shot.
 
     \b
@@ -79,20 +64,4 @@ def evaluate(
     from adapter_stilts.library import plan_evaluate
 
     add_tasks(task_folder)
-    study = plan_evaluate(
-        bundle,
-        target,
-        benchmark=benchmark,
-        recipe=recipe,
-        base=base,
-        precision=precision,
-        data=data,
-        fill_from_hub=fill_from_hub,
-        store=store,
-        languages=languages,
-        split=split,
-        limit_eval=limit_eval,
-        settings=settings,
-        device=device,
-    )
-    return run(study, as_json)
+    return run(plan_evaluate(bundle, target, **flags), as_json)

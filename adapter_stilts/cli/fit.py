@@ -35,18 +35,7 @@ from adapter_stilts.cli.options import as_json_option, mode_option, option
     help="Override any recipe key, e.g. tuning.lora.r=16.",
 )
 @as_json_option
-def fit(
-    recipe: str | None,
-    base: str | None,
-    geometry: str | None,
-    mode: str | None,
-    precision: str | None,
-    batch: int | None,
-    length: int,
-    gpu_memory: str | None,
-    settings: tuple[str, ...],
-    as_json: bool,
-) -> int:
+def fit(as_json: bool, **flags: Any) -> int:
     """Compute the memory of training steps without weights: what they take, and with which micro-batch they fit.
 
     Leaves with 1 where not even one sequence at a time fits. A HellaSwag example has four sequences.
@@ -60,18 +49,7 @@ def fit(
 
     from adapter_stilts import library
 
-    found = library.fit(
-        recipe=recipe,
-        base=base,
-        geometry=geometry,
-        mode=mode,
-        precision=precision,
-        batch=batch,
-        length=length,
-        gpu_memory=gpu_memory,
-        settings=settings,
-        note=lambda message: click.echo(message, err=True),
-    )
+    found = library.fit(**flags, note=lambda message: click.echo(message, err=True))
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     else:

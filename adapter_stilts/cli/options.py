@@ -5,7 +5,6 @@ Click's own keeps the last value and forgets the others without a word.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -59,10 +58,10 @@ def add_tasks(folder: str | None) -> None:
     """Make the tasks after `--tasks` known, and tell, once a launch, which of its files hold none."""
     if folder is None:
         return
+    from adapter_stilts.runtime import is_first_process
     from adapter_stilts.tasks import add_folder
 
-    first = os.environ.get("RANK", "0") == "0"
-    add_folder(folder, lambda message: say(f"note: {message}", err=True) if first else None)
+    add_folder(folder, lambda message: say(f"note: {message}", err=True) if is_first_process() else None)
 
 
 # Of several verbs, with one meaning.

@@ -7,17 +7,15 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from adapter_stilts.cli import show
+from adapter_stilts.cli.progress import Progress
 from adapter_stilts.cli.terminal import say, say_json
 from adapter_stilts.errors import Interrupted
 from adapter_stilts.evaluation.membership import BENCHMARKS
-from adapter_stilts.study import Results, Study, is_first_process
-
-if TYPE_CHECKING:
-    from adapter_stilts.cli.progress import Progress
-
+from adapter_stilts.runtime import is_first_process
+from adapter_stilts.study import Results, Study
 
 SHOWN_PLACES = 3
 
@@ -38,14 +36,9 @@ def show_plan(study: Study, as_json: bool) -> int:
 def run(study: Study, as_json: bool) -> int:
     """Run what is missing, print the results; the exit code of what failed, or 0."""
     _notices(study)
-    if all(state.status == "cached" for state in study.states()):
-        results = study.run(check=False)  # out of the store: neither torch nor progress is needed
-    else:
-        from adapter_stilts.cli.progress import Progress
-
-        progress = Progress(quiet=not is_first_process())
-        with progress, StoppingAtAStep(progress):
-            results = study.run(progress, check=False)
+    progress = Progress(quiet=not is_first_process())
+    with progress, StoppingAtAStep(progress):
+        results = study.run(progress, check=False)
     if is_first_process():
         _show(study, results, as_json)
     codes = [state.error.exit_code for state in results.failed if state.error is not None]

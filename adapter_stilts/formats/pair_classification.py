@@ -11,7 +11,7 @@ from pydantic import Field
 from adapter_stilts.formats.base import FormatSettings, HeadShape, Judged
 from adapter_stilts.formats.examples import PairClassificationExample
 from adapter_stilts.formats.features import Column, Features, Indices
-from adapter_stilts.formats.tokens import assemble, template_of
+from adapter_stilts.formats.tokens import Layout, assemble, template_of
 from adapter_stilts.formats.wordwise import token_ids
 
 if TYPE_CHECKING:
@@ -53,10 +53,15 @@ def encode(
     layout = assemble(
         template, premises, (premises.offsets[:-1], first), hypotheses, (hypotheses.offsets[:-1], second)
     )
+    return labelled(layout, [example.label for example in examples], labels)
+
+
+def labelled(layout: Layout, given: Sequence[str | None], labels: Sequence[str]) -> Features:
+    """Features of one sequence an example, with the row of its label; -1 where it has none."""
     index = {label: row for row, label in enumerate(labels)}
-    gold = np.asarray([-1 if e.label is None else index[e.label] for e in examples], dtype=np.int64)
+    gold = np.asarray([-1 if label is None else index[label] for label in given], dtype=np.int64)
     return Features(
-        layout.input_ids, np.arange(len(examples) + 1), layout.token_types, per_example={"label": gold}
+        layout.input_ids, np.arange(len(given) + 1), layout.token_types, per_example={"label": gold}
     )
 
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 
-from adapter_stilts.formats.base import FormatSettings, HeadShape, Judged
+from adapter_stilts.formats.base import FormatSettings
 from adapter_stilts.formats.examples import TextClassificationExample
 from adapter_stilts.formats.features import Features
 
-# What a label is learned from and read off is the same, of one text as of two.
+# The head, what a label is learned from and how it is read off and judged: the same, of one text as of two.
+from adapter_stilts.formats.pair_classification import ITEMS as ITEMS
+from adapter_stilts.formats.pair_classification import JUDGED as JUDGED
+from adapter_stilts.formats.pair_classification import PEFT_TASK as PEFT_TASK
+from adapter_stilts.formats.pair_classification import PIPELINE as PIPELINE
+from adapter_stilts.formats.pair_classification import TASK_CLASS as TASK_CLASS
 from adapter_stilts.formats.pair_classification import decode as decode
+from adapter_stilts.formats.pair_classification import head_shape as head_shape
+from adapter_stilts.formats.pair_classification import labelled
 from adapter_stilts.formats.pair_classification import loss_sum as loss_sum
 from adapter_stilts.formats.pair_classification import reduce as reduce
 from adapter_stilts.formats.pair_classification import units as units
@@ -21,11 +28,6 @@ from adapter_stilts.formats.tokens import assemble, template_of
 from adapter_stilts.formats.wordwise import token_ids
 
 SCHEMA = 1
-ITEMS: Literal["examples", "sequences"] = "examples"
-JUDGED = {"accuracy": Judged("labels", "labels")}
-TASK_CLASS = "AutoModelForSequenceClassification"
-PEFT_TASK = "SEQ_CLS"
-PIPELINE = "text-classification"
 
 
 class Settings(FormatSettings):
@@ -37,10 +39,6 @@ class Settings(FormatSettings):
     """Whether the head reads the encoder's pooler, as the study's code (jiant) has it, or the first token's state."""
 
 
-def head_shape(labels: Sequence[str]) -> HeadShape:
-    return HeadShape("first_token", dense=True, outputs=len(labels))
-
-
 def encode(
     examples: Sequence[TextClassificationExample], tokenizer: Any, settings: Settings, labels: Sequence[str]
 ) -> Features:
@@ -48,8 +46,4 @@ def encode(
     template = template_of(tokenizer, pair=False)
     kept = np.minimum(texts.lengths, settings.max_length - template.num_special)
     layout = assemble(template, texts, (texts.offsets[:-1], kept))
-    index = {label: row for row, label in enumerate(labels)}
-    gold = np.asarray([-1 if e.label is None else index[e.label] for e in examples], dtype=np.int64)
-    return Features(
-        layout.input_ids, np.arange(len(examples) + 1), layout.token_types, per_example={"label": gold}
-    )
+    return labelled(layout, [example.label for example in examples], labels)

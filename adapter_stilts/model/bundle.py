@@ -14,7 +14,6 @@ Safetensors only: no pickle is written or read.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from adapter_stilts.errors import BundleError, UsageError
 from adapter_stilts.formats import format_names
 from adapter_stilts.io import sha256_file, write_json, write_text
 from adapter_stilts.model.bundle_files import DIGESTS, check_files, files_of, no_bundle
-from adapter_stilts.model.bundle_info import MULTITASK, NO_HEAD, SCHEMA, BundleInfo
+from adapter_stilts.model.bundle_info import MULTITASK, NO_HEAD, SCHEMA, TASK_NAME, BundleInfo
 from adapter_stilts.model.card import model_card
 from adapter_stilts.model.strict_json import read_object
 from adapter_stilts.model.tuning import get_tuning, tuning_names
@@ -33,8 +32,6 @@ from adapter_stilts.tasks.declaration import Where
 from adapter_stilts.tasks.declared import declaration_of
 
 LARGEST_INFO = 4_000_000
-# A task's name becomes part of a folder's.
-_TASK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,199}", re.ASCII)
 
 
 def write_bundle(directory: Path, info: BundleInfo, tokenizer: Any, loading: str | None = None) -> None:
@@ -82,7 +79,7 @@ def read_bundle(directory: Path) -> BundleInfo:
 
 def _check_names(info: BundleInfo, path: Path) -> None:
     """Raises BundleError where a bundle says a task, a tuning or a format by a name that none has, or declares none."""
-    if not _TASK.fullmatch(info.task):
+    if not TASK_NAME.fullmatch(info.task):
         raise BundleError(f"{path}: {info.task!r} is no task's name")
     if info.tuning not in tuning_names():
         raise BundleError(f"{path}: tuning = {info.tuning!r}; known here are {', '.join(tuning_names())}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +12,8 @@ MULTITASK = "multitask"
 """The format of a bundle with several heads, each of its own."""
 NO_HEAD = "none"
 """The format of a bundle without a head."""
+TASK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,199}", re.ASCII)
+"""A task's name becomes part of a folder's."""
 
 
 class HeadInfo(BaseModel):

@@ -6,8 +6,6 @@ are the same bundle, whatever they are called.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +15,10 @@ from adapter_stilts.errors import AdapterStiltsError, BundleError, PlainFilesErr
 from adapter_stilts.hub.address import parse
 from adapter_stilts.hub.plain import Plain, find_plain, is_plain, write_source
 from adapter_stilts.hub.transfer import Found, describe, fetch, locate
-from adapter_stilts.io import whole_directory
+from adapter_stilts.io import digest_of, whole_directory
 from adapter_stilts.model import foreign
 from adapter_stilts.model.backbone import ResolvedBase, load_tokenizer
+from adapter_stilts.model.bundle_info import TASK_NAME
 from adapter_stilts.recipe import Base
 from adapter_stilts.runtime import default_cache
 from adapter_stilts.stages.context import find_base
@@ -27,7 +26,6 @@ from adapter_stilts.stages.context import find_base
 SCHEMA = 1
 """Of how a folder is wrapped; another makes every wrapped folder anew."""
 _HUB_NAME = re.compile(r"[\w.-]+(?:/[\w.-]+)?", re.ASCII)
-_TASK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,199}", re.ASCII)
 
 Resolve = Callable[[], ResolvedBase]
 
@@ -101,12 +99,12 @@ def adopt(plain: Plain, base: ResolvedBase, task: str | None) -> Path:
     """The bundle that a plain folder is on a base, in the cache. Raises BundleError, UsageError."""
     check_name(plain, base)
     task = task or task_of(plain.name)
-    if not _TASK.fullmatch(task):
+    if not TASK_NAME.fullmatch(task):
         raise UsageError(
             f"--inter-task {task!r}: letters, digits and _+.- name what it was trained on, e.g. mnli"
         )
     part = {"schema": SCHEMA, "files": plain.digest, "base": base.fingerprint, "id": base.id, "task": task}
-    key = hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:24]
+    key = digest_of(part)[:24]
     folder = default_cache() / "adopted" / key
     if not (folder / "bundle" / "bundle.json").is_file():
         with whole_directory(folder) as aside:

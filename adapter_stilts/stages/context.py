@@ -10,7 +10,7 @@ from typing import Any
 from adapter_stilts.errors import AdapterStiltsError, UnknownNameError, UsageError
 from adapter_stilts.model.backbone import ResolvedBase, resolve_base
 from adapter_stilts.recipe import MINIATURE, Base, Recipe
-from adapter_stilts.runtime import Runtime
+from adapter_stilts.runtime import Runtime, evaluation_tokens
 from adapter_stilts.stages.data import CachedTokenizer, SplitData
 from adapter_stilts.stages.drawing import Draw
 from adapter_stilts.stages.graph import Stage
@@ -59,8 +59,8 @@ class Machine:
 
     @property
     def evaluation_tokens(self) -> int:
-        """Tokens of one forward pass: on a CPU larger batches only fall out of its caches; a GPU wants to be full."""
-        return 4096 if self.device == "cpu" else 65536
+        """Tokens of one forward pass."""
+        return evaluation_tokens(self.device)
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,15 @@ class Part(Protocol):
     KIND: ClassVar[str]
     SCHEMA: ClassVar[int]
     """Raised when the kind computes something else from the same part."""
-    MADE_AGAIN: ClassVar[bool]
+    MADE_AGAIN: ClassVar[bool] = False
     """Whether a damaged stage is made again unasked: nothing starts from it, and it takes minutes."""
-    READ_AGAIN: ClassVar[tuple[str, ...]]
+    READ_AGAIN: ClassVar[tuple[str, ...]] = ("stage.json",)
     """Files that are read when a finished stage is asked for, so that their digests are looked at first."""
 
     @property
     def told(self) -> str:
         """What its title says beside the task: languages, a split; nothing of what is usual."""
+        return ""
 
     def to_json(self) -> Mapping[str, Any]:
         """A JSON value of all of it: what is hashed, and kept in stage.json."""

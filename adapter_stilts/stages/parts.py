@@ -15,6 +15,7 @@ from adapter_stilts.formats.base import FormatSettings
 from adapter_stilts.model.merge import Merge
 from adapter_stilts.model.tuning.base import TuningSettings
 from adapter_stilts.recipe import MixtureSettings, Optimizer, Robust, TrainingSettings
+from adapter_stilts.stages.graph import Part
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Split
 
@@ -148,7 +149,7 @@ class TrainedText:
 
 
 @dataclass(frozen=True)
-class TrainPart:
+class TrainPart(Part):
     """A train stage: what it trains on, as a mixture, of one task alone where that is all, and how.
 
     Args:
@@ -163,8 +164,6 @@ class TrainPart:
 
     KIND: ClassVar[str] = "train"
     SCHEMA: ClassVar[int] = 1
-    MADE_AGAIN: ClassVar[bool] = False
-    READ_AGAIN: ClassVar[tuple[str, ...]] = ("stage.json",)
 
     base: str
     precision: str
@@ -275,7 +274,7 @@ class TrainPart:
 
 
 @dataclass(frozen=True)
-class EvaluatePart:
+class EvaluatePart(Part):
     """An evaluate stage.
 
     Args:
@@ -320,7 +319,7 @@ class EvaluatePart:
 
 
 @dataclass(frozen=True)
-class ComposePart:
+class ComposePart(Part):
     """A compose stage: several intermediate bundles as one, without training.
 
     Args:
@@ -329,21 +328,17 @@ class ComposePart:
 
     KIND: ClassVar[str] = "compose"
     SCHEMA: ClassVar[int] = 2
-    MADE_AGAIN: ClassVar[bool] = False
-    READ_AGAIN: ClassVar[tuple[str, ...]] = ("stage.json",)
 
     base: str
     mode: str
     merge: Merge
-
-    told: ClassVar[str] = ""
 
     def to_json(self) -> dict[str, Any]:
         return {"base": self.base, "mode": self.mode, "merge": self.merge.settings()}
 
 
 @dataclass(frozen=True)
-class FetchPart:
+class FetchPart(Part):
     """A fetch stage: a bundle of somewhere else.
 
     Args:
@@ -352,12 +347,8 @@ class FetchPart:
 
     KIND: ClassVar[str] = "fetch"
     SCHEMA: ClassVar[int] = 1
-    MADE_AGAIN: ClassVar[bool] = False
-    READ_AGAIN: ClassVar[tuple[str, ...]] = ("stage.json",)
 
     bundle: str
-
-    told: ClassVar[str] = ""
 
     def to_json(self) -> dict[str, Any]:
         return {"bundle": self.bundle}

@@ -128,10 +128,6 @@ class Store:
             )
         return directory
 
-    def record(self, stage: Stage) -> dict[str, Any]:
-        """stage.json of a finished stage."""
-        return read_stage(self.root / stage.name)
-
     def work(self, stage: Stage) -> Path:
         """The folder of a stage under way."""
         return self.root / "work" / stage.name

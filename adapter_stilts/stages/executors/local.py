@@ -5,82 +5,73 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from adapter_stilts.errors import AdapterStiltsError
 from adapter_stilts.stages.context import Context
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.run import run_stage
+from adapter_stilts.stages.states import StageState
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a stage: ``ran``, ``cached``, ``failed`` or ``skipped`` (a parent failed)."""
-
-    stage: Stage
-    status: str
-    directory: Path | None
-    error: AdapterStiltsError | None = None
-
-
-def execute(stages: tuple[Stage, ...], context: Context) -> list[Outcome]:
+def execute(stages: tuple[Stage, ...], context: Context) -> tuple[StageState, ...]:
     """Run what is not in the store. A stage that fails keeps its descendants from running, nothing else.
 
-    Several processes may run one plan: each takes the next stage that is free, and waits where there is none. Outcomes
+    Several processes may run one plan: each takes the next stage that is free, and waits where there is none. States
     have the order of the stages.
 
     Raises:
         KeyboardInterrupt: asked to stop; what is finished stays.
     """
     context.machine.store.open()
-    outcomes: dict[str, Outcome] = {}
+    states: dict[str, StageState] = {}
     busy: set[str] = set()
     waiting = list(enumerate(stages, 1))
     while waiting:
-        ready = [each for each in waiting if all(parent.key in outcomes for parent in each[1].parents)]
+        ready = [each for each in waiting if all(parent.key in states for parent in each[1].parents)]
         # The processes of a launch take the same way, stage after stage.
         alone = context.machine.accelerator.num_processes == 1
         for each in ready if alone else ():
             told = each[1].key in busy
-            if _work_on(*each, len(stages), outcomes, context, wait=False, told=told):
+            if _work_on(*each, len(stages), states, context, wait=False, told=told):
                 break
             busy.add(each[1].key)
         else:
             each = ready[0]
-            _work_on(*each, len(stages), outcomes, context, wait=True, told=False)
+            _work_on(*each, len(stages), states, context, wait=True, told=False)
         waiting.remove(each)
-    return [outcomes[stage.key] for stage in stages]
+    return tuple(states[stage.key] for stage in stages)
 
 
 def _work_on(
     number: int,
     stage: Stage,
     total: int,
-    outcomes: dict[str, Outcome],
+    states: dict[str, StageState],
     context: Context,
     wait: bool,
     told: bool,
 ) -> bool:
-    """Whether a stage has its outcome now; it has none where another process works on it and we do not wait."""
+    """Whether a stage has its state now; it has none where another process works on it and we do not wait."""
     if context.machine.watch.interrupted:
         raise KeyboardInterrupt
     context.machine.watch.started(stage, number, total)
     began = time.perf_counter()
-    lost = [parent for parent in stage.parents if outcomes[parent.key].status in ("failed", "skipped")]
-    outcome = Outcome(stage, "skipped", None) if lost else _one(stage, context, wait, told)
-    if outcome is None:
+    lost = [parent for parent in stage.parents if states[parent.key].status in ("failed", "skipped")]
+    where = context.machine.store.root / stage.name
+    state = StageState(stage, "skipped", where) if lost else _one(stage, context, wait, told)
+    if state is None:
         return False
-    outcomes[stage.key] = outcome
-    context.machine.watch.finished(stage, outcome.status, time.perf_counter() - began)
-    if outcome.error is not None:
-        context.machine.watch.say(f"{stage.name} failed: {outcome.error}")
+    states[stage.key] = state
+    context.machine.watch.finished(stage, state.status, time.perf_counter() - began)
+    if state.error is not None:
+        context.machine.watch.say(f"{stage.name} failed: {state.error}")
     return True
 
 
-def _one(stage: Stage, context: Context, wait: bool, told: bool) -> Outcome | None:
+def _one(stage: Stage, context: Context, wait: bool, told: bool) -> StageState | None:
     machine = context.machine
     store, say, main = machine.store, machine.watch.say, machine.writes
     ask = (lambda message: None) if told else say
@@ -88,19 +79,19 @@ def _one(stage: Stage, context: Context, wait: bool, told: bool) -> Outcome | No
         if (found := _agreed(context, store.find(stage) if main else None)) is not None:
             if main:
                 store.tidy(stage)
-            return Outcome(stage, "cached", found)
+            return StageState(stage, "cached", found)
         # The main process of a launch holds the lock and looks again: we may have waited for another run.
         with store.lock(stage, ask, wait) if main else contextlib.nullcontext(True) as held:
             if not held:
                 return None
             if (found := _agreed(context, store.find(stage) if main else None)) is not None:
-                return Outcome(stage, "cached", found)
+                return StageState(stage, "cached", found)
             if main and (damage := store.damage(stage)) is not None:
                 say(f"{stage.name}: {damage}: evaluated again")
-            return Outcome(stage, "ran", run_stage(stage, context))
+            return StageState(stage, "ran", run_stage(stage, context))
     except AdapterStiltsError as error:
         _log.debug("%s failed", stage.name, exc_info=True)
-        return Outcome(stage, "failed", None, error)
+        return StageState(stage, "failed", store.root / stage.name, error)
 
 
 def _agreed(context: Context, found: Path | None) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from adapter_stilts.errors import DataError, UsageError
 from adapter_stilts.recipe_sections import EACH, SAME
@@ -38,7 +38,7 @@ def teachings(
     task = train_task(request, target)
     if asked.languages is None and not asked.few_shot:
         return (Taught(tuple(task.trained_in)),), ()
-    held = tuple(_trains(request, task, target))
+    held = _trains(request, task, target)
     if asked.languages == (EACH,):
         found, notices = _held_of(request, task, target, evaluated, held, "trained in")
         return tuple(Taught((language,)) for language in found), notices
@@ -47,9 +47,8 @@ def teachings(
         others = [language for language in evaluated if language not in languages]
         found, more = _held_of(request, task, target, others, held, "few-shot in")
         count = asked.few_shot[EACH]
-        lacking = {
-            language: size for language in found if (size := _size(request, task, target, language)) < count
-        }
+        sizes = {language: _size(request, held[language], language) for language in found}
+        lacking = {language: size for language, size in sizes.items() if size < count}
         if len(lacking) == len(found):
             raise UsageError(_too_many(request, task, lacking, count))
         if lacking:
@@ -57,7 +56,7 @@ def teachings(
             more += (f"{target.name}: fewer than {count} examples, left out: {told}",)
         few = [{language: count} for language in found if language not in lacking]
         return tuple(Taught(languages, one, asked.few_shot_when) for one in few), notices + more
-    _check_few(request, task, target)
+    _check_few(request, task, held)
     few_shot = {language: asked.few_shot[language] for language in sorted(asked.few_shot)}
     return (Taught(languages, few_shot, asked.few_shot_when),), notices
 
@@ -80,17 +79,22 @@ def plan_teaching(
             f"target.few_shot_when = 'after' goes on from one bundle's modules, and this combines several ({combine}): "
             "set target.few_shot_when=mixed, or combine otherwise"
         )
-    whole = sorted({*taught.languages, *mixed})
-    trains = _trained_by(request, task, target, whole)
-    first = TaughtTask(trains, whole, _dev(request, task, whole), mixed, task if trains != task else target)
+    first = _taught_task(request, task, target, sorted({*taught.languages, *mixed}), mixed)
     trained = plan_training(request, first, settings, before, combine)
     if not after:
         return trained
-    few = sorted(after)
-    trains = _trained_by(request, task, target, few)
-    shown = TaughtTask(trains, few, _dev(request, task, few), after, task if trains != task else target)
+    shown = _taught_task(request, task, target, sorted(after), after)
     last = plan_few_shot(request, shown, trained, taught.languages)
     return together([Added(notices=trained.notices), last])
+
+
+def _taught_task(
+    request: Request, task: Task, target: Task, languages: Sequence[str], drawn: Mapping[str, int]
+) -> TaughtTask:
+    """What one stage trains: the train task in some languages, or the target's own splits in those that it lacks."""
+    trains = _trained_by(request, task, target, languages)
+    other = target if trains == task else task
+    return TaughtTask(trains, languages, _dev(request, task, languages), drawn, other)
 
 
 def _dev(request: Request, task: Task, trained: Sequence[str]) -> Sequence[str]:
@@ -100,7 +104,9 @@ def _dev(request: Request, task: Task, trained: Sequence[str]) -> Sequence[str]:
     return trained if asked == (SAME,) else asked
 
 
-def _languages(request: Request, task: Task, held: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _languages(
+    request: Request, task: Task, held: Collection[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The languages of whole train splits; those that this target lacks are told."""
     asked = request.recipe.target.languages or task.trained_in
     lacking = [language for language in dict.fromkeys(asked) if language not in held]
@@ -112,7 +118,7 @@ def _languages(request: Request, task: Task, held: Sequence[str]) -> tuple[tuple
 
 
 def _held_of(
-    request: Request, task: Task, target: Task, wanted: Sequence[str], held: Sequence[str], how: str
+    request: Request, task: Task, target: Task, wanted: Sequence[str], held: Collection[str], how: str
 ) -> tuple[list[str], tuple[str, ...]]:
     """Of the languages that ``each`` means, those with a train split."""
     found = [language for language in wanted if language in held]
@@ -134,6 +140,8 @@ def _trains(request: Request, task: Task, target: Task) -> dict[str, Task]:
 
 def _trained_by(request: Request, task: Task, target: Task, languages: Sequence[str]) -> Task:
     """The task whose train splits a stage takes. Raises UsageError where languages have splits of two tasks."""
+    if set(languages) <= set(task.trained_in):
+        return task  # as most often; nothing is looked for
     trains = _trains(request, task, target)
     found = list({trains[language].name: trains[language] for language in languages}.values())
     if len(found) > 1:
@@ -147,20 +155,18 @@ def _trained_by(request: Request, task: Task, target: Task, languages: Sequence[
     return found[0]
 
 
-def _check_few(request: Request, task: Task, target: Task) -> None:
+def _check_few(request: Request, task: Task, held: Mapping[str, Task]) -> None:
     """Raises where a language has no train split, or fewer examples than are asked for."""
-    held = tuple(_trains(request, task, target))
     for language, count in request.recipe.target.few_shot.items():
         if language not in held:
             raise DataError(request.source.place, None, _absent(task, (language,), held))
-        size = _size(request, task, target, language)
+        size = _size(request, held[language], language)
         if size < count:
             raise UsageError(_too_many(request, task, {language: size}, count))
 
 
-def _size(request: Request, task: Task, target: Task, language: str) -> int:
-    trained = _trained_by(request, task, target, (language,))
-    return len(request.source.examples(trained, "train", language, options_of(request, trained)))
+def _size(request: Request, task: Task, language: str) -> int:
+    return len(request.source.examples(task, "train", language, options_of(request, task)))
 
 
 def _too_many(request: Request, task: Task, sizes: dict[str, int], count: int) -> str:
@@ -173,7 +179,7 @@ def _too_many(request: Request, task: Task, sizes: dict[str, int], count: int) -
     )
 
 
-def _absent(task: Task, wanted: Sequence[str], held: Sequence[str]) -> str:
+def _absent(task: Task, wanted: Sequence[str], held: Collection[str]) -> str:
     return (
         f"holds no train split of {task.name} in {', '.join(wanted)}; it holds: {', '.join(held) or 'none'}. "
         f"Translated train sets are read from {task.folder or task.name}/translated/<language>/, under the release's "
