@@ -56,6 +56,10 @@ if TYPE_CHECKING:
         LoadedBundle,
         load_bundle,
     )
+    from adapter_stilts.matrices import (
+        matrix,
+        plan_matrix,
+    )
     from adapter_stilts.recipe import (
         Recipe,
         load_recipe,
@@ -110,6 +114,8 @@ _HOMES = {
     "train": "adapter_stilts.library",
     "LoadedBundle": "adapter_stilts.loaded",
     "load_bundle": "adapter_stilts.loaded",
+    "matrix": "adapter_stilts.matrices",
+    "plan_matrix": "adapter_stilts.matrices",
     "Recipe": "adapter_stilts.recipe",
     "load_recipe": "adapter_stilts.recipe",
     "Runtime": "adapter_stilts.runtime",
@@ -158,7 +164,9 @@ __all__ = [
     "import_bundle",
     "load_bundle",
     "load_recipe",
+    "matrix",
     "plan_evaluate",
+    "plan_matrix",
     "plan_train",
     "score",
     "train",

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from adapter_stilts.errors import StoreError, cause_of
+from adapter_stilts.errors import DiskFullError, StoreError, cause_of
 
 # Names of what is being written end so, in its writer's host and process; a killed run may leave some.
 PARTIAL_MARK = ".partial-"
@@ -203,7 +203,8 @@ def disk_errors(path: Path, instead: str = ELSEWHERE) -> Iterator[None]:
         number = _system_number(error)
         if number not in reasons:
             raise
-        raise StoreError(f"cannot write {path}: {reasons[number]}") from error
+        kind = DiskFullError if number in (errno.ENOSPC, errno.EDQUOT) else StoreError
+        raise kind(f"cannot write {path}: {reasons[number]}") from error
 
 
 def _system_number(error: Exception) -> int | None:

@@ -46,6 +46,9 @@ def train(watch: Watch | None = None, **flags: Any) -> Results:
     Raises:
         AdapterStiltsError: what was asked for cannot be, or a stage failed.
     """
+    from adapter_stilts.axes import refuse_matrix
+
+    refuse_matrix(_text(flags.get("recipe")))
     return plan_train(**flags).run(watch)
 
 
@@ -101,7 +104,7 @@ def plan_train(
     from adapter_stilts.stages.precision import of_intermediates
     from adapter_stilts.study import Study
 
-    _add(tasks)
+    add_tasks(tasks)
     flags = {
         "intermediate.tasks": None if inter is None else _entries(inter),
         "intermediate.trained_on": _names(inter_task),
@@ -178,7 +181,7 @@ def plan_evaluate(
     from adapter_stilts.study import Study
     from adapter_stilts.tasks import add_bundled, all_tasks, is_file
 
-    _add(tasks)
+    add_tasks(tasks)
     notices: list[str] = []
     if isinstance(bundle, LoadedBundle):
         base = base or (None if get_tuning(bundle.info.tuning).WHOLE else bundle.base.id)
@@ -299,7 +302,7 @@ def score(
     return xtreme.score_folders(Path(predictions), Path(labels), benchmark, note or _log.warning)  # type: ignore[arg-type]
 
 
-def _add(tasks: str | Path | None) -> None:
+def add_tasks(tasks: str | Path | None) -> None:
     """Make the tasks of a folder known."""
     from adapter_stilts.tasks import add_folder
 

@@ -15,6 +15,7 @@ from adapter_stilts.cli.terminal import say, say_json
 from adapter_stilts.errors import Interrupted
 from adapter_stilts.evaluation.membership import BENCHMARKS
 from adapter_stilts.runtime import is_first_process
+from adapter_stilts.stages.executors import Executor
 from adapter_stilts.study import Results, Study
 
 SHOWN_PLACES = 3
@@ -23,7 +24,7 @@ SHOWN_PLACES = 3
 def show_plan(study: Study, as_json: bool) -> int:
     """Print the stages, and which of them the store holds."""
     states = [state.to_json() for state in study.states()]
-    _notices(study)
+    tell_notices(study)
     if not is_first_process():
         return 0
     if as_json:
@@ -33,12 +34,12 @@ def show_plan(study: Study, as_json: bool) -> int:
     return 0
 
 
-def run(study: Study, as_json: bool) -> int:
+def run(study: Study, as_json: bool, executor: Executor | None = None) -> int:
     """Run what is missing, print the results; the exit code of what failed, or 0."""
-    _notices(study)
+    tell_notices(study)
     progress = Progress(quiet=not is_first_process())
     with progress, StoppingAtAStep(progress):
-        results = study.run(progress, check=False)
+        results = study.run(progress, check=False, executor=executor)
     if is_first_process():
         _show(study, results, as_json)
     codes = [state.error.exit_code for state in results.failed if state.error is not None]
@@ -89,7 +90,8 @@ def _after_training(results: Results) -> list[str]:
     ]
 
 
-def _notices(study: Study) -> None:
+def tell_notices(study: Study) -> None:
+    """Tell what a user should know before it runs."""
     for notice in study.notices if is_first_process() else ():
         say(f"note: {notice}", err=True)
 

@@ -96,6 +96,38 @@ class Context:
         )
 
 
+class Contexts:
+    """A context for the encoder of each stage; each encoder's tokenizer is loaded once.
+
+    Args:
+        bases: the encoders of a plan, by the fingerprint in its stages' parts.
+        bundles, texts: as `Inputs` has them.
+    """
+
+    def __init__(
+        self,
+        bases: Mapping[str, ResolvedBase],
+        source: Source,
+        bundles: Mapping[str, Path],
+        texts: Mapping[str, TextSource],
+        machine: Machine,
+    ) -> None:
+        self._inputs = {key: Inputs(base, source, bundles, texts) for key, base in bases.items()}
+        self._machine = machine
+        self._found: dict[str, Context] = {}
+
+    def __call__(self, stage: Stage) -> Context:
+        """What a stage runs with; one that reads no encoder takes any."""
+        key = getattr(stage.part, "base", None) or next(iter(self._inputs))
+        if key not in self._found:
+            from adapter_stilts.model.backbone import load_tokenizer
+
+            inputs = self._inputs[key]
+            tokenizer = CachedTokenizer(load_tokenizer(inputs.base), self._machine.runtime.cache)
+            self._found[key] = Context(inputs, self._machine, tokenizer)
+        return self._found[key]
+
+
 def find_base(base: Base) -> ResolvedBase:
     """A base of a recipe or a bundle: a folder, a hub id, or the miniature's, which is made where it is missing."""
     found = resolve_base(shipped(base))

@@ -3,7 +3,8 @@
 <store>/store.json                     the store's schema
 <store>/<kind>-<task>-<key12>/         a finished stage; stage.json in it is the commit marker, SHA256SUMS has digests
 <store>/work/<kind>-<task>-<key12>/    checkpoints of a stage under way, gone when it is finished
-<store>/work/<kind>-<task>-<key12>.lock
+<store>/work/<kind>-<task>-<key12>.lock   held by who works on it, and says how far it is
+<store>/failed/<kind>-<task>-<key12>.json why a stage failed when it was last tried
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from adapter_stilts.errors import StoreError
+from adapter_stilts.errors import AdapterStiltsError, StoreError
 from adapter_stilts.io import (
     DIGESTS,
     broken_seal,
@@ -32,6 +33,7 @@ from adapter_stilts.stages.locking import Lock, take
 from adapter_stilts.stages.record import INSTEAD, read_stage, write_stage
 
 SCHEMA = 1
+FAILED = "failed"
 # Digests of their own, and a log that nothing reads again.
 NOT_LISTED = ("bundle", "log.jsonl")
 # Between looks at a lock that another process holds: at first short, then this.
@@ -137,11 +139,11 @@ class Store:
         return take(self._lock_path(stage))
 
     @contextlib.contextmanager
-    def lock(self, stage: Stage, say: Callable[[str], None], wait: bool = True) -> Iterator[bool]:
+    def lock(self, stage: Stage, say: Callable[[str], None], wait: bool = True) -> Iterator[Lock | None]:
         """One process works on a stage, others wait here. Leaves no lock file behind.
 
         Args:
-            wait: whether to wait for another process; without, False is yielded while one holds the lock.
+            wait: whether to wait for another process; without, None is yielded while one holds the lock.
         """
         held, pause = self.take(stage), FIRST_POLL_SECONDS
         if held is None:
@@ -152,7 +154,7 @@ class Store:
             pause = min(2 * pause, POLL_SECONDS)
             held = self.take(stage)
         try:
-            yield held is not None
+            yield held
         finally:
             if held is not None:
                 held.release()
@@ -167,6 +169,20 @@ class Store:
 
     def _lock_path(self, stage: Stage) -> Path:
         return self.root / "work" / f"{stage.name}.lock"
+
+    def keep_failure(self, stage: Stage, error: AdapterStiltsError) -> None:
+        """Say in the store why a stage failed, for who looks from elsewhere; of no weight where that cannot be kept."""
+        path = self.root / FAILED / f"{stage.name}.json"
+        with contextlib.suppress(OSError, StoreError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, {"error": str(error), "time": time.time()}, INSTEAD)
+
+    def forget_failure(self, stage: Stage) -> None:
+        """A stage is tried again, or finished."""
+        path = self.root / FAILED / f"{stage.name}.json"
+        with contextlib.suppress(OSError):
+            path.unlink()
+            path.parent.rmdir()
 
     @contextlib.contextmanager
     def commit(self, stage: Stage, record: Mapping[str, Any]) -> Iterator[Path]:

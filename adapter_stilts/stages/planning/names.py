@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
+from adapter_stilts.recipe_sections import EACH
 from adapter_stilts.stages.planning.request import Request
 from adapter_stilts.tasks import all_tasks, get_task
 from adapter_stilts.tasks.base import Task
@@ -15,7 +16,7 @@ NONE = "none"
 
 def intermediate_task(name: str) -> Task:
     """A task that may be trained on first: it has a train split of its own. Raises UnknownNameError."""
-    extra = (NONE, ALL, *UNIONS, *TEXTS)
+    extra = (NONE, ALL, EACH, *UNIONS, *TEXTS)
     return _known_task(name, "intermediate task", extra, lambda task: task.train_task == task.name)
 
 
