@@ -124,6 +124,10 @@ class Study:
         Raises:
             StoreError: the store cannot be written.
         """
+        return self._saved
+
+    @cached_property
+    def _saved(self) -> Path:
         from adapter_stilts.tasks import added_files
 
         used = {task for stage in self.plan().stages for task in tasks_of(stage)}

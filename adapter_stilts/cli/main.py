@@ -19,6 +19,7 @@ VERBS = {
     "train": "Train intermediate and target tasks, evaluate zero-shot, print the scores.",
     "matrix": "Train and evaluate every combination of several tasks, modes, encoders and seeds.",
     "stage": "Run one stage of a plan, as a cluster's job does.",
+    "status": "Tell how far a plan is, from the store alone.",
     "evaluate": "Evaluate a trained bundle on a target task.",
     "compose": "Merge bundles into one by an expression, without training.",
     "export": "Write a bundle as a plain checkpoint, or in a library's own layout.",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from adapter_stilts.cli import show
-from adapter_stilts.cli.running import run, tell_notices
+from adapter_stilts.cli.board import Board, endings
+from adapter_stilts.cli.matrix_table import tables
+from adapter_stilts.cli.running import StoppingAtAStep, tell_notices
 from adapter_stilts.cli.terminal import say, say_json
+from adapter_stilts.runtime import is_first_process
 from adapter_stilts.stages.executors import Executor
+from adapter_stilts.stages.overview import Onlooker
+from adapter_stilts.stages.plans import read_plan
 from adapter_stilts.study import Study
 
 
@@ -47,5 +53,24 @@ def counted(study: Study, states: list[dict[str, Any]]) -> str:
 
 
 def run_matrix(study: Study, as_json: bool, executor: Executor | None) -> int:
-    """Run what is missing, print the results; the exit code of what failed, or 0."""
-    return run(study, as_json, executor)
+    """Run what is missing, print a table of all cells; the exit code of what failed, or 0."""
+    tell_notices(study)
+    say(counted(study, [state.to_json() for state in study.states()]), err=True)
+    saved = study.save()
+    onlooker = Onlooker(read_plan(saved))
+    board = Board(onlooker)
+    with board, StoppingAtAStep(board):
+        results = study.run(board, check=False, executor=executor)
+    if not is_first_process():
+        return 0
+    if as_json:
+        say_json(results.matrix_json(saved))
+    elif results.trained:
+        show.trained([one.to_json() for one in results.trained if one.dev is not None])
+    else:
+        tables(results)
+    for line in endings(onlooker.look()):
+        say(line, err=True)
+    say(f"plan:    {saved}    # adapter-stilts status {shlex.quote(str(study.runtime.store))}", err=True)
+    codes = [state.error.exit_code for state in results.failed if state.error is not None]
+    return max(codes, default=0)

@@ -90,7 +90,7 @@ class Progress(Watch):
             self._bar.remove_task(self._row)
             self._row = None
         self.training = False
-        took = "" if status != "ran" else f" in {_clock(seconds)}"
+        took = "" if status != "ran" else f" in {clock(seconds)}"
         self.say(f"{self._title}: {status}{took}")
 
     def step(self, step: Step) -> None:
@@ -139,7 +139,7 @@ class Progress(Watch):
             if not first:
                 left = (now - self._began) / max(done - self._first, 1) * (total - done)
                 print(
-                    f"{self._title}: {done}/{total}  {numbers}  {_clock(left)} left{self._behind(done, total)}",
+                    f"{self._title}: {done}/{total}  {numbers}  {clock(left)} left{self._behind(done, total)}",
                     file=sys.stderr,
                     flush=True,
                 )
@@ -155,10 +155,11 @@ class Progress(Watch):
         whole = sum(seconds for seconds in known if seconds is not None)
         if done > self._first:
             whole += (time.perf_counter() - self._began) / (done - self._first) * (total - done)
-        return f", {_clock(whole)} in all"
+        return f", {clock(whole)} in all"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """``m:ss`` or ``h:mm:ss``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -21,7 +21,7 @@ NEWER = "_seqeval1"
 
 def stages(rows: Sequence[Mapping[str, Any]]) -> None:
     """A dry run's stages."""
-    table = _table("Stages")
+    table = empty_table("Stages")
     for name in ("kind", "task", "status", "directory"):
         table.add_column(name, overflow="fold")
     for row in rows:
@@ -31,7 +31,7 @@ def stages(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def bundles(where: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """What a folder or an organisation shares."""
-    table = _table(where)
+    table = empty_table(where)
     for name in ("address", "mode", "task", "base", "dev", "MB"):
         table.add_column(name, overflow="fold", justify="right" if name == "MB" else "left")
     for row in rows:
@@ -57,14 +57,14 @@ def results(cells: Sequence[Mapping[str, Any]], benchmark: Benchmark | None) -> 
     for cell in cells:
         for target, result in cell["results"].items():
             title = f"{target}, {_taught(cell)} after {cell['inter']}{_coverage(target, result, benchmark)}"
-            _print(_languages(f"{title}{_chosen([result])}{_limits(result)}", result))
+            _print(_languages(f"{title}{chosen([result])}{_limits(result)}", result))
     if len(cells) > 1 or any(len(cell["results"]) > 1 for cell in cells):
         _print(_compared(cells, benchmark))
 
 
 def trained(rows: Sequence[Mapping[str, Any]]) -> None:
     """What was trained where no target is: its dev scores, and where it lies."""
-    table = _table("Trained, with scores on the dev split that chose the checkpoint")
+    table = empty_table("Trained, with scores on the dev split that chose the checkpoint")
     for name in ("intermediate", "dev", "scores", "bundle"):
         table.add_column(name, overflow="fold")
     for row in rows:
@@ -82,7 +82,7 @@ def _named(languages: Sequence[str]) -> str:
     return ", ".join("English" if language == "en" else language for language in languages)
 
 
-def _chosen(results: Sequence[Mapping[str, Any]]) -> str:
+def chosen(results: Sequence[Mapping[str, Any]]) -> str:
     """Which dev split chose the checkpoints, and which split the scores are on where it is not test."""
     known = [result["dev"] for result in results if "dev" in result]
     told = dict.fromkeys(
@@ -99,15 +99,18 @@ def _chosen(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _all_chosen(cells: Sequence[Mapping[str, Any]]) -> str:
-    return _chosen([result for cell in cells for result in cell["results"].values()])
+    return chosen([result for cell in cells for result in cell["results"].values()])
 
 
 def _all_limits(cells: Sequence[Mapping[str, Any]]) -> str:
+    return limits_of([result for cell in cells for result in cell["results"].values()])
+
+
+def limits_of(results: Sequence[Mapping[str, Any]]) -> str:
     """The limits in force in any of several results."""
     found: dict[str, int] = {}
-    for cell in cells:
-        for result in cell["results"].values():
-            found |= {name: count for name, count in result.get("limits", {}).items() if count is not None}
+    for result in results:
+        found |= {name: count for name, count in result.get("limits", {}).items() if count is not None}
     return _limits({"limits": found})
 
 
@@ -139,7 +142,7 @@ def _languages(title: str, result: Mapping[str, Any]) -> Table:
     beside = result.get("beside", {})
     levels = result.get("levels", {})
     extra = sorted({name for values in beside.values() for name in values if not name.endswith(NEWER)})
-    table = _table(title)
+    table = empty_table(title)
     table.caption = reading(list(beside.values()))
     table.add_column("language")
     if levels:
@@ -215,7 +218,7 @@ def _compared(cells: Sequence[Mapping[str, Any]], benchmark: Benchmark | None) -
         targets.append(name)
     gain = " (gain)" if alike else ""
     title = f"Average over languages, by intermediate task{gain}"
-    table = _table(f"{title}{_all_chosen(cells)}{_all_limits(cells)}")
+    table = empty_table(f"{title}{_all_chosen(cells)}{_all_limits(cells)}")
     grid: list[list[str]] = [["intermediate", *targets]]
     for inter, row in scores.items():
         shown: list[str] = []
@@ -260,7 +263,8 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
-def _table(title: str) -> Table:
+def empty_table(title: str) -> Table:
+    """A table in the manner of all."""
     return Table(title=title, title_justify="left", caption_justify="left")
 
 
