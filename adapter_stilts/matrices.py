@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.axes import AXES, axes_of, combinations
 from adapter_stilts.errors import UsageError
+from adapter_stilts.io import canonical_json
 from adapter_stilts.library import add_tasks, plan_train
 
 if TYPE_CHECKING:
+    from adapter_stilts.stages.estimating import Work
+    from adapter_stilts.stages.graph import Stage
     from adapter_stilts.stages.watch import Watch
     from adapter_stilts.study import Results, Study
 
@@ -72,6 +76,98 @@ def plan_matrix(
         further=tuple(study.recipe for study in studies[1:]),
         left_out=left_out,
     )
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a matrix will take.
+
+    Args:
+        seconds: of the stages that are to run, one after another, as far as it is known.
+        unknown: how many stages no measurement tells of.
+        memory: bytes of the training that takes most, by mode and precision; empty where nothing is trained.
+    """
+
+    seconds: float
+    unknown: int
+    memory: Mapping[str, int]
+
+
+def forecast(study: Study, measure: bool = False, say: Callable[[str], None] = print) -> Forecast:
+    """How long the stages that a store lacks will take, and how much memory the largest training does.
+
+    Args:
+        measure: whether to measure the speed of each kind of stage first, on a few steps, and keep it in the store.
+        say: told what is measured.
+
+    Raises:
+        AdapterStiltsError: the data cannot be read, or what is measured fails.
+    """
+    from adapter_stilts.stages.calibrating import calibrate
+    from adapter_stilts.stages.estimating import Experience, estimate, work_of, write_speeds
+    from adapter_stilts.stages.store import Store
+    from adapter_stilts.stages.watch import Watch
+
+    states = study.states()
+    missing = [state.stage for state in states if state.status != "cached"]
+    contexts, _ = study.contexts(Watch())
+    store = Store(study.runtime.store)
+    if measure:
+        store.open()
+        write_speeds(store.root, calibrate(missing, contexts, say))
+    experience = Experience(store.root, (state.stage for state in states if state.status == "cached"))
+    works: dict[str, Work | None] = {}
+    alike: dict[str, Work | None] = {}
+    for stage in missing:
+        # Stages that differ in their start, seed or mode have the same to do.
+        what = canonical_json(_reads(stage))
+        if what not in alike:
+            alike[what] = work_of(stage, contexts(stage))
+        works[stage.key] = alike[what]
+    found = estimate(missing, works, experience)
+    return Forecast(found.seconds, len(found.unknown), _memory(study, missing))
+
+
+def _reads(stage: Stage) -> dict[str, Any]:
+    """What decides how much a stage has to do."""
+    told = dict(stage.part.to_json())
+    return {
+        "task": stage.task,
+        **{n: v for n, v in told.items() if n not in ("seed", "mode", "tuning", "precision")},
+    }
+
+
+def _memory(study: Study, stages: Sequence[Stage]) -> dict[str, int]:
+    """Bytes of the largest training of each mode and precision, at the longest windows it may have."""
+    from adapter_stilts.runtime import default_device, total_memory
+    from adapter_stilts.stages.parts import TrainPart
+    from adapter_stilts.training import memory as fitting
+
+    device = study.runtime.device or default_device()
+    chosen: dict[str, TrainPart] = {}
+    for stage in stages:
+        if isinstance(stage.part, TrainPart):
+            chosen.setdefault(f"{stage.part.mode} {stage.part.precision} {stage.part.base}", stage.part)
+    found: dict[str, int] = {}
+    for part in chosen.values():
+        config = study.plan().bases[part.base].config
+        training = fitting.Training(
+            config,
+            part.mode,
+            part.tuning,
+            part.precision,
+            part.optimizer,
+            part.gradient_checkpointing,
+            device,
+            part.combine,
+        )
+        lengths = [
+            getattr(task.reading.settings, "max_length", 128) for m in part.members for task in m.tasks
+        ]
+        fit = fitting.fit(training, part.training.batch_size, max([128, *lengths]), total_memory(device))
+        name = f"{part.mode} {part.precision}"
+        found[name] = max(found.get(name, 0), fit.usage.peak)
+    return found
 
 
 def _several(given: Any) -> list[Any]:

@@ -26,6 +26,7 @@ from typing import Any
 
 from adapter_stilts.errors import AdapterStiltsError
 from adapter_stilts.runtime import Runtime
+from adapter_stilts.stages.kept import settle
 from adapter_stilts.stages.plans import read_plan
 from adapter_stilts.stages.watch import Watch
 from adapter_stilts.study import Study
@@ -68,11 +69,13 @@ def serve(plan: Path, runtime: Runtime, keys: Callable[[], str | None], send: Se
     from adapter_stilts.stages.executors.attempt import attempt
 
     contexts, _ = study.contexts(watch)
+    settle()
     send({"ready": True})
     while (key := keys()) is not None and not watch.interrupted:
         try:
             stage = study.stage(key)
             state = attempt(stage, contexts(stage), wait=False, told=True)
+            settle()
         except AdapterStiltsError as error:
             send({"done": key, "status": "failed", **_told(error)})
             continue

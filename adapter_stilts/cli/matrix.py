@@ -55,8 +55,15 @@ from adapter_stilts.cli.options import (
     metavar="N",
     help="Worker processes on this machine, one a GPU where there are some.  [default: this process alone]",
 )
+@option(
+    "--calibrate",
+    is_flag=True,
+    help="With --dry-run: measure a few steps of each kind of stage, for the hours.",
+)
 @computing_options
-def matrix(dry_run: bool, as_json: bool, task_folder: str | None, workers: int | None, **flags: Any) -> int:
+def matrix(
+    dry_run: bool, calibrate: bool, as_json: bool, task_folder: str | None, workers: int | None, **flags: Any
+) -> int:
     """Every combination of what is given, planned as one: equal stages are computed once, what cannot be is left out.
 
     Finished stages are kept in the store, which `train` shares: the same command goes on where it was stopped, on
@@ -73,13 +80,15 @@ def matrix(dry_run: bool, as_json: bool, task_folder: str | None, workers: int |
     from adapter_stilts.matrices import plan_matrix
     from adapter_stilts.stages.executors.workers import Workers
 
+    if calibrate and not dry_run:
+        raise click.UsageError("--calibrate measures for --dry-run: give both, or leave it out")
     add_tasks(task_folder)
     flags["seed"] = numbers(flags["seed"])
     # Of these the library takes None where nothing is named.
     flags |= {name: flags[name] or None for name in ("inter_task", "few_shot")}
     study = plan_matrix(**flags)
     if dry_run:
-        return show_matrix(study, as_json)
+        return show_matrix(study, as_json, calibrate, workers or 1)
     return run_matrix(study, as_json, None if workers is None else Workers(workers))
 
 

@@ -10,23 +10,54 @@ from adapter_stilts.cli.board import Board, endings
 from adapter_stilts.cli.matrix_table import tables
 from adapter_stilts.cli.running import StoppingAtAStep, tell_notices
 from adapter_stilts.cli.terminal import say, say_json
+from adapter_stilts.matrices import Forecast, forecast
 from adapter_stilts.runtime import is_first_process
 from adapter_stilts.stages.executors import Executor
 from adapter_stilts.stages.overview import Onlooker
 from adapter_stilts.stages.plans import read_plan
 from adapter_stilts.study import Study
 
+SHOWN_STAGES = 60
+"""In a dry run; above it they are counted alone."""
 
-def show_matrix(study: Study, as_json: bool) -> int:
-    """Print what would be run: cells, stages, what sharing saves and what the store holds."""
+
+def show_matrix(study: Study, as_json: bool, measure: bool, workers: int) -> int:
+    """Print what would be run: cells, stages, what sharing saves and the store holds, memory and hours.
+
+    Args:
+        measure: whether each kind of stage is measured first.
+        workers: among which the hours are divided.
+    """
     states = [state.to_json() for state in study.states()]
     tell_notices(study)
+    found = forecast(study, measure, lambda message: say(message, err=True))
     if as_json:
-        say_json(graph(study, states))
+        hours = None if found.unknown else round(found.seconds / 3600, 3)
+        told = {"hours": hours, "unknown": found.unknown, "memory": dict(found.memory)}
+        say_json({**graph(study, states), "forecast": told})
         return 0
-    show.stages(states)
+    if len(states) <= SHOWN_STAGES:
+        show.stages(states)
     say(counted(study, states))
+    for line in told_forecast(found, workers):
+        say(line)
     return 0
+
+
+def told_forecast(found: Forecast, workers: int) -> list[str]:
+    """Memory and hours in words."""
+    memory = ", ".join(f"{name} {size / 2**30:.1f} GiB" for name, size in found.memory.items())
+    lines = [f"memory of the largest training: {memory}"] if memory else []
+    if found.unknown and not found.seconds:
+        return [
+            *lines,
+            f"hours: not known of {found.unknown} stages; --dry-run --calibrate measures a few steps of each kind",
+        ]
+    of = f" with {workers} workers, if none waits for another" if workers > 1 else " in one process"
+    hours = f"hours: {found.seconds / workers / 3600:.2f}{of}"
+    if found.unknown:
+        hours += f", and {found.unknown} stages that nothing tells of (--calibrate measures each kind)"
+    return [*lines, hours]
 
 
 def graph(study: Study, states: list[dict[str, Any]]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from adapter_stilts.runtime import Runtime, evaluation_tokens
 from adapter_stilts.stages.data import CachedTokenizer, SplitData
 from adapter_stilts.stages.drawing import Draw
 from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.kept import Kept
 from adapter_stilts.stages.parts import EvaluatePart, Reading
 from adapter_stilts.stages.store import Store
 from adapter_stilts.stages.watch import Watch
@@ -65,11 +66,12 @@ class Machine:
 
 @dataclass(frozen=True)
 class Context:
-    """Both, with the tokenizer."""
+    """Both, with the tokenizer and what earlier stages left for later ones."""
 
     inputs: Inputs
     machine: Machine
     tokenizer: CachedTokenizer
+    kept: Kept = field(default_factory=Kept)
 
     def bundle_of(self, stage: Stage) -> Path | None:
         """The bundle a stage starts from: its parent's, or one given by digest; None is the base."""
@@ -91,9 +93,8 @@ class Context:
         """A split of a task, read as a stage reads it."""
         source = self.inputs.source
         task = with_labels(get_task(reading.task), source, reading.options)
-        return SplitData(
-            task, split, language, source, reading.options, reading.settings, self.tokenizer, limit, draw
-        )
+        read = (reading.options, reading.settings, self.tokenizer, limit, draw)
+        return self.kept.split(SplitData(task, split, language, source, *read))
 
 
 class Contexts:

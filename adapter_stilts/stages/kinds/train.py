@@ -122,4 +122,5 @@ class _Counter(LoopWatch):
         return {
             "real_token_share": round(self._tokens / max(1, self._padded), 4),
             "tokens_per_second": round(self._tokens / max(1e-9, self._seconds), 1),
+            "step_seconds": round(self._seconds, 3),
         }
