@@ -64,11 +64,10 @@ class Schedule:
             if self._not_before.get(stage.key, now) <= now
             and all(parent.key in self.states for parent in stage.parents)
         ]
-        return free if self._rank is None else sorted(free, key=self._order)
+        return sorted(free, key=self._order)
 
     def _order(self, stage: Stage) -> tuple[float, int]:
-        assert self._rank is not None
-        return self._rank(stage), self._places[stage.key]
+        return 0.0 if self._rank is None else self._rank(stage), self._places[stage.key]
 
     def give(self, stage: Stage) -> None:
         """A stage begins somewhere."""
