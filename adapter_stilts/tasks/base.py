@@ -127,7 +127,8 @@ class Task:
             for the tasks that only XTREME-R has; all that the data set has for those of neither.
         train_task: the task whose English train and dev splits train a target; its own name where it has
             its own, None where nothing is trained (retrieval).
-        labels: the label set in the order of the head's outputs; empty where the format has none.
+        labels: the label set in the order of the head's outputs; of text regression a name for its number, by which
+            tasks have one head or not; empty where the format has none.
         files, hub: per split, where the rows are; several are alternatives, tried in order.
         folder: the data set's folder inside a data folder; the task's name where empty.
         codes: language code -> the name release files use (``{"de": "deu"}``); the code itself where empty.
