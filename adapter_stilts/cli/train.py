@@ -54,18 +54,19 @@ from adapter_stilts.cli.options import (
     "--train-languages",
     metavar="L[,L...]|each",
     help="Train the target in these, where the data hold train splits in them; `each`: a model for each language "
-    "evaluated.  [default: en]",
+    "evaluated.  [default: en, or what a declared task says]",
 )
 @option(
     "--few-shot",
     multiple=True,
     metavar="LANG=N",
-    help="N examples of that language, after the training in English; each=N: a model for each language. Repeatable.",
+    help="N examples of that language, after the other training; each=N: a model for each language. Repeatable.",
 )
 @option(
     "--dev-language",
     metavar="L[,L...]|same",
-    help="Choose the target's checkpoint on these dev splits; `same`: in the languages it trains in.  [default: en]",
+    help="Choose the target's checkpoint on these dev splits; `same`: in the languages it trains in.  "
+    "[default: en, or the first that a declared task says]",
 )
 @option(
     "--benchmark",
@@ -115,8 +116,9 @@ from adapter_stilts.cli.options import (
 )
 @option("--track", multiple=True, metavar="NAME", help="A tracker of accelerate's, e.g. tensorboard.")
 def train(dry_run: bool, as_json: bool, task_folder: str | None, **flags: Any) -> int:
-    """Train on one intermediate task or several, then on a target task, in English; evaluate in every language.
+    """Train on one intermediate task or several, then on a target task; evaluate in every language.
 
+    Training is in English, or in the languages that options or a declared task name.
     Without --target the intermediate tasks are trained alone, and their bundles are what is left. Finished stages are
     kept in the store: the same command answers from it, an interrupted one resumes.
 

@@ -10,7 +10,7 @@ source, see `Task.codes`) and the name of any of the task's options, ``{words}``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -202,6 +202,11 @@ class Task:
         version = {} if self.schema == 1 else {"schema": self.schema}
         told = {"declared": self.declared} if self.declared else {}
         return {**fields, "task": self.name, "split": split, **version, **told}
+
+
+def language_names(languages: Iterable[str]) -> str:
+    """Languages as messages, tables and cards name them: English by its name, others by their codes."""
+    return ", ".join("English" if language == "en" else language for language in languages)
 
 
 def judged_of(task: Task) -> Judged:
