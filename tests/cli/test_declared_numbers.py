@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import adapter_stilts as stilts
 from adapter_stilts import tasks
@@ -148,7 +149,9 @@ def test_an_export_tells_the_same_numbers(
     assert names["model"].config.id2label == {0: "similar"}
     told = pipeline("text-classification", model=names["model"], tokenizer=AutoTokenizer.from_pretrained(out))
     theirs = told([{"text": first, "text_pair": second} for first, second, _ in asked])
-    assert [each["score"] for each in theirs] == pytest.approx(ours, abs=1e-4)
+    # Transformers 5 leaves the miniature's encoder in the half precision that it is stored in; a sigmoid is below 1.
+    half = names["model"].dtype == torch.float16
+    assert [each["score"] for each in theirs] == pytest.approx(ours, abs=1e-2 if half else 1e-4)
     assert {each["label"] for each in theirs} == {"similar"}
 
 
