@@ -35,9 +35,10 @@ _log = logging.getLogger(__name__)
 
 
 def train(watch: Watch | None = None, **flags: Any) -> Results:
-    """Train on intermediate tasks, then on target tasks, in English; evaluate in every language.
+    """Train on intermediate tasks, then on target tasks; evaluate in every language.
 
-    What the store holds is not computed again.
+    Training is in English, or in the languages that flags or a declared task name. What the store holds is not
+    computed again.
 
     Args:
         watch: is told what happens.

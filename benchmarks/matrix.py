@@ -3,15 +3,15 @@
     python benchmarks/matrix.py --out benchmarks/results/matrix.json      # an hour on two cores
     python benchmarks/matrix.py --quick                                   # a check, in minutes
 
-All of it runs on the miniature, in `--mode lora`, each command as a process of its own, in stores that are empty when it
-begins. `seconds` is wall time, `processor_seconds` that of the command and of the processes it started: on a busy
+All of it runs on the miniature, in `--mode lora`, each command as a process of its own, in stores that are empty when
+it begins. `seconds` is wall time, `processor_seconds` that of the command and of the processes it started: on a busy
 machine only the second tells of work saved. The features' cache is filled before anything is measured, so that no side
 gains by what another encoded.
 
 `sharing`: all cells of `--inters` × `--targets` by one `matrix` in one process, against a `train` for each cell.
 `workers`: the same matrix with one and with two worker processes.
 `seeds`: nine cells with three seeds, against one.
-`overhead`: of the matrix with one worker, seconds beside those of its stages, per stage.
+`overhead`: of the matrix with one worker, seconds between the ends of its stages beside those that they took, a stage.
 `warm_start`: in a process that has run a stage, seconds from a training's begin to its first step.
 `again`: the finished matrix planned and told again: seconds, peak memory, and whether torch was loaded.
 `planning`: 10,000 cells and more: seconds and peak memory of a process that plans them.
@@ -59,6 +59,22 @@ assert code == 0
 print(json.dumps({"seconds": round(time.perf_counter() - began, 2),
                   "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
                   "torch": "torch" in sys.modules}))
+"""
+
+ENDS = """
+import json, sys, time
+import adapter_stilts as stilts
+from adapter_stilts.stages.executors.workers import Workers
+
+class Heard(stilts.Watch):
+    def __init__(self):
+        self.found = []
+    def finished(self, stage, status, seconds):
+        self.found.append([stage.name, time.perf_counter()])
+
+heard = Heard()
+stilts.plan_matrix(**json.loads(sys.argv[1])).run(heard, executor=Workers(1))
+print(json.dumps(heard.found))
 """
 
 WARM = """
@@ -123,6 +139,17 @@ class Bench:
             ),
         ]
 
+    def asked(self) -> dict[str, Any]:
+        """The same flags as a call's, with a store."""
+        return {
+            "recipe": "miniature",
+            "mode": "lora",
+            "store": str(self.store()),
+            "device": self.options.device,
+            "settings": ["intermediate.epochs=1", "target.epochs=1", "intermediate.baseline=false"],
+            **self.few,
+        }
+
     def run(self, *command: str) -> dict[str, float]:
         """Wall and processor seconds of a command."""
         before, began = _processor_seconds(), time.perf_counter()
@@ -178,37 +205,24 @@ def seeds(bench: Bench) -> dict[str, Any]:
     return {"one": rounded(one), "three": rounded(three), "ratio": ratio(three, one)}
 
 
-def _records(store: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted(store.glob("*/stage.json"))]
+def _records(store: Path) -> list[tuple[Path, dict[str, Any]]]:
+    return [(path, json.loads(path.read_text())) for path in sorted(store.glob("*/stage.json"))]
 
 
 def overhead(bench: Bench) -> dict[str, Any]:
-    store = bench.store()
-    took = bench.matrix(store, "--workers", "1")["seconds"]
-    # Starting the command and its worker, and telling what came of it, which an empty plan takes as well.
-    idle = bench.matrix(store, "--workers", "1")["seconds"]
-    stages = _records(store)
-    inside = sum(float(record["seconds"]) for record in stages)
-    return {
-        "stages": len(stages),
-        "seconds": round(took, 2),
-        "of_stages": round(inside, 2),
-        "of_an_idle_command": round(idle, 2),
-        "seconds_a_stage": round((took - inside - idle) / len(stages), 3),
-    }
+    asked = {"inter": bench.inters, "target": bench.targets, **bench.asked()}
+    told = subprocess.run(
+        [sys.executable, "-c", ENDS, json.dumps(asked)], check=True, capture_output=True, text=True
+    )
+    ends = json.loads(told.stdout)
+    took = {path.parent.name: float(record["seconds"]) for path, record in _records(Path(asked["store"]))}
+    (_, first), *_, (_, last) = ends
+    beside = last - first - sum(took[name] for name, _ in ends[1:])
+    return {"stages": len(ends), "seconds_a_stage": round(beside / (len(ends) - 1), 3)}
 
 
 def warm_start(bench: Bench) -> dict[str, Any]:
-    asked = {
-        "recipe": "miniature",
-        "inter": "mnli,hellaswag",
-        "target": "xnli,tydiqa",
-        "mode": "lora",
-        "store": str(bench.store()),
-        "device": bench.options.device,
-        "settings": ["intermediate.max_steps=2", "target.max_steps=2"],
-        **bench.few,
-    }
+    asked = {"inter": "mnli,hellaswag", "target": "xnli,tydiqa", **bench.asked()}
     told = subprocess.run(
         [sys.executable, "-c", WARM, json.dumps(asked)], check=True, capture_output=True, text=True
     )
@@ -255,7 +269,7 @@ def hours(bench: Bench) -> dict[str, Any]:
     measuring = time.perf_counter() - began
     foretold = json.loads(told.stdout)["forecast"]
     bench.matrix(store)
-    took = sum(float(record["seconds"]) for record in _records(store))
+    took = sum(float(record["seconds"]) for _, record in _records(store))
     said = 3600 * foretold["hours"]
     return {
         "measuring_seconds": round(measuring, 1),

@@ -237,7 +237,7 @@ def _row(address: str) -> dict[str, Any]:
     return {
         "address": address,
         **{name: value for name, value in info.model_dump(mode="json").items() if name in names},
-        "dev": list(info.settings.get("dev_languages", ["en"])),
+        "dev": list(info.dev_languages),
         "bytes": sum(told.sizes.values()) or None,
     }
 

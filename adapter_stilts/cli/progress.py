@@ -15,6 +15,7 @@ from adapter_stilts.cli.terminal import printable
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.parts import TrainPart
 from adapter_stilts.stages.watch import Watch
+from adapter_stilts.tasks.base import language_names
 from adapter_stilts.training.watch import Step
 
 PLAIN_SECONDS = 10.0
@@ -75,7 +76,7 @@ class Progress(Watch):
     def started(self, stage: Stage, number: int, total: int) -> None:
         self._title = printable(f"[{number}/{total}] {stage.title}")
         languages = stage.part.dev_languages if isinstance(stage.part, TrainPart) else ()
-        self._dev = ", ".join("English" if language == "en" else language for language in languages)
+        self._dev = language_names(languages)
         self._speed, self._printed, self._first, self._began = None, 0.0, 0, time.perf_counter()
         self.training = False
 
