@@ -14,12 +14,15 @@ has already decided what becomes of it: a job that its user cancelled is not to 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from types import FrameType
 from typing import Any
 
 from adapter_stilts.errors import AdapterStiltsError
@@ -48,7 +51,7 @@ class StageJob:
     def __init__(self, plan: str, stage: str, command: Sequence[str]) -> None:
         self.plan, self.stage, self.command = plan, stage, tuple(command)
         self._process: subprocess.Popen[bytes] | None = None
-        self._asked = False
+        self._asked = self._heard = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         return StageJob, (self.plan, self.stage, self.command)
@@ -60,6 +63,18 @@ class StageJob:
             AdapterStiltsError: it failed, or was stopped; then the job is queued again where it may be.
         """
         print(f"{self.stage} of {self.plan}", flush=True)
+        with self._hearing_sigterm():
+            code = self._run()
+            if code == 0:
+                return
+            if not (self._asked or self._heard or code in _STOPPED):
+                raise AdapterStiltsError(
+                    f"{self.stage} failed with exit code {code}: what it printed stands above"
+                )
+            raise AdapterStiltsError(f"{self.stage} was stopped: {self._again()}")
+
+    def _run(self) -> int:
+        """The exit code of the stage's process."""
         # An ignored signal stays ignored over exec: a stage has no ear for USR2, and would die of it.
         shielded = ("sh", "-c", f'trap "" {SIGNAL}; exec "$@"', "sh")
         words = (*shielded, *self.command, self.plan, self.stage)
@@ -69,13 +84,25 @@ class StageJob:
             self.stop()
         _wait(self._process)
         code = self._process.wait()
-        if code == 0:
+        if code != 0:
+            self._let_end(self._process)
+        return code
+
+    @contextlib.contextmanager
+    def _hearing_sigterm(self) -> Iterator[None]:
+        """Note SIGTERM and let it pass, as the stage hears it too (which ignores it if this process does)."""
+
+        def hear(number: int, frame: FrameType | None) -> None:
+            self._heard = True
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
             return
-        if not self._asked and code not in _STOPPED:
-            raise AdapterStiltsError(
-                f"{self.stage} failed with exit code {code}: what it printed stands above"
-            )
-        raise AdapterStiltsError(f"{self.stage} was stopped: {self._again()}")
+        before = signal.signal(signal.SIGTERM, hear)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def stop(self) -> None:
         """Let the stage stop after its step with a checkpoint, and wait until it has. Fit for a signal's handler."""
@@ -84,6 +111,10 @@ class StageJob:
         if process is None or process.returncode is not None:
             return
         _send(process, signal.SIGTERM)
+        self._let_end(process)
+
+    def _let_end(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for all of its group: a launcher may end before what it started has written a checkpoint."""
         deadline = time.monotonic() + STOP_SECONDS
         while not _ended(process) and time.monotonic() < deadline:
             time.sleep(_PAUSE_SECONDS)
@@ -126,8 +157,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     job = StageJob(given.plan, given.stage, given.command)
     signal.signal(signal.Signals[f"SIG{SIGNAL}"], lambda number, frame: job.stop())
-    # Heard and let pass, as the stage hears it too; ignoring it would make the stage ignore it.
-    signal.signal(signal.SIGTERM, lambda number, frame: None)
     try:
         job()
     except AdapterStiltsError as error:
@@ -145,15 +174,19 @@ def _send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
 
 def _wait(process: subprocess.Popen[bytes]) -> None:
     """Until it has ended, without asking `Popen`: its lock would be held while a handler asks, too."""
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    with contextlib.suppress(ChildProcessError):  # a handler fetched its exit code
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has, and nothing is left of its group."""
+    if process.poll() is None:
+        return False
     try:
-        found = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
-    except ChildProcessError:  # its exit code was fetched
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
         return True
-    return found is not None
+    return False
 
 
 def _state(job: str) -> str:

@@ -47,9 +47,10 @@ while step < stage.get("steps", 1):
     time.sleep(0.05)
     step += 1
     if told and not stage.get("deaf"):
+        time.sleep(stage.get("writes", 0))
         checkpoint.write_text(str(step))
         say("stopped")
-        sys.exit(143)
+        sys.exit(stage.get("leaves", 143))
 if stage.get("fails"):
     say("failed")
     sys.exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -162,3 +163,15 @@ def test_a_finished_plan_writes_nothing(
     finish("mnli")
     assert write_scripts(plan, OPTIONS) == ()
     assert not (tmp_path / "store" / "slurm").exists()
+
+
+def test_the_page_shows_what_is_written(make_plan: Callable[..., Path]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "clusters.md").read_text(encoding="utf-8")
+    shown, tied = re.findall(r"^```bash\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    names = re.findall(r"^    (\S+)  # \d+$", shown, re.MULTILINE)
+    mnli, alone, after, *evaluations = names
+    plan = make_plan({mnli: [], alone: [], after: [mnli], evaluations[0]: [alone], evaluations[1]: [after]})
+    submit, script = write_scripts(plan, parse_options(["partition=gpu,gres=gpu:1,time=12:00:00,array=8"]))
+    text = script.read_text(encoding="utf-8").replace(str(plan.parent.parent), "/home/me/runs")
+    assert text.replace(sys.executable, "/home/me/venv/bin/python") == shown
+    assert tied in submit.read_text(encoding="utf-8")

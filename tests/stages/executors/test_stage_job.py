@@ -102,18 +102,24 @@ def test_the_signal_stops_with_a_checkpoint_and_queues_again(
 
 
 @pytest.mark.parametrize(
-    ("state", "queued"), [("RUNNING", True), ("COMPLETING", False), ("CANCELLED", False)]
+    ("state", "queued", "leaves"),
+    [("RUNNING", True, 143), ("RUNNING", True, 1), ("COMPLETING", False, 143), ("CANCELLED", False, 143)],
 )
 def test_sigterm_to_all_queues_again_what_slurm_lets_run(
     state: str,
     queued: bool,
+    leaves: int,
     make_plan: Callable[..., Path],
     start: Callable[..., subprocess.Popen[str]],
     told: Told,
     slurm: Callable[[], list[str]],
 ) -> None:
-    """Slurm's signals reach every process of a step: the stage is to hear one alone. A cancelled job stays away."""
-    process = start(make_plan({"mnli": []}, {"mnli": {"steps": 400}}), "mnli", STATE=state)
+    """Slurm's signals reach every process of a step: the stage is to hear one alone. A cancelled job stays away.
+
+    A launcher leaves with 1 when it was stopped.
+    """
+    plan = make_plan({"mnli": []}, {"mnli": {"steps": 400, "leaves": leaves}})
+    process = start(plan, "mnli", STATE=state)
     wait_for(told, "began")
     for pid in [process.pid, *children(process.pid)]:
         os.kill(pid, signal.SIGTERM)
@@ -135,6 +141,24 @@ def test_usr2_to_all_leaves_the_stage_alone(
     for pid in [*children(process.pid), process.pid]:
         os.kill(pid, signal.SIGUSR2)
     process.communicate(timeout=30)
+    assert [each[0] for each in told()] == ["began", "stopped"]
+    assert slurm() == ["scontrol requeue 4711"]
+
+
+def test_a_launcher_that_ends_first_is_no_end(
+    make_plan: Callable[..., Path], verb: str, told: Told, slurm: Callable[[], list[str]]
+) -> None:
+    """What it started writes its checkpoint before the job is queued again."""
+    plan = make_plan({"mnli": []}, {"mnli": {"steps": 400, "writes": 1.0}})
+    launcher = ("sh", "-c", '"$@"; exit $?', "sh")
+    job = StageJob(str(plan), "mnli", (*launcher, *verb.split(), "adapter_stilts", "stage"))
+    before = signal.signal(signal.SIGALRM, lambda number, frame: job.stop())
+    signal.setitimer(signal.ITIMER_REAL, 1.5)
+    try:
+        with pytest.raises(AdapterStiltsError, match="mnli was stopped: job 4711 is queued again"):
+            job()
+    finally:
+        signal.signal(signal.SIGALRM, before)
     assert [each[0] for each in told()] == ["began", "stopped"]
     assert slurm() == ["scontrol requeue 4711"]
 
