@@ -56,13 +56,34 @@ from adapter_stilts.cli.options import (
     help="Worker processes on this machine, one a GPU where there are some.  [default: this process alone]",
 )
 @option(
+    "--executor",
+    type=click.Choice(["local", "slurm"]),
+    default="local",
+    show_default=True,
+    help="Where stages run.",
+)
+@option(
+    "--slurm",
+    multiple=True,
+    metavar="KEY=VALUE[,...]",
+    help="Of --executor slurm: time=HH:MM:SS, needed; partition, account, qos, constraint, gres, mem, cpus_per_task …; "
+    "array=N: so many stages at once. With --dry-run the scripts are written, and nothing is queued.",
+)
+@option(
     "--calibrate",
     is_flag=True,
     help="With --dry-run: measure a few steps of each kind of stage, for the hours.",
 )
 @computing_options
 def matrix(
-    dry_run: bool, calibrate: bool, as_json: bool, task_folder: str | None, workers: int | None, **flags: Any
+    dry_run: bool,
+    calibrate: bool,
+    as_json: bool,
+    task_folder: str | None,
+    workers: int | None,
+    executor: str,
+    slurm: tuple[str, ...],
+    **flags: Any,
 ) -> int:
     """Every combination of what is given, planned as one: equal stages are computed once, what cannot be is left out.
 
@@ -76,17 +97,22 @@ def matrix(
       adapter-stilts matrix --inter mnli,squad_v1 --combine continue,merge:ties --target xnli --mode lora
       adapter-stilts matrix --recipe my-study.toml
     """
-    from adapter_stilts.cli.matrix_run import run_matrix, show_matrix
+    from adapter_stilts.cli.matrix_run import queue_matrix, run_matrix, show_matrix
+    from adapter_stilts.errors import UsageError
     from adapter_stilts.matrices import plan_matrix
     from adapter_stilts.stages.executors.workers import Workers
 
     if calibrate and not dry_run:
-        raise click.UsageError("--calibrate measures for --dry-run: give both, or leave it out")
+        raise UsageError("--calibrate measures for --dry-run: give both, or leave it out")
+    if slurm and executor != "slurm":
+        raise UsageError(f"--slurm {slurm[0]}: goes with --executor slurm, not {executor}")
     add_tasks(task_folder)
     flags["seed"] = numbers(flags["seed"])
     # Of these the library takes None where nothing is named.
     flags |= {name: flags[name] or None for name in ("inter_task", "few_shot")}
     study = plan_matrix(**flags)
+    if executor == "slurm" and not calibrate:
+        return queue_matrix(study, slurm, dry_run, as_json)
     if dry_run:
         return show_matrix(study, as_json, calibrate, workers or 1)
     return run_matrix(study, as_json, None if workers is None else Workers(workers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from adapter_stilts.cli import show
@@ -105,3 +106,41 @@ def run_matrix(study: Study, as_json: bool, executor: Executor | None) -> int:
     say(f"plan:    {saved}    # adapter-stilts status {shlex.quote(str(study.runtime.store))}", err=True)
     codes = [state.error.exit_code for state in results.failed if state.error is not None]
     return max(codes, default=0)
+
+
+def queue_matrix(study: Study, texts: Sequence[str], dry_run: bool, as_json: bool) -> int:
+    """Give Slurm the stages that the store lacks, or write the scripts that do; it does not wait for them.
+
+    Args:
+        texts: values of `--slurm`.
+    """
+    from adapter_stilts.stages.executors.slurm import submit, write_scripts
+    from adapter_stilts.stages.executors.slurm_options import parse_options
+
+    options = parse_options(texts)
+    tell_notices(study)
+    states = [state.to_json() for state in study.states()]
+    say(counted(study, states), err=True)
+    saved = study.save()
+    told: dict[str, Any] = {**graph(study, states), "plan": str(saved)}
+    if dry_run:
+        scripts = write_scripts(saved, options)
+        told["scripts"] = [str(path) for path in scripts]
+        lines = [f"written: {path}" for path in scripts] + [f"next:    bash {path}" for path in scripts[:1]]
+    else:
+        queued = submit(saved, options)
+        told["jobs"] = queued.jobs
+        lines = (
+            [f"queued:  {len(queued.jobs)} stages; what they print is in {queued.logs}"]
+            if queued.jobs
+            else []
+        )
+    lines = lines or ["nothing to run: the store holds every stage"]
+    if as_json:
+        say_json(told)
+    for line in [
+        *lines,
+        f"plan:    {saved}    # adapter-stilts status {shlex.quote(str(study.runtime.store))}",
+    ]:
+        say(line, err=as_json)
+    return 0

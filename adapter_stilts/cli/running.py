@@ -99,7 +99,8 @@ def tell_notices(study: Study) -> None:
 class StoppingAtAStep:
     """Ctrl-C once: stop at the next safe point, in training after the step, with a checkpoint. Twice: stop at once.
 
-    SIGTERM counts as Ctrl-C. Whatever phase it comes in, no later stage begins.
+    SIGTERM counts as Ctrl-C, but not for a second one: a cluster's manager and a launcher may both send it. Whatever
+    phase it comes in, no later stage begins.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -113,7 +114,7 @@ class StoppingAtAStep:
                 self._before[number] = signal.signal(number, self._stop)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        again, self._number = self._number is not None, number
+        again, self._number = self._number is not None and number == signal.SIGINT, number
         self._progress.interrupt()
         if again or not self._progress.training:
             raise Interrupted(number)
