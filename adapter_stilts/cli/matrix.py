@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,15 @@ from adapter_stilts.cli.options import (
     option,
     training_options,
 )
+
+if TYPE_CHECKING:
+    from adapter_stilts.stages.executors import Executor
+
+EXECUTORS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "local": ("workers", ("workers",)),
+    "ray": ("ray_cluster", ("workers", "ray_address")),
+}
+"""Each executor's module in `stages/executors/`, whose `build` takes the flags that are named beside it."""
 
 
 @click.command()
@@ -53,10 +63,23 @@ from adapter_stilts.cli.options import (
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Worker processes on this machine, one a GPU where there are some.  [default: this process alone]",
+    help="Worker processes on this machine, one a GPU where there are some; on Ray, actors.  "
+    "[default: this process alone; on Ray one a GPU, or a node]",
+)
+@option(
+    "--executor",
+    type=click.Choice(list(EXECUTORS)),
+    default="local",
+    show_default=True,
+    help="Where stages run.",
+)
+@option(
+    "--ray-address",
+    metavar="ADDRESS",
+    help="Of a cluster of Ray, `auto` for the one that runs here.  [default: $RAY_ADDRESS, or this machine alone]",
 )
 @computing_options
-def matrix(dry_run: bool, as_json: bool, task_folder: str | None, workers: int | None, **flags: Any) -> int:
+def matrix(dry_run: bool, as_json: bool, task_folder: str | None, executor: str, **flags: Any) -> int:
     """Every combination of what is given, planned as one: equal stages are computed once, what cannot be is left out.
 
     Finished stages are kept in the store, which `train` shares: the same command goes on where it was stopped, on
@@ -68,19 +91,42 @@ def matrix(dry_run: bool, as_json: bool, task_folder: str | None, workers: int |
       adapter-stilts matrix --recipe miniature --inter none,hellaswag --target tydiqa,xnli --mode lora --workers 2
       adapter-stilts matrix --inter mnli,squad_v1 --combine continue,merge:ties --target xnli --mode lora
       adapter-stilts matrix --recipe my-study.toml
+      adapter-stilts matrix --recipe my-study.toml --executor ray --ray-address auto
     """
     from adapter_stilts.cli.matrix_run import run_matrix, show_matrix
     from adapter_stilts.matrices import plan_matrix
-    from adapter_stilts.stages.executors.workers import Workers
 
     add_tasks(task_folder)
+    where = build_executor(executor, flags)
     flags["seed"] = numbers(flags["seed"])
     # Of these the library takes None where nothing is named.
     flags |= {name: flags[name] or None for name in ("inter_task", "few_shot")}
     study = plan_matrix(**flags)
     if dry_run:
         return show_matrix(study, as_json)
-    return run_matrix(study, as_json, None if workers is None else Workers(workers))
+    return run_matrix(study, as_json, where)
+
+
+def build_executor(name: str, flags: dict[str, Any]) -> Executor | None:
+    """An executor as the flags describe it; None is this process. Takes its flags, and those of others, out of them.
+
+    Raises:
+        UsageError: a flag of another executor is given, or what this one needs is not installed.
+    """
+    from importlib import import_module
+
+    from adapter_stilts.errors import UsageError
+
+    module, own = EXECUTORS[name]
+    given = {flag: flags.pop(flag) for flag in {flag for _, each in EXECUTORS.values() for flag in each}}
+    for flag, value in given.items():
+        if flag not in own and value is not None:
+            takes = " or ".join(other for other, (_, each) in EXECUTORS.items() if flag in each)
+            raise UsageError(f"--{flag.replace('_', '-')} {value}: goes with --executor {takes}, not {name}")
+    found: Executor | None = import_module(f"adapter_stilts.stages.executors.{module}").build(
+        **{flag: given[flag] for flag in own}
+    )
+    return found
 
 
 def numbers(texts: tuple[str, ...]) -> list[int]:

@@ -30,6 +30,11 @@ class Workers:
         return run(stages, runtime, watch, _Processes(plan, runtime, self.count))
 
 
+def build(workers: int | None) -> Workers | None:
+    """The executor as the command line's flags describe it; None is this process."""
+    return None if workers is None else Workers(workers)
+
+
 class _Processes:
     """As `crew.Crew`: a process in each place."""
 
