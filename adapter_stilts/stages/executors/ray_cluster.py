@@ -14,6 +14,7 @@ known of a run but what lies in the store, which has to be a folder that every n
 from __future__ import annotations
 
 import importlib
+import logging
 import math
 import os
 import socket
@@ -113,7 +114,7 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     try:
         _knock(address)
         # Actors send what they write, and where their stage stands beside it; Ray need not print it again.
-        ray.init(address=address, log_to_driver=False, logging_level="error", **here)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(
             f"--ray-address {address}: no cluster of Ray can be used there ({error}); start one with "
