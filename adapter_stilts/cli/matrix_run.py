@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from typing import Any
 
 from adapter_stilts.cli import show
@@ -14,6 +13,7 @@ from adapter_stilts.cli.terminal import say, say_json
 from adapter_stilts.matrices import Forecast, forecast
 from adapter_stilts.runtime import is_first_process
 from adapter_stilts.stages.executors import Executor
+from adapter_stilts.stages.executors.slurm_options import SlurmOptions
 from adapter_stilts.stages.overview import Onlooker
 from adapter_stilts.stages.plans import read_plan
 from adapter_stilts.study import Study
@@ -108,16 +108,10 @@ def run_matrix(study: Study, as_json: bool, executor: Executor | None) -> int:
     return max(codes, default=0)
 
 
-def queue_matrix(study: Study, texts: Sequence[str], dry_run: bool, as_json: bool) -> int:
-    """Give Slurm the stages that the store lacks, or write the scripts that do; it does not wait for them.
-
-    Args:
-        texts: values of `--slurm`.
-    """
+def queue_matrix(study: Study, options: SlurmOptions, dry_run: bool, as_json: bool) -> int:
+    """Give Slurm the stages that the store lacks, or write the scripts that do; it does not wait for them."""
     from adapter_stilts.stages.executors.slurm import submit, write_scripts
-    from adapter_stilts.stages.executors.slurm_options import parse_options
 
-    options = parse_options(texts)
     tell_notices(study)
     states = [state.to_json() for state in study.states()]
     say(counted(study, states), err=True)

@@ -17,7 +17,7 @@ from typing import Any
 from adapter_stilts.errors import AdapterStiltsError, UsageError
 from adapter_stilts.io import disk_errors, write_text
 from adapter_stilts.stages.executors.slurm_arrays import MissingStages, Task, missing_stages
-from adapter_stilts.stages.executors.slurm_options import SIGNAL_SECONDS, SlurmOptions
+from adapter_stilts.stages.executors.slurm_options import SIGNAL_SECONDS, SlurmOptions, parse_options
 from adapter_stilts.stages.executors.slurm_script import (
     SUBMIT,
     batch_script,
@@ -48,6 +48,15 @@ class Submitted:
     def log(self, stage: str) -> Path:
         """The file of what a stage prints."""
         return self.logs / f"{self.jobs[stage]}_0_log.out"
+
+
+def build(slurm: Sequence[str]) -> SlurmOptions:
+    """What the command line's flags ask of Slurm, which is a queue: what is given to it is not waited for.
+
+    Raises:
+        UsageError: a key or a value that there is not, or no time.
+    """
+    return parse_options(slurm)
 
 
 def write_scripts(plan: Path, options: SlurmOptions) -> tuple[Path, ...]:
