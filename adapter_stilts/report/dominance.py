@@ -17,11 +17,10 @@ import numpy as np
 from adapter_stilts.errors import UsageError
 from adapter_stilts.report.counts import Floats
 from adapter_stilts.report.intervals import LEVEL, check_level
+from adapter_stilts.report.resampling import RESAMPLES
 
 LEAST_SEEDS = 5
 """With fewer, the bound follows from the very few orders that the seeds can have."""
-
-RESAMPLES = 1_000
 
 
 @dataclass(frozen=True)
