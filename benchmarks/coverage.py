@@ -199,7 +199,9 @@ def counted(metric: Metric, ids: tuple[str, ...], above: Floats, below: Floats) 
 
 
 def gains(system: Runs, baseline: Runs, resamples: int, generator: np.random.Generator) -> Resampled:
-    return resample(system, baseline, resamples=resamples, seed=int(generator.integers(2**31)))
+    runs = {"system": system, "baseline": baseline}
+    found = resample(runs, resamples=resamples, seed=int(generator.integers(2**31)))
+    return found["system"].over(found["baseline"])
 
 
 def intervals(found: Resampled) -> dict[str, Estimate]:

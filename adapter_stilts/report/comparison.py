@@ -42,24 +42,55 @@ Runs: TypeAlias = Mapping["int | None", Mapping[str, Counts]]
 """Seed -> language -> counts of one metric."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """One drawing of examples; what comes of it can be compared with one another and with nothing else.
+
+    Args:
+        seed: of the examples, and of seeds where they are drawn.
+        blocks: for each block of languages that were drawn together, its languages and the number of examples.
+    """
+
+    seed: int
+    blocks: tuple[tuple[frozenset[str], int], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Resampled:
     """A system's scores, or its gains over a baseline, by seed and language, as they are and on resampled examples.
 
     Args:
+        name: of the system, for messages.
         seeds, languages: of the axes.
         observed: (seeds, languages), percent or points.
         values: (resamples, seeds, languages).
-        blocks: for each block of languages that were drawn together, its languages and the number of examples.
-        seed_of_draws: that examples were drawn with, and seeds are.
     """
 
+    name: str
     seeds: tuple[int | None, ...]
     languages: tuple[str, ...]
     observed: Floats
     values: Floats
-    blocks: tuple[tuple[frozenset[str], int], ...]
-    seed_of_draws: int
+    draws: Draws
+
+    def over(self, baseline: Resampled) -> Resampled:
+        """The gains over a baseline, within each seed, in points.
+
+        Raises:
+            UsageError: the two were not drawn together, or have unlike seeds.
+        """
+        if self.draws is not baseline.draws:
+            raise UsageError(
+                f"{self.name} and {baseline.name} were resampled apart: resample both in one call, on the same draws"
+            )
+        if self.seeds != baseline.seeds:
+            raise UsageError(
+                f"unlike seeds: {self.name} has {_told(self.seeds)} and {baseline.name} {_told(baseline.seeds)}; "
+                "a gain is taken within each: run the missing ones, or compare those that both have"
+            )
+        observed, values = self.observed - baseline.observed, self.values - baseline.values
+        name = f"{self.name} over {baseline.name}"
+        return Resampled(name, self.seeds, self.languages, observed, values, self.draws)
 
     def by_examples(self, languages: Sequence[str] | None = None, level: float = LEVEL) -> Estimate:
         """The mean over seeds and languages, with the interval over examples.
@@ -98,7 +129,7 @@ class Resampled:
         observed, values, examples = self._of(languages, level)
         self._check_seeds()
         number = len(self.seeds)
-        generator = np.random.default_rng(self.seed_of_draws)
+        generator = np.random.default_rng(self.draws.seed)
         drawn = generator.multinomial(number, np.full(number, 1 / number), size=len(values))
         means = (values * drawn).sum(axis=1) / number
         interval = Interval(*percentile(means, level), level, "seeds and examples", "percentile")
@@ -117,7 +148,7 @@ class Resampled:
             if name not in self.languages:
                 raise UnknownNameError("language", name, self.languages)
         columns = [self.languages.index(name) for name in names]
-        examples = sum(number for members, number in self.blocks if members & set(names))
+        examples = sum(number for members, number in self.draws.blocks if members & set(names))
         return self.observed[:, columns].mean(axis=1), self.values[:, :, columns].mean(axis=2), examples
 
     def _check_seeds(self) -> None:
@@ -128,44 +159,47 @@ class Resampled:
 
 
 def resample(
-    system: Runs,
-    baseline: Runs | None = None,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    memory: int = BYTES,
-) -> Resampled:
-    """A system's scores, or its gains over a baseline of the same seeds and languages.
+    systems: Mapping[str, Runs], *, resamples: int = RESAMPLES, seed: int = 0, memory: int = BYTES
+) -> dict[str, Resampled]:
+    """The scores of systems, by name, on the same examples and the same resamples of them.
+
+    Drawing takes most of the time: whatever meets the same test sets is best resampled in one call. Gains are
+    differences of what it gives (`Resampled.over`).
 
     Args:
+        systems: name -> runs, each in the same languages. Their seeds may differ.
         resamples: of the examples.
-        seed: of the draws; the same seed, the same numbers, in whatever order rows, seeds or languages came.
-        memory: bytes of the draws that stand in memory at once.
+        seed: of the draws. The same systems and seed give the same numbers, in whatever order rows, seeds or languages
+            came; another system in the call, other draws.
+        memory: bytes of the draws that stand in memory at once; the values take 8 each beside them.
 
     Raises:
-        UsageError: there is nothing to resample, or what is compared differs in seeds, languages, examples or gold
-            answers.
+        UsageError: there is nothing to resample, or systems differ in languages, examples or gold answers.
     """
-    sides = [system] if baseline is None else [system, baseline]
-    seeds, languages = _axes(sides)
     if resamples < 1:
         raise UsageError(f"{resamples} resamples; take at least 1 (an interval wants {RESAMPLES})")
+    seeds = {name: _sorted_seeds(name, runs) for name, runs in systems.items()}
+    languages = _languages(systems)
+    columns = [(name, each) for name, own in seeds.items() for each in own]
     matched = {
-        language: match([side[each][language] for side in sides for each in seeds]) for language in languages
+        language: match([systems[name][each][language] for name, each in columns]) for language in languages
     }
-    observed = np.empty((len(sides), len(seeds), len(languages)))
+    observed = np.empty((len(columns), len(languages)))
     values = np.empty((resamples, *observed.shape))
     drawn_together = []
     for block in blocks(matched):
         seen, drawn = _ratios(block, resamples, seed, memory)
-        columns = [languages.index(language) for language in block.languages]
-        shape = (-1, len(columns), len(sides), len(seeds))
-        observed[:, :, columns] = np.moveaxis(seen.reshape(shape), 1, 3)[0]
-        values[:, :, :, columns] = np.moveaxis(drawn.reshape(shape), 1, 3)
+        places = [languages.index(language) for language in block.languages]
+        shape = (len(places), len(columns))
+        observed[:, places] = seen.reshape(shape).T
+        values[:, :, places] = drawn.reshape(-1, *shape).transpose(0, 2, 1)
         drawn_together.append((frozenset(block.languages), len(block.numerators)))
-    if baseline is not None:
-        observed, values = observed[:1] - observed[1:], values[:, :1] - values[:, 1:]
-    return Resampled(tuple(seeds), tuple(languages), observed[0], values[:, 0], tuple(drawn_together), seed)
+    draws = Draws(seed, tuple(drawn_together))
+    found, start = {}, 0
+    for name, own in seeds.items():
+        rows = slice(start, start := start + len(own))
+        found[name] = Resampled(name, own, tuple(languages), observed[rows], values[:, rows], draws)
+    return found
 
 
 def _ratios(block: Block, resamples: int, seed: int, memory: int) -> tuple[Floats, Floats]:
@@ -180,27 +214,29 @@ def _ratios(block: Block, resamples: int, seed: int, memory: int) -> tuple[Float
     return percents(above, below), resampled_ratios(above, below, resamples, generator, memory)
 
 
-def _axes(sides: Sequence[Runs]) -> tuple[list[int | None], list[str]]:
-    """Seeds and languages, sorted, of runs that all have the same."""
-    seeds = sorted(sides[0], key=lambda seed: (seed is None, seed or 0))
-    if not seeds:
-        raise UsageError("no runs to compare: train or evaluate some first")
-    languages = sorted(sides[0][seeds[0]])
+def _sorted_seeds(name: str, runs: Runs) -> tuple[int | None, ...]:
+    if not runs:
+        raise UsageError(f"no runs of {name}: train or evaluate some first")
+    return tuple(sorted(runs, key=lambda seed: (seed is None, seed or 0)))
+
+
+def _languages(systems: Mapping[str, Runs]) -> list[str]:
+    """The languages, sorted, that all runs have."""
+    runs = {(name, seed): run for name, own in systems.items() for seed, run in own.items()}
+    if not runs:
+        raise UsageError("no systems to resample")
+    (first, _), some = next(iter(runs.items()))
+    languages = sorted(some)
     if not languages:
-        raise UsageError("no languages to compare: evaluate in some first")
-    for side in sides:
-        if set(side) != set(seeds):
+        raise UsageError(f"no languages of {first}: evaluate in some first")
+    for (name, seed), run in runs.items():
+        if set(run) != set(languages):
             raise UsageError(
-                f"unlike seeds: {_told(seeds)} and {_told(side)}; a gain is taken within each: run the missing ones"
+                f"unlike languages: {first} has {', '.join(languages)} and {name}, seed {seed}, "
+                f"{', '.join(sorted(run)) or 'none'}; compare those that all runs have"
             )
-        for seed, run in side.items():
-            if set(run) != set(languages):
-                raise UsageError(
-                    f"unlike languages: {', '.join(languages)} and, with seed {seed}, "
-                    f"{', '.join(sorted(run)) or 'none'}; compare those that all runs have"
-                )
-    return seeds, languages
+    return languages
 
 
-def _told(seeds: Mapping[int | None, object] | Sequence[int | None]) -> str:
-    return ", ".join(str(seed) for seed in seeds) or "none"
+def _told(seeds: Sequence[int | None]) -> str:
+    return ", ".join(str(seed) for seed in seeds)

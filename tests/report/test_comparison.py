@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from adapter_stilts.errors import UnknownNameError, UsageError
 from adapter_stilts.evaluation.aggregation import Row, aggregate
-from adapter_stilts.report.comparison import Resampled, Runs, resample
+from adapter_stilts.report import comparison
+from adapter_stilts.report.comparison import Resampled, Runs
 from adapter_stilts.report.counts import counts, mined_counts
 from adapter_stilts.report.intervals import Estimate
 
@@ -48,6 +49,14 @@ def runs_of(kind: str, examples: int = 40, seeds: int = 3, first: int = 0, langu
         }
         for seed in range(seeds)
     }
+
+
+def resample(system: Runs, baseline: Runs | None = None, **settings: int) -> Resampled:
+    """A system's scores, or its gains over a baseline."""
+    if baseline is None:
+        return comparison.resample({"ours": system}, **settings)["ours"]
+    found = comparison.resample({"ours": system, "theirs": baseline}, **settings)
+    return found["ours"].over(found["theirs"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -262,16 +271,30 @@ def test_mined_pairs_are_compared_by_sentence() -> None:
 @pytest.mark.parametrize(
     ("system", "baseline", "told"),
     [
-        ({}, None, "no runs to compare"),
-        ({0: {}}, None, "no languages to compare"),
-        (runs_of("accuracy", seeds=2), runs_of("accuracy", seeds=3), "unlike seeds: 0, 1 and 0, 1, 2"),
-        (runs_of("accuracy"), runs_of("accuracy", languages="de"), "unlike languages: de, es and, with seed 0, de"),
+        ({}, None, "no runs of ours"),
+        ({0: {}}, None, "no languages of ours"),
+        (runs_of("accuracy", seeds=2), runs_of("accuracy", seeds=3), "unlike seeds: ours has 0, 1 and theirs 0, 1, 2"),
+        (runs_of("accuracy"), runs_of("accuracy", languages="de"), "ours has de, es and theirs, seed 0, de"),
         (runs_of("accuracy", examples=1), None, "one example in de, es"),
     ],
 )  # fmt: skip
 def test_refused(system: Runs, baseline: Runs | None, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         resample(system, baseline)
+
+
+def test_many_systems_meet_the_same_draws() -> None:
+    """With seeds of their own; what was drawn apart is not compared."""
+    systems = {"one": runs_of("answers"), "same": runs_of("answers"), "fewer": runs_of("answers", seeds=2)}
+    found = comparison.resample(systems, resamples=100)
+    assert not found["one"].over(found["same"]).values.any()
+    assert (found["one"].values[:, :2] == found["fewer"].values).all()
+    with pytest.raises(UsageError, match="unlike seeds: one has 0, 1, 2 and fewer 0, 1"):
+        found["one"].over(found["fewer"])
+    with pytest.raises(UsageError, match="one and ours were resampled apart"):
+        found["one"].over(resample(runs_of("answers"), resamples=100))
+    with pytest.raises(UsageError, match="no systems"):
+        comparison.resample({})
 
 
 def test_what_is_asked_is_checked() -> None:
