@@ -6,10 +6,10 @@ Two questions, two intervals:
   same resampled examples (Efron and Tibshirani 1993; Koehn 2004, ACL W04-3250). It knows nothing of other seeds.
 - *seeds and examples*: would models trained anew? Needs at least two seeds. All seeds meet the same test set, so that
   seeds and examples are crossed, not nested: drawing examples afresh for each seed would average their chance away.
-  `Resampled.hierarchical` draws seeds, then examples (the pigeonhole bootstrap: Owen 2007, arXiv
-  0712.1111). Of few seeds it cannot be trusted: drawing from three, it sees two thirds of their variance, and it
-  counts thrice what is of a seed on an example alone. `Resampled.by_seeds` estimates the variances and uses Student's
-  distribution. `benchmarks/coverage.py` measures how often each holds the true gain.
+  `Resampled.hierarchical` draws seeds, then examples (the pigeonhole bootstrap: Owen 2007, arXiv 0712.1111). Of few
+  seeds it cannot be trusted: drawing from three, it sees two thirds of their variance, and it counts thrice what is of
+  a seed on an example alone. `Resampled.by_seeds` estimates the variances and adds Student's bounds of both parts.
+  `benchmarks/coverage.py` measures how often each holds the true gain.
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ from adapter_stilts.errors import UsageError
 from adapter_stilts.report import libraries
 from adapter_stilts.report.counts import Floats
 from adapter_stilts.report.intervals import (
+    LEAST_P_VALUE,
     Interval,
+    Variances,
     expanded,
     expanded_p_value,
     percentile,
@@ -89,28 +91,53 @@ def test_variances_are_those_of_the_layout(spreads: tuple[float, float, float]) 
     assert found / 200 == pytest.approx(wanted, rel=0.12, abs=1e-12)
 
 
-def test_the_variance_of_the_mean() -> None:
-    generator = np.random.default_rng(1)
-    means, totals = [], []
-    for _ in range(600):
-        table = crossed(generator, (0.5, 4.0, 3.0))
-        drawn = generator.multinomial(200, np.full(200, 1 / 200), size=60) / 200
-        means.append(table.mean())
-        totals.append(variances(table.mean(axis=1), drawn @ table.T, 200).total)
-    assert np.mean(totals) == pytest.approx(np.var(means), rel=0.15)
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.995])
+def test_half_by_hand(level: float) -> None:
+    """Seeds alone: Student's of two degrees of freedom; examples alone: of 399; both: squares are added."""
+    t = scipy.stats.t.ppf((1 + level) / 2, [2, 399])
+    assert Variances(4.0, 0.0, 0.0, 3, 400).half(level) == pytest.approx(2 * t[0])
+    assert Variances(0.0, 9.0, 0.0, 3, 400).half(level) == pytest.approx(3 * t[1])
+    both = Variances(4.0, 9.0, 1.0, 3, 400).half(level)
+    assert both == pytest.approx(math.sqrt(4 * t[0] ** 2 + 8 * t[1] ** 2))
+    # Seeds that happen to agree leave no less than the examples' own.
+    assert Variances(0.0, 9.0, 5.0, 3, 400).half(level) == pytest.approx(3 * t[1])
 
 
-def test_degrees_of_freedom_lie_between_seeds_and_examples() -> None:
-    values = np.random.default_rng(0).standard_normal((1000, 3))
-    apart = variances(np.asarray([0.0, 50.0, 100.0]), values, 500)
-    assert apart.freedom == pytest.approx(2.0, abs=0.01)
-    alike = variances(np.asarray([1.0, 1.0, 1.0]), np.repeat(values[:, :1], 3, axis=1), 500)
-    assert alike.freedom == pytest.approx(499.0)
+@given(st.floats(0, 5), st.floats(0, 5), st.floats(0.01, 8))
+def test_p_value_and_interval_of_seeds_agree(seeds: float, examples: float, value: float) -> None:
+    found = Variances(seeds, examples, examples / 3, 3, 400)
+    low, high, p_value = student(value, found, 0.95)
+    assert (low + high) / 2 == pytest.approx(value)
+    assert student(-value, found, 0.95)[2] == p_value
+    if 1e-9 < p_value < 0.999:
+        assert student(value, found, 1 - p_value)[0] == pytest.approx(0.0, abs=1e-3 * value)
+
+
+def test_student_of_seeds_alone_is_the_t_test() -> None:
+    scores = np.asarray([1.0, 3.0, 4.0])
+    low, high, p_value = student(scores.mean(), variances(scores, np.tile(scores, (50, 1)), 30), 0.95)
+    wanted = scipy.stats.ttest_1samp(scores, 0)
+    assert (low, high) == pytest.approx(tuple(wanted.confidence_interval(0.95)))
+    assert p_value == pytest.approx(wanted.pvalue, rel=1e-4)
+
+
+def test_errors_are_no_more_frequent_than_the_level_says() -> None:
+    """Three seeds of several spreads, as normal errors: also at the level that Holm asks for of ten languages."""
+    generator = np.random.default_rng(0)
+    for seed, example, both in ((0.0, 0.6, 0.4), (1.0, 0.6, 0.4), (4.0, 0.6, 0.4), (0.0, 0.0, 1.0)):
+        error = generator.standard_normal(4000) * math.sqrt(seed + example + both)
+        estimated = (seed + both) * generator.chisquare(2, 4000) / 2
+        halves = [
+            [Variances(each, example + both, both, 3, 10_000).half(level) for each in estimated]
+            for level in (0.95, 0.995)
+        ]
+        assert (abs(error) > halves[0]).mean() < 0.055
+        assert (abs(error) > halves[1]).mean() < 0.0085
 
 
 def test_student_where_all_agree() -> None:
     nothing = variances(np.asarray([2.0, 2.0]), np.full((10, 2), 2.0), 30)
-    assert student(2.0, nothing, 0.95) == (2.0, 2.0, 0.0)
+    assert student(2.0, nothing, 0.95) == (2.0, 2.0, LEAST_P_VALUE)
     assert student(0.0, nothing, 0.95) == (0.0, 0.0, 1.0)
 
 
