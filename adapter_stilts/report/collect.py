@@ -149,7 +149,7 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
     finished = {cell: one for cell in planned if (one := _evaluated(root, cell, notes)) is not None}
     found = tuple(one for one in _consistent(list(finished.values()), chains, notes))
     if not found:
-        why = "; ".join(dict.fromkeys(notes)) or f"{len(planned)} cells are planned and none is finished"
+        why = "; ".join(dict.fromkeys(notes)) or f"none of {len(planned)} planned cells is finished"
         raise UsageError(
             f"{store}: nothing to report: {why}; `adapter-stilts status {store}` tells how far it is"
         )

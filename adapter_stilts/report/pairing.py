@@ -178,15 +178,23 @@ def _resolve(found: Collection, name: str, target: str) -> Named:
         ]
         fitting = [one for one in narrowed if one.runs]
     if not fitting:
-        raise UnknownNameError(
-            "cell", name, [repr(one.told) for one in named], f"They are those of {target}."
-        )
+        raise _unknown(name, asked, named, target)
     if len(fitting) > 1:
         raise UsageError(
             f"{name!r} means {len(fitting)} cells of {target}; say more of one: "
             f"{'; '.join(one.told for one in fitting)}"
         )
     return fitting[0]
+
+
+def _unknown(name: str, asked: set[str], named: Sequence[Named], target: str) -> UsageError:
+    """Which part of a name nothing answers to; or that no cell answers to all of them."""
+    cells = f"Cells of {target}: {'; '.join(one.told for one in named)}."
+    parts = list(dict.fromkeys(part for one in named for part in one.told.lower().split(", ")))
+    for part in sorted(asked):
+        if not any(part in one.answers_to for one in named):
+            return UnknownNameError(f"part of {name!r}", part, parts, cells)
+    return UsageError(f"no cell of {target} is {name!r}. {cells}")
 
 
 def _seeds(named: Named) -> str:
