@@ -18,10 +18,12 @@ import logging
 import math
 import os
 import socket
+import sys
+import textwrap
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,8 @@ CONNECT_SECONDS = 10.0
 """For a cluster to answer at its address."""
 CALLS = 4
 """At a time, to one actor: to be told, to be given a stage, to stop."""
+LONGEST_REASON = 300
+"""Characters of why an actor was lost."""
 OBJECT_STORE = 100 * 2**20
 """Bytes of shared memory of a cluster that is started here: nothing large goes through it."""
 GIB = 2**30
@@ -120,10 +124,12 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
             f"--ray-address {address}: no cluster of Ray can be used there ({error}); start one with "
             "`ray start --head`, or leave the option out, and Ray is started on this machine"
         ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    # A thread of Ray's prints what goes wrong on its nodes; stdout is for results.
+    with redirect_stdout(sys.stderr):
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 def _knock(address: str) -> None:
@@ -330,4 +336,5 @@ class Actor:
 def _how(error: Exception) -> str:
     """How an actor was lost, in a line: Ray tells a page."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1] if lines else 'no reason is known'}"
+    last = textwrap.shorten(lines[-1], LONGEST_REASON, placeholder=" …") if lines else "no reason is known"
+    return f"{type(error).__name__}: {last}"
