@@ -149,15 +149,15 @@ class _Run:
         stage, worker.stage = worker.stage, None
         if stage is not None:
             last = f"; its last words: {' / '.join(worker.lines)}" if worker.lines else ""
-            error = StageError(f"its worker was lost ({how}){last}", passes=True)
-            self.store.keep_failure(stage, error)
-            self._failed(stage, error)
+            self._failed(stage, StageError(f"its worker was lost ({how}){last}", passes=True))
 
     def _failed(self, stage: Stage, error: StageError) -> None:
         seconds = self.schedule.again(stage, time.monotonic()) if error.passes else None
         if seconds is not None:
             self.watch.say(f"{stage.name} failed: {error}; tried again in {seconds:g} s")
         else:
+            # Kept by the worker where the stage itself raised it, but not by one that was lost.
+            self.store.keep_failure(stage, error)
             self._end(stage, "failed", error)
 
     def _end(self, stage: Stage, status: str, error: StageError | None = None) -> None:
@@ -175,6 +175,9 @@ class _Run:
     def stop(self) -> None:
         """Let every worker stop after its step, and wait for it."""
         living = [worker for worker in self.workers if worker is not None]
+        busy = sum(worker.stage is not None for worker in living)
+        if busy:
+            self.watch.say(f"stopping {busy} workers after their step (again to leave them to it)")
         for worker in living:
             worker.stop()
         until = time.monotonic() + STOP_SECONDS
