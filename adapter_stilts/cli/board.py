@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from adapter_stilts.cli.progress import Progress, clock
 from adapter_stilts.cli.terminal import plain, printable
-from adapter_stilts.stages.overview import Onlooker, Overview
+from adapter_stilts.stages.overview import Failure, Onlooker, Overview
 
 SHOWN_FAILURES = 5
 REFRESHES_A_SECOND = 1.0
@@ -58,14 +59,14 @@ def table(seen: Overview) -> Group:
     return Group(Text(summary(seen)), *([found] if seen.running else []), *lines)
 
 
-def endings(seen: Overview) -> list[str]:
-    """What failed and why, and the command that tries that alone again."""
+def endings(plan: Path, failed: Iterable[Failure]) -> list[str]:
+    """What failed of a plan and why, and the command that tries that alone again."""
     lines = []
-    for one in seen.failed:
+    for one in failed:
         behind = f"; {one.descendants} stages wait for it" if one.descendants else ""
         lines += [
             f"failed: {one.stage.title}: {one.error}{behind}",
-            f"retry:  adapter-stilts stage {shlex.quote(str(seen.plan.path))} {one.stage.name}",
+            f"retry:  adapter-stilts stage {shlex.quote(str(plan))} {one.stage.name}",
         ]
     return lines
 
