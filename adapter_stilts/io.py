@@ -161,7 +161,7 @@ def remove_partials(folder: Path, patterns: Iterable[str], older_than_seconds: f
     for path in (path for pattern in patterns for path in folder.glob(f"{pattern}{PARTIAL_MARK}*")):
         host, _, rest = path.name.rpartition(PARTIAL_MARK)[2].partition("-")
         process = rest.partition("-")[0]
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # gone meanwhile, or in a folder that is only read
             dead = host == _host() and process.isdecimal() and not _is_alive(int(process))
             if dead or time.time() - path.stat().st_mtime > older_than_seconds:
                 if path.is_dir():

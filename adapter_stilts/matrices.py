@@ -58,7 +58,7 @@ def plan_matrix(
     from adapter_stilts.stages.planning.several import LeftOut
 
     add_tasks(tasks)
-    given = {axis: _several(flags.pop(axis, None)) for axis in AXES}
+    given = {axis: _several(axis, flags.pop(axis, None)) for axis in AXES}
     left_out, studies = LeftOut(), []
     for varied in combinations(axes_of(None if recipe is None else str(recipe), {**given, "seeds": seeds})):
         try:
@@ -170,11 +170,20 @@ def _memory(study: Study, stages: Sequence[Stage]) -> dict[str, int]:
     return found
 
 
-def _several(given: Any) -> list[Any]:
-    """The values of an axis of a matrix: of one value a list, of text its parts between commas."""
+def _several(axis: str, given: Any) -> list[Any]:
+    """The values of an axis of a matrix: of one value a list, of text its parts between commas.
+
+    Raises:
+        UsageError: a part is empty.
+    """
     listed = [given] if isinstance(given, (str, int, Path)) else list(given or ())
     found = [part for one in listed for part in (one.split(",") if isinstance(one, str) else [one])]
-    return [
+    values = [
         part.strip() if isinstance(part, str) else str(part) if isinstance(part, Path) else part
         for part in found
     ]
+    if "" in values:
+        raise UsageError(
+            f"--{axis} {','.join(map(str, listed))!r}: holds an empty name; leave out the comma, or the option"
+        )
+    return values

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from adapter_stilts.errors import StoreError, UsageError
+from adapter_stilts.io import remove_partials
 from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.recipe import Recipe
 from adapter_stilts.results import CellResult, Results, Trained
@@ -26,7 +27,7 @@ from adapter_stilts.stages.parts import TrainPart, tasks_of
 from adapter_stilts.stages.planning.plan import Plan, plan, plan_evaluation
 from adapter_stilts.stages.planning.several import LeftOut, plan_several
 from adapter_stilts.stages.planning.targets import wanted_languages
-from adapter_stilts.stages.plans import PlanFile, write_plan
+from adapter_stilts.stages.plans import PlanFile, mark_latest, write_plan
 from adapter_stilts.stages.record import read_metrics, read_stage
 from adapter_stilts.stages.states import StageState
 from adapter_stilts.stages.store import Store
@@ -77,8 +78,8 @@ class Study:
         first, *further = (validated(Recipe, values, where=f"{plan.path}: recipe") for values in plan.recipes)
         inputs = {name: plan.inputs[name] for name in ("data", "fill_from_hub")}
         bundle = None if plan.bundle is None else Path(plan.bundle)
-        left_out = LeftOut() if further else None
-        return cls(first, replace(runtime, **inputs), bundle, (), tuple(further), left_out)
+        # Cells that were left out are no part of the plan, and left out again.
+        return cls(first, replace(runtime, **inputs), bundle, (), tuple(further), LeftOut())
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
@@ -184,15 +185,16 @@ class Study:
                 store.tidy(stage)
             return tuple(StageState(stage, "cached", store.root / stage.name) for stage in stages)
         store.open()
-        saved = self.save() if is_first_process() else None
+        saved = None
+        if is_first_process():
+            saved = self.save()
+            mark_latest(saved)
+            remove_partials(self.runtime.cache, ("features/*/*",))
         if executor is not None and saved is not None:
             return executor.execute(saved, stages, self.runtime, watch)
-        from adapter_stilts.io import remove_partials
         from adapter_stilts.stages.executors.local import execute
 
         contexts, machine = self.contexts(watch)
-        if machine.writes:
-            remove_partials(self.runtime.cache, ("features/*/*",))
         states = execute(stages, contexts, machine)
         machine.accelerator.end_training()
         return states

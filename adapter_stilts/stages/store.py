@@ -76,7 +76,7 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what killed writers left half-written."""
-        remove_partials(self.root, ("*", ".*", "plans/.*", "work/*/*", "work/*/.*"))
+        remove_partials(self.root, ("*", ".*", "plans/.*", f"{FAILED}/.*", "work/*/*", "work/*/.*"))
 
     def find(self, stage: Stage) -> Path | None:
         """The directory of a finished stage, or None; that of a damaged evaluation counts as not there.
@@ -160,12 +160,14 @@ class Store:
                 held.release()
 
     def tidy(self, stage: Stage) -> None:
-        """Remove what a run killed just after its commit left of a finished stage."""
+        """Remove what a run killed just after its commit left of a finished stage, where the store can be written."""
+        self.forget_failure(stage)
         if self.work(stage).exists() or self._lock_path(stage).exists():
-            held = self.take(stage)
-            if held is not None:  # else another process is about to do it
-                shutil.rmtree(self.work(stage), ignore_errors=True)
-                held.release()
+            with contextlib.suppress(StoreError, OSError):
+                held = self.take(stage)
+                if held is not None:  # else another process is about to do it
+                    shutil.rmtree(self.work(stage), ignore_errors=True)
+                    held.release()
 
     def _lock_path(self, stage: Stage) -> Path:
         return self.root / "work" / f"{stage.name}.lock"
@@ -176,12 +178,14 @@ class Store:
         with contextlib.suppress(OSError, StoreError):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_json(path, {"error": str(error), "time": time.time()}, INSTEAD)
+        if (self.root / stage.name).exists():  # another process finished it meanwhile
+            self.forget_failure(stage)
 
     def forget_failure(self, stage: Stage) -> None:
         """A stage is tried again, or finished."""
         path = self.root / FAILED / f"{stage.name}.json"
         with contextlib.suppress(OSError):
-            path.unlink()
+            path.unlink(missing_ok=True)
             path.parent.rmdir()
 
     @contextlib.contextmanager

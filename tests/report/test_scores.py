@@ -14,7 +14,8 @@ from adapter_stilts.errors import UsageError
 from adapter_stilts.report.scores import Score, Setting, Spread, gains, grouped, over_seeds, spread
 from adapter_stilts.stages.cells import Cell, Limits, Taught
 from adapter_stilts.stages.graph import Stage
-from adapter_stilts.stages.record import write_cells
+from adapter_stilts.stages.planning.plan import Plan
+from adapter_stilts.stages.plans import write_plan
 
 LORA = Setting("xquad", "lora", "fp32", "base")
 
@@ -113,8 +114,7 @@ def test_a_setting_of_what_a_plan_says(tmp_path: Path) -> None:
     stage = Stage("xquad", AnyPart())
     taught = Taught(("en", "sw"), {"yo": 8, "de": 32}, "mixed")
     cell = Cell("mnli", "xquad", stage, "lora", "8bit", "base", 3, Limits(5, 6, 7), taught=taught, dev=None)
-    write_cells(tmp_path, [cell])
-    (path,) = (tmp_path / "plans").iterdir()
+    path = write_plan(tmp_path, Plan((cell,), ()), [], None, {})
     (row,) = json.loads(path.read_text(encoding="utf-8"))["cells"]
     found = Setting.of(row, row["target"])
     assert found == Setting(

@@ -43,7 +43,10 @@ def attempt(stage: Stage, context: Context, wait: bool, told: bool = False) -> S
                 say(f"{stage.name}: {damage}: evaluated again")
             if main:
                 store.forget_failure(stage)
-            return StageState(stage, "ran", run_stage(stage, _reporting(context, held)))
+            directory = run_stage(stage, _reporting(context, held))
+            if main:  # again: who lost a worker on it may have said so meanwhile
+                store.forget_failure(stage)
+            return StageState(stage, "ran", directory)
     except AdapterStiltsError as error:
         _log.debug("%s failed", stage.name, exc_info=True)
         if main:
