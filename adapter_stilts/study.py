@@ -174,10 +174,11 @@ class Study:
         stages = self.plan().stages
         if all(store.find(stage) for stage in stages):
             # Nothing to run: the answer is in the store, and torch need not be loaded to read it.
-            self._keep_plan(watch)
-            store.sweep()
-            for stage in stages:
-                store.tidy(stage)
+            if not store.exported:  # that stays as it was sealed
+                self._keep_plan(watch)
+                store.sweep()
+                for stage in stages:
+                    store.tidy(stage)
             return tuple(StageState(stage, "cached", store.root / stage.name) for stage in stages)
         store.open()
         saved = self.save() if is_first_process() else None

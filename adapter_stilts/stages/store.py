@@ -1,6 +1,6 @@
 """Where finished stages live, by key. A stage's directory appears whole, or not at all.
 
-<store>/store.json                     the store's schema
+<store>/store.json                     the store's schema; of results without weights, that they were exported
 <store>/<kind>-<task>-<key12>/         a finished stage; stage.json in it is the commit marker, SHA256SUMS has digests
 <store>/work/<kind>-<task>-<key12>/    checkpoints of a stage under way, gone when it is finished
 <store>/work/<kind>-<task>-<key12>.lock   held by who works on it, and says how far it is
@@ -33,15 +33,23 @@ from adapter_stilts.stages.locking import Lock, take
 from adapter_stilts.stages.record import INSTEAD, read_stage, write_stage
 
 SCHEMA = 1
-FAILED = "failed"
+MARKER, WORK, FAILED = "store.json", "work", "failed"
 # Digests of their own, and a log that nothing reads again.
 NOT_LISTED = ("bundle", "log.jsonl")
 # Between looks at a lock that another process holds: at first short, then this.
 FIRST_POLL_SECONDS, POLL_SECONDS = 0.002, 0.1
 
 
+def lock_path(root: Path, name: str) -> Path:
+    """The lock file of a stage of a store."""
+    return root / WORK / f"{name}.lock"
+
+
 class Store:
     """A folder of finished stages.
+
+    Args:
+        root: the folder. ``exported`` says whether it holds results without their weights.
 
     Raises:
         StoreError: written by a newer version, or not writable.
@@ -49,12 +57,14 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.exported = False
         self._looked_at: dict[tuple[str, int, int], str | None] = {}
-        marker = root / "store.json"
+        marker = root / MARKER
         if marker.is_file():
             try:
-                schema = int(json.loads(marker.read_text(encoding="utf-8"))["schema"])
-            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+                told = json.loads(marker.read_text(encoding="utf-8"))
+                schema, self.exported = int(told["schema"]), bool(told.get("exported"))
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise StoreError(
                     f"{marker}: not a store's marker ({error}); choose another --store"
                 ) from error
@@ -67,16 +77,25 @@ class Store:
             raise StoreError(f"{root} is a file: choose a folder with --store")
 
     def open(self) -> None:
-        """Make the folder and its marker. Reading needs neither."""
+        """Make the folder and its marker. Reading needs neither.
+
+        Raises:
+            StoreError: it cannot be written, or holds results without the weights that a stage would start from.
+        """
+        if self.exported:
+            raise StoreError(
+                f"the store {self.root} was exported without weights, and not all that is asked for is in it: it "
+                "answers for what it holds, and runs nothing; choose another --store"
+            )
         with disk_errors(self.root, INSTEAD):
             self.root.mkdir(parents=True, exist_ok=True)
-        if not (self.root / "store.json").is_file():
-            write_json(self.root / "store.json", {"schema": SCHEMA}, INSTEAD)
+        if not (self.root / MARKER).is_file():
+            write_json(self.root / MARKER, {"schema": SCHEMA}, INSTEAD)
         self.sweep()
 
     def sweep(self) -> None:
         """Remove what killed writers left half-written."""
-        remove_partials(self.root, ("*", ".*", "plans/.*", "work/*/*", "work/*/.*"))
+        remove_partials(self.root, ("*", ".*", "plans/.*", "failed/.*", "work/*/*", "work/*/.*"))
 
     def find(self, stage: Stage) -> Path | None:
         """The directory of a finished stage, or None; that of a damaged evaluation counts as not there.
@@ -132,7 +151,7 @@ class Store:
 
     def work(self, stage: Stage) -> Path:
         """The folder of a stage under way."""
-        return self.root / "work" / stage.name
+        return self.root / WORK / stage.name
 
     def take(self, stage: Stage) -> Lock | None:
         """The stage's lock, to be released; None while another process works on it."""
@@ -168,7 +187,7 @@ class Store:
                 held.release()
 
     def _lock_path(self, stage: Stage) -> Path:
-        return self.root / "work" / f"{stage.name}.lock"
+        return lock_path(self.root, stage.name)
 
     def keep_failure(self, stage: Stage, error: AdapterStiltsError) -> None:
         """Say in the store why a stage failed, for who looks from elsewhere; of no weight where that cannot be kept."""
