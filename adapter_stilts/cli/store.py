@@ -12,6 +12,7 @@ from adapter_stilts.cli.terminal import note, say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from adapter_stilts.stages.collecting import Unneeded
 
@@ -46,12 +47,10 @@ def list_stages(store: str, as_json: bool) -> int:
 
     STORE [default: runs] is a folder. What no plan of it has is marked; `store gc` removes it.
     """
-    from pathlib import Path
-
     from adapter_stilts.cli.store_text import listing
     from adapter_stilts.stages.keeping import kept_stages
 
-    found = kept_stages(Path(store))
+    found = kept_stages(_folder(store))
     if as_json:
         total = sum(stage.bytes for stage in found)
         say_json({"store": store, "stages": [stage.to_json() for stage in found], "bytes": total})
@@ -66,12 +65,10 @@ def list_stages(store: str, as_json: bool) -> int:
 @as_json_option
 def show_stage(stage: str, store: str, as_json: bool) -> int:
     """Show what a STAGE was made of, what it came to, and the command that makes it again."""
-    from pathlib import Path
-
     from adapter_stilts.cli.store_text import description
     from adapter_stilts.stages.keeping import describe
 
-    found = describe(stage, Path(store))
+    found = describe(stage, _folder(store))
     if as_json:
         say_json(found.to_json())
     else:
@@ -99,12 +96,10 @@ def collect_garbage(store: str, forget: tuple[str, ...], yes: bool, dry_run: boo
 
     STORE [default: runs] is a folder. Plans in other stores that evaluate bundles of this one are not known.
     """
-    from pathlib import Path
-
     from adapter_stilts.cli.store_text import counted, unneeded_lines
     from adapter_stilts.stages.collecting import collect, unneeded
 
-    found = unneeded(Path(store), forget)
+    found = unneeded(_folder(store), forget)
     if not as_json and found:
         say("\n".join(unneeded_lines(found)))
     if dry_run or not found:
@@ -115,7 +110,7 @@ def collect_garbage(store: str, forget: tuple[str, ...], yes: bool, dry_run: boo
         say(f"{store}: nothing was removed", err=True)
         return 1
     else:
-        removed = collect(Path(store), found)
+        removed = collect(_folder(store), found)
         for kept in [item for item in found if item not in removed]:
             note(f"{kept.name} stays: a process works on it, or a plan that came meanwhile needs it")
         if not as_json:
@@ -143,7 +138,7 @@ def export_plan(plan: str, folder: str, store: str, without_rows: bool, as_json:
     from adapter_stilts.stages.exporting import export_results
     from adapter_stilts.stages.keeping import read_found_plan
 
-    made = export_results(read_found_plan(plan, Path(store)), Path(folder), not without_rows)
+    made = export_results(read_found_plan(plan, _folder(store)), Path(folder), not without_rows)
     if made.missing:
         note(f"{len(made.missing)} stages of the plan are not finished, and not in it: {made.missing[0]} …")
     if as_json:
@@ -152,6 +147,23 @@ def export_plan(plan: str, folder: str, store: str, without_rows: bool, as_json:
     else:
         say(f"{folder}: {len(made.stages)} stages, {size(made.bytes)}")
     return 0
+
+
+def _folder(store: str) -> Path:
+    """The folder of a store; raises UsageError of an address."""
+    from pathlib import Path
+
+    from adapter_stilts.errors import UsageError
+    from adapter_stilts.runtime import default_cache
+    from adapter_stilts.stages.remote import is_address, mirror_of
+
+    if is_address(store):
+        mirror = mirror_of(store, default_cache())
+        raise UsageError(
+            f"{store}: `store` looks after folders; {mirror} is this machine's mirror of it, with what was made or "
+            "fetched here"
+        )
+    return Path(store)
 
 
 def _agreed(store: str, what: str) -> bool:

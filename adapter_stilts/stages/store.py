@@ -1,6 +1,7 @@
 """Where finished stages live, by key. A stage's directory appears whole, or not at all.
 
-<store>/store.json                     the store's schema; of results without weights, that they were exported
+<store>/store.json                     the store's schema; of results without weights, that they were exported; of the
+                                       mirror of an address, that address (`remote.py`)
 <store>/<kind>-<task>-<key12>/         a finished stage; stage.json in it is the commit marker, SHA256SUMS has digests
 <store>/work/<kind>-<task>-<key12>/    checkpoints of a stage under way, gone when it is finished
 <store>/work/<kind>-<task>-<key12>.lock   held by who works on it, and says how far it is
@@ -12,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,8 +31,10 @@ from adapter_stilts.io import (
     write_json,
 )
 from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.leasing import Leases
 from adapter_stilts.stages.locking import Lock, take
 from adapter_stilts.stages.record import INSTEAD, read_stage, write_stage
+from adapter_stilts.stages.remote import Remote
 
 SCHEMA = 1
 MARKER, WORK, FAILED = "store.json", "work", "failed"
@@ -49,7 +53,8 @@ class Store:
     """A folder of finished stages.
 
     Args:
-        root: the folder. ``exported`` says whether it holds results without their weights.
+        root: the folder. ``exported`` says whether it holds results without their weights, ``remote`` is the address
+            that it mirrors, None of most.
 
     Raises:
         StoreError: written by a newer version, or not writable.
@@ -58,12 +63,16 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.exported = False
+        self.remote: Remote | None = None
         self._looked_at: dict[tuple[str, int, int], str | None] = {}
         marker = root / MARKER
         if marker.is_file():
             try:
                 told = json.loads(marker.read_text(encoding="utf-8"))
                 schema, self.exported = int(told["schema"]), bool(told.get("exported"))
+                if told.get("remote") is not None:
+                    self.remote = Remote(str(told["remote"]))
+                    self._leases = Leases(self.remote, f"{platform.node()}-{told['mirror']}")
             except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise StoreError(
                     f"{marker}: not a store's marker ({error}); choose another --store"
@@ -97,12 +106,37 @@ class Store:
         """Remove what killed writers left half-written."""
         remove_partials(self.root, ("*", ".*", "plans/.*", "failed/.*", "work/*/*", "work/*/.*"))
 
+    def has(self, stage: Stage) -> Path | None:
+        """As `find`, but fetches nothing: of a stage that is finished at an address alone, where it is going to lie."""
+        found = self._find_here(stage)
+        if found is None and self.remote is not None and stage.name in self.remote.names():
+            return self.root / stage.name
+        return found
+
     def find(self, stage: Stage) -> Path | None:
         """The directory of a finished stage, or None; that of a damaged evaluation counts as not there.
 
         Raises:
-            StoreError: another kind of stage is damaged, or the directory holds another stage.
+            StoreError: another kind of stage is damaged, the directory holds another stage, or an address that the
+                store mirrors cannot be reached, or holds a damaged one.
         """
+        found = self._find_here(stage)
+        if found is None and self.remote is not None and stage.name in self.remote.names():
+            with self._fetching(stage):
+                found = self._find_here(stage) or self.remote.fetch(stage.name, stage.key, self.root)
+        return found
+
+    @contextlib.contextmanager
+    def _fetching(self, stage: Stage) -> Iterator[None]:
+        """One process of a mirror fetches a stage, whether or not it holds the stage's lock; others wait."""
+        while (held := take(lock_path(self.root, f"{stage.name}.fetch"))) is None:
+            time.sleep(POLL_SECONDS)
+        try:
+            yield
+        finally:
+            held.release()
+
+    def _find_here(self, stage: Stage) -> Path | None:
         directory = self._found(stage)
         damage = self._damage(stage) if directory else None
         if damage is None:
@@ -154,8 +188,18 @@ class Store:
         return self.root / WORK / stage.name
 
     def take(self, stage: Stage) -> Lock | None:
-        """The stage's lock, to be released; None while another process works on it."""
-        return take(self._lock_path(stage))
+        """The stage's lock, to be released; None while another process works on it, here or at the address."""
+        held = take(self._lock_path(stage))
+        if held is None or self.remote is None:
+            return held
+        leased: Lock | None = None
+        try:
+            leased = self._leases.take(stage.name, held)
+            self.remote.look_again()  # it may be finished by now
+        finally:
+            if leased is None:
+                held.release()
+        return leased
 
     @contextlib.contextmanager
     def lock(self, stage: Stage, say: Callable[[str], None], wait: bool = True) -> Iterator[Lock | None]:
@@ -179,9 +223,11 @@ class Store:
                 held.release()
 
     def tidy(self, stage: Stage) -> None:
-        """Remove what a run killed just after its commit left of a finished stage."""
+        """Do what a run killed just after its commit left to do: publish the stage, remove its checkpoints."""
+        if self.remote is not None and self._find_here(stage) and stage.name not in self.remote.names():
+            self._publish(stage)
         if self.work(stage).exists() or self._lock_path(stage).exists():
-            held = self.take(stage)
+            held = take(self._lock_path(stage))
             if held is not None:  # else another process is about to do it
                 shutil.rmtree(self.work(stage), ignore_errors=True)
                 held.release()
@@ -212,4 +258,15 @@ class Store:
             yield directory
             write_stage(directory, record)
             seal(directory, NOT_LISTED)
+        self._publish(stage)
         shutil.rmtree(self.work(stage), ignore_errors=True)
+
+    def _publish(self, stage: Stage) -> None:
+        """Publish a finished stage at the address that is mirrored. Where another machine was first, its own counts."""
+        if self.remote is not None and not self.remote.publish(self.root / stage.name, stage.key):
+            self.remote.fetch(stage.name, stage.key, self.root)
+
+    def publish_plan(self, path: Path) -> None:
+        """Keep a plan file at the address that is mirrored, too."""
+        if self.remote is not None:
+            self.remote.publish_plan(path)

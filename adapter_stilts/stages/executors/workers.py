@@ -82,7 +82,7 @@ class _Run:
                 if self.schedule.is_lost(stage):
                     self._end(stage, "skipped")
                     again = True
-                elif self.store.find(stage):
+                elif self.store.has(stage):
                     self.store.tidy(stage)
                     self._end(stage, "cached")
                     again = True
