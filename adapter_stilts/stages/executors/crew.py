@@ -135,7 +135,7 @@ class _Run(Generic[Member]):
                 if self.schedule.is_lost(stage):
                     self._end(stage, "skipped")
                     again = True
-                elif self.store.find(stage):
+                elif self.store.has(stage):
                     self.store.tidy(stage)
                     self._end(stage, "cached")
                     again = True
