@@ -4,7 +4,7 @@ An actor asks Ray for what its stages take:
 
 - a GPU, where the cluster has any and the device is not ``cpu``: one stage fills it, and training cuts its steps to it;
 - CPUs, its share of its node's: those of a node without GPUs are one stage's threads, and a node's GPUs share them;
-- memory, as `Estimate` counts it from the encoder, rounded up to whole GiB. Ray places by this number and does not
+- memory, as `StageMemory` counts it from the encoder, rounded up to whole GiB. Ray places by this number and does not
   enforce it. Stages whose numbers are equal are one class; an actor takes those of its own class and of smaller ones.
 
 Ray keeps the queue of actors for which there is no room yet; a stage is given to an actor that has begun. Nothing is
@@ -32,10 +32,10 @@ from adapter_stilts.errors import UsageError
 from adapter_stilts.recipe import Recipe
 from adapter_stilts.runtime import Runtime
 from adapter_stilts.stages.context import find_base
-from adapter_stilts.stages.estimate import Estimate
 from adapter_stilts.stages.executors.crew import LAST_LINES, alike, run
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.plans import read_plan
+from adapter_stilts.stages.stage_memory import StageMemory
 from adapter_stilts.stages.states import StageState
 from adapter_stilts.stages.watch import Watch
 from adapter_stilts.validation import validated
@@ -82,7 +82,7 @@ class RayCluster:
             room = Room(ray, runtime.device, self.workers)
             runtime = replace(runtime, device="cuda" if room.gpus else "cpu")
             most = room.most_memory()
-            estimate = Estimate(stages, _configs(plan), str(runtime.device), most)
+            estimate = StageMemory(stages, _configs(plan), str(runtime.device), most)
             memory = _Capped(estimate, most, watch.say)
             return run(stages, runtime, watch, Actors(ray, plan, runtime, room, memory))
 
