@@ -33,7 +33,7 @@ def estimated(tiny_base: Path) -> Callable[..., dict[str, int]]:
 @pytest.fixture(autouse=True)
 def _process(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process of a size that can be reckoned with."""
-    for module in ("adapter_stilts.stages.estimate", "adapter_stilts.training.memory"):
+    for module in ("adapter_stilts.stages.stage_memory", "adapter_stilts.training.memory"):
         monkeypatch.setattr(f"{module}.resident_memory", lambda: 1000)
 
 
