@@ -73,7 +73,12 @@ def axes_of(recipe: str | None, given: Mapping[str, Any]) -> Axes:
         UsageError: no such recipe, axis or value.
         DataError: the file is not TOML.
     """
-    values = dict(read_recipe(recipe).get(MATRIX, {}))
+    section = read_recipe(recipe).get(MATRIX, {})
+    if not isinstance(section, Mapping):
+        raise UsageError(
+            f"{recipe}: matrix = {section!r}: should be a section [{MATRIX}] with keys such as inter"
+        )
+    values = dict(section)
     said = {name: value for name, value in given.items() if value not in (None, (), [])}
     if {"seed", "seeds"} & said.keys():
         values = {name: value for name, value in values.items() if name not in ("seed", "seeds")}

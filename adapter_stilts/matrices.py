@@ -58,7 +58,7 @@ def plan_matrix(
     from adapter_stilts.stages.planning.several import LeftOut
 
     add_tasks(tasks)
-    given = {axis: _several(flags.pop(axis, None)) for axis in AXES}
+    given = {axis: _several(axis, flags.pop(axis, None)) for axis in AXES}
     left_out, studies = LeftOut(), []
     for varied in combinations(axes_of(None if recipe is None else str(recipe), {**given, "seeds": seeds})):
         try:
@@ -138,43 +138,36 @@ def _reads(stage: Stage) -> dict[str, Any]:
 
 
 def _memory(study: Study, stages: Sequence[Stage]) -> dict[str, int]:
-    """Bytes of the largest training of each mode and precision, at the longest windows it may have."""
+    """Bytes of the largest training of each mode and precision, on the device that it would run on."""
     from adapter_stilts.runtime import default_device, total_memory
     from adapter_stilts.stages.parts import TrainPart
-    from adapter_stilts.training import memory as fitting
+    from adapter_stilts.stages.stage_memory import StageMemory
 
     device = study.runtime.device or default_device()
-    chosen: dict[str, TrainPart] = {}
+    configs = {fingerprint: base.config for fingerprint, base in study.plan().bases.items()}
+    memory = StageMemory(stages, configs, device, total_memory(device))
+    found: dict[str, int] = {}
     for stage in stages:
         if isinstance(stage.part, TrainPart):
-            chosen.setdefault(f"{stage.part.mode} {stage.part.precision} {stage.part.base}", stage.part)
-    found: dict[str, int] = {}
-    for part in chosen.values():
-        config = study.plan().bases[part.base].config
-        training = fitting.Training(
-            config,
-            part.mode,
-            part.tuning,
-            part.precision,
-            part.optimizer,
-            part.gradient_checkpointing,
-            device,
-            part.combine,
-        )
-        lengths = [
-            getattr(task.reading.settings, "max_length", 128) for m in part.members for task in m.tasks
-        ]
-        fit = fitting.fit(training, part.training.batch_size, max([128, *lengths]), total_memory(device))
-        name = f"{part.mode} {part.precision}"
-        found[name] = max(found.get(name, 0), fit.usage.peak)
+            name = f"{stage.part.mode} {stage.part.precision}"
+            found[name] = max(found.get(name, 0), memory.training(stage))
     return found
 
 
-def _several(given: Any) -> list[Any]:
-    """The values of an axis of a matrix: of one value a list, of text its parts between commas."""
+def _several(axis: str, given: Any) -> list[Any]:
+    """The values of an axis of a matrix: of one value a list, of text its parts between commas.
+
+    Raises:
+        UsageError: a part is empty.
+    """
     listed = [given] if isinstance(given, (str, int, Path)) else list(given or ())
     found = [part for one in listed for part in (one.split(",") if isinstance(one, str) else [one])]
-    return [
+    values = [
         part.strip() if isinstance(part, str) else str(part) if isinstance(part, Path) else part
         for part in found
     ]
+    if "" in values:
+        raise UsageError(
+            f"--{axis} {','.join(map(str, listed))!r}: holds an empty name; leave out the comma, or the option"
+        )
+    return values

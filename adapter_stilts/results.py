@@ -186,10 +186,14 @@ class Results:
                 group["results"][cell.target] = result.to_json()
         return list(found.values())
 
-    def matrix_json(self, plan: Path) -> dict[str, Any]:
-        """Of a matrix: its plan's file, its stages, and a row for each cell, whose results are null until they are."""
+    def matrix_json(self, plan: Path | None) -> dict[str, Any]:
+        """Of a matrix: its plan's file, its stages, and a row for each cell, whose results are null until they are.
+
+        Args:
+            plan: None where the store can only be read.
+        """
         return {
-            "plan": str(plan),
+            "plan": None if plan is None else str(plan),
             "stages": [state.to_json() for state in self.stages],
             "cells": [
                 {

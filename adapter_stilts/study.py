@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from adapter_stilts.errors import StoreError, UsageError
+from adapter_stilts.io import remove_partials
 from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.recipe import Recipe
 from adapter_stilts.results import CellResult, Results, Trained
@@ -26,7 +27,7 @@ from adapter_stilts.stages.parts import TrainPart, tasks_of
 from adapter_stilts.stages.planning.plan import Plan, plan, plan_evaluation
 from adapter_stilts.stages.planning.several import LeftOut, plan_several
 from adapter_stilts.stages.planning.targets import wanted_languages
-from adapter_stilts.stages.plans import PlanFile, write_plan
+from adapter_stilts.stages.plans import PlanFile, mark_latest, write_plan
 from adapter_stilts.stages.record import read_metrics, read_stage
 from adapter_stilts.stages.states import StageState
 from adapter_stilts.stages.store import Store
@@ -77,8 +78,8 @@ class Study:
         first, *further = (validated(Recipe, values, where=f"{plan.path}: recipe") for values in plan.recipes)
         inputs = {name: plan.inputs[name] for name in ("data", "fill_from_hub")}
         bundle = None if plan.bundle is None else Path(plan.bundle)
-        left_out = LeftOut() if further else None
-        return cls(first, replace(runtime, **inputs), bundle, (), tuple(further), left_out)
+        # Cells that were left out are no part of the plan, and left out again.
+        return cls(first, replace(runtime, **inputs), bundle, (), tuple(further), LeftOut())
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
@@ -139,13 +140,15 @@ class Study:
             "tasks": added_files(used),
         }
         recipes = [recipe.model_dump(mode="json", exclude_unset=True) for recipe in self.recipes]
-        return write_plan(self.runtime.store, self.plan(), recipes, self.bundle, inputs)
+        path = write_plan(self.runtime.store, self.plan(), recipes, self.bundle, inputs)
+        Store(self.runtime.store).publish_plan(path)
+        return path
 
     def states(self) -> tuple[StageState, ...]:
         """Every stage: ``cached`` where the store holds it, else ``to run``."""
         store = Store(self.runtime.store)
         return tuple(
-            StageState(stage, "cached" if store.find(stage) else "to run", store.root / stage.name)
+            StageState(stage, "cached" if store.has(stage) else "to run", store.root / stage.name)
             for stage in self.plan().stages
         )
 
@@ -176,23 +179,25 @@ class Study:
 
     def _execute(self, store: Store, watch: Watch, executor: Executor | None) -> tuple[StageState, ...]:
         stages = self.plan().stages
-        if all(store.find(stage) for stage in stages):
+        if all(store.has(stage) for stage in stages):
             # Nothing to run: the answer is in the store, and torch need not be loaded to read it.
-            self._keep_plan(watch)
-            store.sweep()
-            for stage in stages:
-                store.tidy(stage)
+            if not store.exported:  # that stays as it was sealed
+                self._keep_plan(watch)
+                store.sweep()
+                for stage in stages:
+                    store.tidy(stage)
             return tuple(StageState(stage, "cached", store.root / stage.name) for stage in stages)
         store.open()
-        saved = self.save() if is_first_process() else None
+        saved = None
+        if is_first_process():
+            saved = self.save()
+            mark_latest(saved)
+            remove_partials(self.runtime.cache, ("features/*/*",))
         if executor is not None and saved is not None:
             return executor.execute(saved, stages, self.runtime, watch)
-        from adapter_stilts.io import remove_partials
         from adapter_stilts.stages.executors.local import execute
 
         contexts, machine = self.contexts(watch)
-        if machine.writes:
-            remove_partials(self.runtime.cache, ("features/*/*",))
         states = execute(stages, contexts, machine)
         machine.accelerator.end_training()
         return states
@@ -206,8 +211,8 @@ class Study:
         """
         stage = self.stage(key)
         store = Store(self.runtime.store)
-        waiting = [parent for parent in stage.parents if not store.find(parent)]
-        if waiting and not store.find(stage):
+        waiting = [parent for parent in stage.parents if not store.has(parent)]
+        if waiting and not store.has(stage):
             names = ", ".join(parent.name for parent in waiting)
             raise UsageError(
                 f"{stage.name} starts from {names}, which the store {store.root} lacks: run that first"

@@ -66,7 +66,7 @@ def serve(plan: Path, runtime: Runtime, keys: Callable[[], str | None], send: Se
         send: takes each answer.
     """
     file = read_plan(plan)
-    os.chdir(file.inputs["directory"])
+    file.enter(watch.say)
     study = Study.load(file, runtime)
     from adapter_stilts.stages.executors.attempt import attempt
 
@@ -186,8 +186,11 @@ def main(plan: str, runtime: str) -> None:
 
     def send(answer: dict[str, Any]) -> None:
         with taken:
-            answers.write(json.dumps(answer) + "\n")
-            answers.flush()
+            try:
+                answers.write(json.dumps(answer) + "\n")
+                answers.flush()
+            except BrokenPipeError:  # whoever gave the work is gone: the stage under way keeps its checkpoint
+                watch.stop()
 
     watch, waiting = Obeying(send), queue.SimpleQueue[str | None]()
 
@@ -208,8 +211,6 @@ def main(plan: str, runtime: str) -> None:
         serve(Path(plan), Runtime.from_json(runtime), waiting.get, send, watch)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(1)
     except AdapterStiltsError as error:
         send({"lost": str(error), "exit_code": error.exit_code})
         sys.exit(error.exit_code)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
@@ -17,7 +18,7 @@ from adapter_stilts.cli.progress import Progress, clock
 from adapter_stilts.cli.terminal import plain, printable
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.kept import settle
-from adapter_stilts.stages.overview import Onlooker, Overview
+from adapter_stilts.stages.overview import Failure, Onlooker, Overview
 
 SHOWN_FAILURES = 5
 REFRESHES_A_SECOND = 1.0
@@ -61,14 +62,14 @@ def table(seen: Overview) -> Group:
     return Group(Text(summary(seen)), *([found] if seen.running else []), *lines)
 
 
-def endings(seen: Overview) -> list[str]:
-    """What failed and why, and the command that tries that alone again."""
+def endings(plan: Path, failed: Iterable[Failure]) -> list[str]:
+    """What failed of a plan and why, and the command that tries that alone again."""
     lines = []
-    for one in seen.failed:
+    for one in failed:
         behind = f"; {one.descendants} stages wait for it" if one.descendants else ""
         lines += [
             f"failed: {one.stage.title}: {one.error}{behind}",
-            f"retry:  adapter-stilts stage {shlex.quote(str(seen.plan.path))} {one.stage.name}",
+            f"retry:  adapter-stilts stage {shlex.quote(str(plan))} {one.stage.name}",
         ]
     return lines
 

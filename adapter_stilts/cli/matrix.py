@@ -150,8 +150,8 @@ def numbers(texts: tuple[str, ...]) -> list[int]:
     """Seeds out of ``0,1`` and ``2``. Raises UsageError."""
     from adapter_stilts.errors import UsageError
 
-    found = [part.strip() for text in texts for part in text.split(",") if part.strip()]
+    found = [part.strip() for text in texts for part in text.split(",")]
     for part in found:
         if not part.isdecimal():
-            raise UsageError(f"--seed {part}: takes numbers, e.g. --seed 0,1,2; or --seeds 3")
+            raise UsageError(f"--seed {part or repr(part)}: takes numbers, e.g. --seed 0,1,2; or --seeds 3")
     return [int(part) for part in found]

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Any
 
 from adapter_stilts.cli import show
 from adapter_stilts.cli.board import Board, endings
 from adapter_stilts.cli.matrix_table import tables
+from adapter_stilts.cli.progress import Progress
 from adapter_stilts.cli.running import StoppingAtAStep, tell_notices
 from adapter_stilts.cli.terminal import say, say_json
+from adapter_stilts.errors import StoreError
 from adapter_stilts.matrices import Forecast, forecast
 from adapter_stilts.runtime import is_first_process
 from adapter_stilts.stages.executors import Executor
 from adapter_stilts.stages.executors.slurm_options import SlurmOptions
 from adapter_stilts.stages.overview import Onlooker
 from adapter_stilts.stages.plans import read_plan
-from adapter_stilts.study import Study
+from adapter_stilts.study import Results, Study
 
 SHOWN_STAGES = 60
 """In a dry run; above it they are counted alone."""
@@ -87,25 +90,43 @@ def counted(study: Study, states: list[dict[str, Any]]) -> str:
 def run_matrix(study: Study, as_json: bool, executor: Executor | None) -> int:
     """Run what is missing, print a table of all cells; the exit code of what failed, or 0."""
     tell_notices(study)
-    say(counted(study, [state.to_json() for state in study.states()]), err=True)
-    saved = study.save()
+    states = study.states()
+    say(counted(study, [state.to_json() for state in states]), err=True)
+    try:
+        saved = study.save()
+    except StoreError:
+        if any(state.status != "cached" for state in states):
+            raise
+        return _answer(study, as_json)
     onlooker = Onlooker(read_plan(saved))
     board = Board(onlooker)
     with board, StoppingAtAStep(board):
         results = study.run(board, check=False, executor=executor)
     if not is_first_process():
         return 0
+    _show(results, as_json, saved)
+    onlooker.look()
+    errors = {state.stage.name: str(state.error) for state in results.failed}  # a full disk keeps none
+    for line in endings(saved, onlooker.failures(errors)):
+        say(line, err=True)
+    say(f"plan:    {saved}    # adapter-stilts status {shlex.quote(str(study.runtime.store))}", err=True)
+    codes = [state.error.exit_code for state in results.failed if state.error is not None]
+    return max(codes, default=0)
+
+
+def _answer(study: Study, as_json: bool) -> int:
+    """Show what a store holds that can only be read."""
+    _show(study.run(Progress(), check=False), as_json, None)
+    return 0
+
+
+def _show(results: Results, as_json: bool, saved: Path | None) -> None:
     if as_json:
         say_json(results.matrix_json(saved))
     elif results.trained:
         show.trained([one.to_json() for one in results.trained if one.dev is not None])
     else:
         tables(results)
-    for line in endings(onlooker.look()):
-        say(line, err=True)
-    say(f"plan:    {saved}    # adapter-stilts status {shlex.quote(str(study.runtime.store))}", err=True)
-    codes = [state.error.exit_code for state in results.failed if state.error is not None]
-    return max(codes, default=0)
 
 
 def queue_matrix(study: Study, options: SlurmOptions, dry_run: bool, as_json: bool) -> int:

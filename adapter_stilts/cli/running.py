@@ -70,7 +70,8 @@ def _next_steps(study: Study, results: Results) -> list[str]:
     ]
     lines = [f"results: {', '.join(shown)} (metrics.json, scores/, predictions/)"]
     bundle = next((result.bundle for result in reversed(finished) if result.bundle is not None), None)
-    if bundle is not None and study.bundle is None:
+    # What another machine trained is fetched from an address when a stage starts from it, and not before.
+    if bundle is not None and bundle.is_dir() and study.bundle is None:
         lines += [
             f"bundle:  {bundle}",
             f"next:    adapter-stilts hub show {shlex.quote(str(bundle))}    # or: evaluate, compose, export, hub push",

@@ -33,11 +33,11 @@ def stage(
       adapter-stilts stage runs/plans/0d7e5b22516c.json train-mnli-1a2b3c4d5e6f
       accelerate launch --num_processes 4 --module adapter_stilts stage PLAN KEY
     """
-    import os
     from pathlib import Path
 
     from adapter_stilts.cli.progress import Progress
     from adapter_stilts.cli.running import StoppingAtAStep
+    from adapter_stilts.cli.terminal import say
     from adapter_stilts.runtime import Runtime, default_cache, is_first_process
     from adapter_stilts.stages.plans import read_plan
     from adapter_stilts.study import Study
@@ -47,7 +47,7 @@ def stage(
     runtime = Runtime(
         file.store, default_cache().absolute(), None, device, micro_batch_tokens, checkpoint_seconds
     )
-    os.chdir(file.inputs.get("directory", "."))
+    file.enter(lambda message: say(message, err=True))
     progress = Progress(quiet=not is_first_process())
     with progress, StoppingAtAStep(progress):
         state = Study.load(file, runtime).run_stage(planned.key, progress)

@@ -47,6 +47,6 @@ def status(store: str, plan: str | None, keep: bool, as_json: bool) -> int:
         return 0
     if not keep:
         Console().print(board.table(seen))
-    for line in board.endings(seen):
+    for line in board.endings(found.path, seen.failed):
         say(line)
     return 0

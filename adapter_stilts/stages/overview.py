@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ class Onlooker:
                 self._took[stage.name] = _seconds(store / stage.name)
         done = {stage.name for stage in plan.stages if stage.name in there}
         locks, broken = _names(store / "work"), _names(store / FAILED)
-        running, failed = [], []
+        running, errors = [], {}
         for stage in plan.stages:
             if stage.name in done:
                 continue
@@ -117,8 +117,8 @@ class Onlooker:
             if told is not None:
                 running.append(Running(stage, read_report(told)))
             elif f"{stage.name}.json" in broken:
-                why = _error(store / FAILED / f"{stage.name}.json")
-                failed.append(Failure(stage, why, len(self._after(stage.name) - done)))
+                errors[stage.name] = _error(store / FAILED / f"{stage.name}.json")
+        failed = self.failures(errors)
         lost = {name for one in failed for name in (one.stage.name, *self._after(one.stage.name))}
         busy = {one.stage.name for one in running}
         waiting = [stage for stage in plan.stages if stage.name not in done | lost | busy]
@@ -129,9 +129,21 @@ class Onlooker:
             sum(name in done for name in asked),
             len(done),
             tuple(running),
-            tuple(failed),
+            failed,
             len(waiting),
             self._left(running, waiting),
+        )
+
+    def failures(self, errors: Mapping[str, str]) -> tuple[Failure, ...]:
+        """What failed, with how many stages wait for it.
+
+        Args:
+            errors: why, by the stage's name.
+        """
+        named = [stage for stage in self._plan.stages if stage.name in errors]
+        return tuple(
+            Failure(stage, errors[stage.name], len(self._after(stage.name) - self._took.keys()))
+            for stage in named
         )
 
     def _after(self, name: str) -> set[str]:
@@ -192,7 +204,7 @@ def _error(path: Path) -> str:
 
 
 def latest_plan(store: Path) -> PlanFile:
-    """The plan of a store that was written last.
+    """The plan of a store that was run last.
 
     Raises:
         UsageError: it holds none.

@@ -14,13 +14,17 @@ written as it was planned, and never guessed from a stage's parents.
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapter_stilts.errors import StoreError, UnknownNameError, UsageError
+from adapter_stilts.errors import AdapterStiltsError, StoreError, UnknownNameError, UsageError
 from adapter_stilts.io import digest_of, disk_errors, write_json
 from adapter_stilts.stages.cells import Cell
 from adapter_stilts.stages.graph import KEY_DIGITS, Stage
@@ -30,6 +34,8 @@ from adapter_stilts.stages.record import INSTEAD
 PLANS = "plans"
 SCHEMA = 2
 """1 held the cells alone."""
+SHOWN_NAMES = 10
+"""Of a plan's stages, where one is not found."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class PlanFile:
         """The stage with a key, its first digits, or a name.
 
         Raises:
-            UnknownNameError: the plan has none, or several.
+            UnknownNameError: the plan has none, or several; tells some of the nearest.
         """
         least = 8
         found = [
@@ -85,8 +91,30 @@ class PlanFile:
             if key in (stage.key, stage.name) or (len(key) >= least and stage.key.startswith(key))
         ]
         if len(found) != 1:
-            raise UnknownNameError("stage of the plan", key, [stage.name for stage in self.stages])
+            names = [stage.name for stage in found or self.stages]
+            nearest = difflib.get_close_matches(key, names, n=SHOWN_NAMES, cutoff=0)
+            more = len(names) - len(nearest)
+            hint = f"And {more} more, in {self.path}." if more else ""
+            raise UnknownNameError("stage of the plan", key, nearest, hint)
         return found[0]
+
+    def enter(self, say: Callable[[str], object]) -> None:
+        """Go to the directory that the plan was made in, from where its relative paths are read.
+
+        Where that is gone, as of a plan that was moved with its store, they are read from here: the keys of stages
+        tell other data and encoders.
+
+        Args:
+            say: told where that is so.
+        """
+        directory = str(self.inputs.get("directory", "."))
+        try:
+            os.chdir(directory)
+        except OSError as error:
+            say(
+                f"note: the plan was made in {directory}, which cannot be entered ({error.strerror}): its relative "
+                f"paths are read from {os.getcwd()}"
+            )
 
 
 def write_plan(
@@ -135,7 +163,7 @@ def read_plan(path: Path) -> PlanFile:
     """A plan file.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or the file is something else.
         StoreError: it cannot be read, or a newer version wrote it.
     """
     value = _read(path)
@@ -174,7 +202,9 @@ def _read(path: Path) -> Any:
         raise _unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> StoreError:
+def _unreadable(path: Path, error: Exception) -> AdapterStiltsError:
+    if path.is_dir() or path.absolute().parent.name != PLANS:  # somebody's, and not to be removed
+        return UsageError(f"{path} is no plan file ({error!r}); a store's lie in its folder {PLANS}/")
     return StoreError(
         f"{path} cannot be read ({error!r}): remove it, and run the same command again, which answers from the store "
         "and writes it anew"
@@ -191,6 +221,14 @@ def plans_of(store: Path) -> Iterator[PlanFile]:
     """Every plan of a store, the latest first. Raises StoreError."""
     files = sorted((store / PLANS).glob("*.json"), key=lambda path: (-path.stat().st_mtime, path.name))
     return (read_plan(path) for path in files)
+
+
+def mark_latest(path: Path) -> None:
+    """Make a plan the first of `plans_of`, also where the clock was set back; of no weight where that cannot be."""
+    with contextlib.suppress(OSError):
+        others = (other.stat().st_mtime for other in path.parent.glob("*.json") if other != path)
+        now = max(time.time(), max(others, default=0.0) + 1e-3)
+        os.utime(path, (now, now))
 
 
 def names_of(store: Path) -> Mapping[str, tuple[str, ...]]:

@@ -284,3 +284,23 @@ def test_languages_are_told_by_the_model_that_was_taught_in_them(tmp_path: Path)
             assert row["gain"][name] == pytest.approx(value - rows["english"]["levels"][name], abs=0.01)
     # Training on English is the same both times.
     assert rows["english"]["scores"]["en"] == rows["in_language"]["scores"]["en"]
+
+
+def test_a_matrix_is_planned_answered_again_and_told_beforehand(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    parts = ("--parts", "planning,warm_start,again,overhead")
+    finished = subprocess.run(
+        [sys.executable, str(SCRIPTS / "matrix.py"), "--quick", "--threads", "1", *parts, "--out", str(out)],
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    result = json.loads(finished.stdout)
+    assert result == json.loads(out.read_text(encoding="utf-8"))
+    assert (result["benchmark"], result["quick"]) == ("matrix", True)
+    # Two tasks before XNLI and Tatoeba, and without any: 8 stages, of which one trains MNLI for nobody but itself.
+    assert result["again"]["stages"] == result["overhead"]["stages"] == 8
+    assert not result["again"]["torch"]
+    assert not result["planning"]["torch"]
+    assert result["planning"]["cells"] > 800
+    assert result["warm_start"]["later"]["median"] > 0

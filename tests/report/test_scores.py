@@ -15,7 +15,7 @@ from adapter_stilts.report.scores import Score, Setting, Spread, gains, grouped,
 from adapter_stilts.stages.cells import Cell, Limits, Taught
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.planning.plan import Plan
-from adapter_stilts.stages.plans import read_plan, write_plan
+from adapter_stilts.stages.plans import write_plan
 
 LORA = Setting("xquad", "lora", "fp32", "base")
 
@@ -114,7 +114,8 @@ def test_a_setting_of_what_a_plan_says(tmp_path: Path) -> None:
     stage = Stage("xquad", AnyPart())
     taught = Taught(("en", "sw"), {"yo": 8, "de": 32}, "mixed")
     cell = Cell("mnli", "xquad", stage, "lora", "8bit", "base", 3, Limits(5, 6, 7), taught=taught, dev=None)
-    (row,) = read_plan(write_plan(tmp_path, Plan((cell,), ()), [], None, {})).cells
+    path = write_plan(tmp_path, Plan((cell,), ()), [], None, {})
+    (row,) = json.loads(path.read_text(encoding="utf-8"))["cells"]
     found = Setting.of(row, row["target"])
     assert found == Setting(
         "xquad", "lora", "8bit", "base", ("en", "sw"), (("de", 32), ("yo", 8)), "mixed", None, "test", 6, 7

@@ -135,7 +135,7 @@ class _Run(Generic[Member]):
                 if self.schedule.is_lost(stage):
                     self._end(stage, "skipped")
                     again = True
-                elif self.store.find(stage):
+                elif self.store.has(stage):
                     self.store.tidy(stage)
                     self._end(stage, "cached")
                     again = True
@@ -192,7 +192,6 @@ class _Run(Generic[Member]):
         last = f"; its last words: {' / '.join(worker.lines)}" if worker.lines else ""
         error = StageError(f"its worker was lost ({how}){last}", passes=True)
         if stage is not None:
-            self.store.keep_failure(stage, error)
             self._failed(stage, error)
         elif not worker.ready:
             self.unstarted += 1
@@ -204,6 +203,8 @@ class _Run(Generic[Member]):
         if seconds is not None:
             self.watch.say(f"{stage.name} failed: {error}; tried again in {seconds:g} s")
         else:
+            # Kept by the worker where the stage itself raised it, but not by one that was lost.
+            self.store.keep_failure(stage, error)
             self._end(stage, "failed", error)
 
     def _end(self, stage: Stage, status: str, error: StageError | None = None) -> None:
@@ -220,6 +221,9 @@ class _Run(Generic[Member]):
 
     def stop(self) -> None:
         """Let every worker stop after its step, and wait for it."""
+        busy = sum(worker.stage is not None for worker in self.crew.workers)
+        if busy:
+            self.watch.say(f"stopping {busy} workers after their step (again to leave them to it)")
         for worker in self.crew.workers:
             worker.stop()
         until = time.monotonic() + STOP_SECONDS

@@ -4,7 +4,7 @@ An actor asks Ray for what its stages take:
 
 - a GPU, where the cluster has any and the device is not ``cpu``: one stage fills it, and training cuts its steps to it;
 - CPUs, its share of its node's: those of a node without GPUs are one stage's threads, and a node's GPUs share them;
-- memory, as `Estimate` counts it from the encoder, rounded up to whole GiB. Ray places by this number and does not
+- memory, as `StageMemory` counts it from the encoder, rounded up to whole GiB. Ray places by this number and does not
   enforce it. Stages whose numbers are equal are one class; an actor takes those of its own class and of smaller ones.
 
 Ray keeps the queue of actors for which there is no room yet; a stage is given to an actor that has begun. Nothing is
@@ -18,10 +18,12 @@ import logging
 import math
 import os
 import socket
+import sys
+import textwrap
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,10 +32,10 @@ from adapter_stilts.errors import UsageError
 from adapter_stilts.recipe import Recipe
 from adapter_stilts.runtime import Runtime
 from adapter_stilts.stages.context import find_base
-from adapter_stilts.stages.estimate import Estimate
 from adapter_stilts.stages.executors.crew import LAST_LINES, alike, run
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.plans import read_plan
+from adapter_stilts.stages.stage_memory import StageMemory
 from adapter_stilts.stages.states import StageState
 from adapter_stilts.stages.watch import Watch
 from adapter_stilts.validation import validated
@@ -45,6 +47,8 @@ CONNECT_SECONDS = 10.0
 """For a cluster to answer at its address."""
 CALLS = 4
 """At a time, to one actor: to be told, to be given a stage, to stop."""
+LONGEST_REASON = 300
+"""Characters of why an actor was lost."""
 OBJECT_STORE = 100 * 2**20
 """Bytes of shared memory of a cluster that is started here: nothing large goes through it."""
 GIB = 2**30
@@ -78,7 +82,7 @@ class RayCluster:
             room = Room(ray, runtime.device, self.workers)
             runtime = replace(runtime, device="cuda" if room.gpus else "cpu")
             most = room.most_memory()
-            estimate = Estimate(stages, _configs(plan), str(runtime.device), most)
+            estimate = StageMemory(stages, _configs(plan), str(runtime.device), most)
             memory = _Capped(estimate, most, watch.say)
             return run(stages, runtime, watch, Actors(ray, plan, runtime, room, memory))
 
@@ -120,10 +124,12 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
             f"--ray-address {address}: no cluster of Ray can be used there ({error}); start one with "
             "`ray start --head`, or leave the option out, and Ray is started on this machine"
         ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    # A thread of Ray's prints what goes wrong on its nodes; stdout is for results.
+    with redirect_stdout(sys.stderr):
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 def _knock(address: str) -> None:
@@ -330,4 +336,5 @@ class Actor:
 def _how(error: Exception) -> str:
     """How an actor was lost, in a line: Ray tells a page."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1] if lines else 'no reason is known'}"
+    last = textwrap.shorten(lines[-1], LONGEST_REASON, placeholder=" …") if lines else "no reason is known"
+    return f"{type(error).__name__}: {last}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
 import sys
@@ -35,7 +36,7 @@ FOUND_AT_ONCE = {
     "health_check_period_ms": 500,
     "health_check_failure_threshold": 2,
 }
-SHORT = {"max_steps": 60, "batch_size": 2, "dev_examples": 8, "eval_every_steps": 30}
+SHORT = {"max_steps": 50, "batch_size": 2, "dev_examples": 4, "eval_every_steps": 25}
 RECORDS = ("stage.json", "log.jsonl", "SHA256SUMS")
 
 
@@ -43,7 +44,7 @@ def study(store: Path) -> Study:
     """Two chains of two trainings and an evaluation; a step takes some hundredths of a second."""
     planned = plan_matrix(
         recipe="miniature", inter="none,hellaswag", target="tydiqa", mode="lora", languages="en,qaa",
-        limit_train=24, limit_eval=8, store=store, device="cpu", checkpoint_seconds=0,
+        limit_train=24, limit_eval=4, store=store, device="cpu", checkpoint_seconds=0,
         settings={f"{part}.{key}": value for part in ("intermediate", "target") for key, value in SHORT.items()},
     )  # fmt: skip
     return replace(planned, runtime=replace(planned.runtime, retries=(0.1,) * 20))
@@ -118,9 +119,19 @@ def run_disturbed(
 def assert_equal(store: Path, undisturbed: Path, listing: Callable[[Path], list[str]]) -> None:
     assert listing(store) == listing(undisturbed)
     for path in undisturbed.rglob("*"):
-        if path.is_file() and path.name not in RECORDS:
+        if path.is_file() and path.name not in RECORDS and "plans" not in path.parts:
             other = store / path.relative_to(undisturbed)
-            assert "plans" in path.parts or other.read_bytes() == path.read_bytes(), other
+            if (
+                path.name == "adapter_config.json"
+            ):  # PEFT writes a set, in an order that each process has for itself
+                assert _unordered(other) == _unordered(path), other
+            else:
+                assert other.read_bytes() == path.read_bytes(), other
+
+
+def _unordered(config: Path) -> dict[str, Any]:
+    read = json.loads(config.read_text())
+    return {**read, "target_modules": sorted(read["target_modules"])}
 
 
 Listing = Callable[[Path], list[str]]
@@ -137,14 +148,18 @@ def test_two_nodes_give_what_one_process_gives(
 
 @needs_ray
 def test_an_actor_that_is_killed_is_made_anew(
-    cluster: Any, undisturbed: Path, listing: Listing, tmp_path: Path
+    cluster: Any, undisturbed: Path, listing: Listing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = tmp_path / "store"
     results, watch = run_disturbed(
         store, RayCluster(cluster.address, 1), lambda at: os.kill(at.process, signal.SIGKILL)
     )
     assert [state.status for state in results.stages] == ["ran"] * 5
-    assert len([line for line in watch.said if "its worker was lost" in line]) == 1
+    (told,) = [line for line in watch.said if "its worker was lost" in line]
+    assert "(ActorDiedError: The actor is dead because its worker process has died." in told
+    assert told.endswith("; tried again in 0.1 s")
+    assert "\n" not in told
+    assert capsys.readouterr().out == ""  # where results go, whatever Ray has to say
     assert_equal(store, undisturbed, listing)
 
 

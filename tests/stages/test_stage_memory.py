@@ -10,9 +10,9 @@ import pytest
 from adapter_stilts.model.backbone import resolve_base
 from adapter_stilts.model.tuning import tuning_settings
 from adapter_stilts.recipe import Base
-from adapter_stilts.stages.estimate import MOST_CHOICES, Estimate
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.planning.plan import Plan
+from adapter_stilts.stages.stage_memory import MOST_CHOICES, StageMemory
 from adapter_stilts.training.memory import Training, fit
 
 ROOM = 2**36
@@ -24,7 +24,7 @@ def estimated(tiny_base: Path) -> Callable[..., dict[str, int]]:
     found = resolve_base(Base(id=str(tiny_base)))
 
     def call(plan: Plan, device: str = "cpu", available: int = ROOM) -> dict[str, int]:
-        estimate = Estimate(plan.stages, {found.fingerprint: found.config}, device, available)
+        estimate = StageMemory(plan.stages, {found.fingerprint: found.config}, device, available)
         return {f"{stage.kind} {stage.task}": estimate(stage) for stage in plan.stages}
 
     return call
@@ -33,7 +33,7 @@ def estimated(tiny_base: Path) -> Callable[..., dict[str, int]]:
 @pytest.fixture(autouse=True)
 def _process(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process of a size that can be reckoned with."""
-    for module in ("adapter_stilts.stages.estimate", "adapter_stilts.training.memory"):
+    for module in ("adapter_stilts.stages.stage_memory", "adapter_stilts.training.memory"):
         monkeypatch.setattr(f"{module}.resident_memory", lambda: 1000)
 
 
@@ -80,10 +80,10 @@ def test_it_counts_each_kind_of_training_once(
     planned: Callable[..., Plan], tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[Stage] = []
-    count = Estimate._training
+    count = StageMemory._training
     monkeypatch.setattr(
-        Estimate, "_training", lambda self, stage, part: counted.append(stage) or count(self, stage, part)
+        StageMemory, "_training", lambda self, stage, part: counted.append(stage) or count(self, stage, part)
     )
     plan, found = planned(), resolve_base(Base(id=str(tiny_base)))
-    estimate = Estimate(plan.stages, {found.fingerprint: found.config}, "cpu", ROOM)
+    estimate = StageMemory(plan.stages, {found.fingerprint: found.config}, "cpu", ROOM)
     assert len({estimate(stage) for stage in plan.stages if stage.kind == "train"}) == len(counted) == 1

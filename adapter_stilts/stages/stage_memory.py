@@ -18,7 +18,7 @@ MOST_CHOICES = 5
 """Sequences of an example of multiple choice: CommonsenseQA's, the most of the study's tasks."""
 
 
-class Estimate:
+class StageMemory:
     """Bytes of the machine's memory that a stage takes; counted where it is first asked for, which loads torch.
 
     Args:
@@ -39,7 +39,7 @@ class Estimate:
     def __call__(self, stage: Stage) -> int:
         part = stage.part
         if isinstance(part, TrainPart) and self._device == "cpu":
-            return self._counted(_same(stage, part), lambda: self._training(stage, part))
+            return self.training(stage)
         base, precision = getattr(part, "base", None), getattr(part, "precision", "fp32")
         process = self._counted((), _process)
         if base is None:  # a bundle is fetched
@@ -49,6 +49,12 @@ class Estimate:
             return process + (1 + len(stage.parents)) * weights
         passing = _passing(self._configs[base]) if isinstance(part, EvaluatePart) else 0
         return process + weights + (passing if self._device == "cpu" else 0)
+
+    def training(self, stage: Stage) -> int:
+        """Bytes of the device's own memory that a train stage takes: on a GPU of the GPU's."""
+        part = stage.part
+        assert isinstance(part, TrainPart)
+        return self._counted(_same(stage, part), lambda: self._training(stage, part))
 
     def _counted(self, key: tuple[Any, ...], count: Callable[[], int]) -> int:
         if key not in self._found:
