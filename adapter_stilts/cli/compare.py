@@ -22,8 +22,8 @@ from adapter_stilts.cli.options import as_json_option, option
     "--plan",
     "plans",
     multiple=True,
-    metavar="FILE",
-    help="A plan of the store's folder plans; may be repeated.  [default: all of them]",
+    metavar="PLAN",
+    help="A plan's file, or the first digits of its name in the store; may be repeated.  [default: all of them]",
 )
 @option(
     "--resamples",

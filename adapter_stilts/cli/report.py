@@ -13,16 +13,15 @@ from adapter_stilts.cli.options import option
     "--plan",
     "plans",
     multiple=True,
-    metavar="FILE",
-    help="A plan of the store's folder plans; may be repeated.  [default: all of them]",
+    metavar="PLAN",
+    help="A plan's file, or the first digits of its name in the store; may be repeated.  [default: all of them]",
 )
 @option("--baseline", default="none", show_default=True, metavar="ENTRY", help="What gains are over.")
 @option(
     "--by",
-    default="language,family,resources",
-    show_default=True,
     metavar="GROUPING[,...]",
-    help="Tables of each target by language, by language family, by resource level; `total` gives none of them.",
+    help="Tables of each target by `language`, language `family`, level of `resources`; `total` gives none of them.  "
+    "[default: language; with --out all three]",
 )
 @option(
     "--resamples",
@@ -34,27 +33,29 @@ from adapter_stilts.cli.options import option
 )
 @option("--out", metavar="DIR", help="Write the tables there as CSV, Markdown and LaTeX.")
 def report(
-    store: str, plans: tuple[str, ...], baseline: str, by: str, resamples: int, out: str | None
+    store: str, plans: tuple[str, ...], baseline: str, by: str | None, resamples: int, out: str | None
 ) -> int:
     """Is a gain real, where, and for whom: tables of what a store holds, read from its records alone.
 
-    STORE is the folder after --store of `matrix` or `train`. Gains have intervals over seeds and examples, or over
-    examples where there is one seed; the caption says which. What cannot be compared is left out, and told.
+    STORE is the folder after --store of `matrix` or `train`. Gains have intervals: of means over languages over seeds
+    and examples, where there are several seeds; else, and of single languages, over examples. Each caption says which.
+    What cannot be compared is left out, and told. With --out the tables by language stand in the files alone.
 
     \b
     Examples:
       adapter-stilts report runs
-      adapter-stilts report runs --by family,resources --out report
-      adapter-stilts report runs --plan runs/plans/0d7e5b22516c.json --baseline none
+      adapter-stilts report runs --out report
+      adapter-stilts report runs --by family,resources --plan 0d7e5b22516c --baseline mnli
     """
     from adapter_stilts.cli import report_tables
     from adapter_stilts.cli.terminal import note, say
     from adapter_stilts.report.making import make_report
     from adapter_stilts.report.writing import write_report
 
-    wanted = [part.strip() for part in by.split(",") if part.strip() not in ("", "total")]
+    asked = by or ("language" if out is None else "language,family,resources")
+    wanted = [part.strip() for part in asked.split(",") if part.strip() not in ("", "total")]
     found = make_report(store, plans=plans, baseline=baseline, by=wanted, resamples=resamples)
-    report_tables.tables(found)
+    report_tables.tables(found, grouped=out is None or by is not None)
     for one in found.notes:
         note(one)
     if out is not None:

@@ -18,10 +18,16 @@ _BETWEEN = 3
 """Characters that a column takes beside its text."""
 
 
-def tables(report: Report) -> None:
-    """Print them."""
+def tables(report: Report, grouped: bool) -> None:
+    """Print them.
+
+    Args:
+        grouped: those of single languages and groups of them, too.
+    """
     say(f"{report.finished} of {report.cells} planned cells of {report.store}")
     for table in report.tables:
+        if table.kind == "groups" and not grouped:
+            continue
         say("")
         print_table(table)
 

@@ -13,7 +13,7 @@ from adapter_stilts.report.chains import Chains, differing, told
 from adapter_stilts.report.collect import Collection, Evaluated, Planned, System
 from adapter_stilts.report.comparison import Resampled, Runs, resample
 from adapter_stilts.report.counts import Counts
-from adapter_stilts.report.intervals import Estimate
+from adapter_stilts.report.intervals import Basis, Estimate
 from adapter_stilts.report.matching import match
 from adapter_stilts.report.resampling import RESAMPLES
 from adapter_stilts.report.rows import NoRowsError, one_answer, score_counts
@@ -80,8 +80,14 @@ class Block:
             }
         )
 
-    def gain(self, system: System, languages: Sequence[str] | None = None) -> Gain | None:
-        """The gain over the baseline; None of the baseline, and where the two have no seed in common."""
+    def gain(
+        self, system: System, languages: Sequence[str] | None = None, basis: Basis = "seeds and examples"
+    ) -> Gain | None:
+        """The gain over the baseline; None of the baseline, and where the two have no seed in common.
+
+        Args:
+            basis: what its interval is over; of one seed it is over examples alone.
+        """
         if self.baseline is None or system == self.baseline or system not in self.compared:
             return None
         ours, theirs = self.runs[system], self.runs[self.baseline]
@@ -93,17 +99,19 @@ class Block:
             ours[seed].score(language) - theirs[seed].score(language) for seed in seeds for language in chosen
         ]
         value = math.fsum(differences) / len(differences)
-        return Gain(value, seeds, self._estimate(system, seeds, chosen))
+        return Gain(value, seeds, self._estimate(system, seeds, chosen, basis))
 
     def _estimate(
-        self, system: System, seeds: tuple[int | None, ...], languages: Sequence[str]
+        self, system: System, seeds: tuple[int | None, ...], languages: Sequence[str], basis: Basis
     ) -> Estimate | None:
         assert self.baseline is not None
         if system not in self.resampled or self.baseline not in self.resampled:
             return None
         ours, theirs = (self.resampled[one].of_seeds(seeds) for one in (system, self.baseline))
         found = ours.over(theirs)
-        return found.by_seeds(languages) if len(seeds) > 1 else found.by_examples(languages)
+        if basis == "seeds and examples" and len(seeds) > 1:
+            return found.by_seeds(languages)
+        return found.by_examples(languages)
 
     def examples(self, languages: Sequence[str] | None = None) -> int:
         """Examples of the test sets of some languages, added up."""

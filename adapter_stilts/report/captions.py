@@ -6,57 +6,65 @@ from collections.abc import Iterable, Sequence
 
 from adapter_stilts.evaluation.membership import BENCHMARKS
 from adapter_stilts.report.blocks import Block, Gain
+from adapter_stilts.report.intervals import Estimate
 from adapter_stilts.report.scores import Setting
 from adapter_stilts.report.tables import ALPHA, FEW, STAR
 from adapter_stilts.tasks.base import language_names
 
 METRICS = {"exact_match+f1": "the mean of exact match and F1"}
 SHOWN_LANGUAGES = 12
+_SILENT = "It makes no claim about training with other seeds."
 
 
 def interval(
-    gains: Sequence[Gain | None], baseline: str, resamples: int, together: int | None = None
+    gains: Sequence[Gain | None],
+    baseline: str,
+    resamples: int,
+    holding: int,
+    together: int | None = None,
 ) -> list[str]:
     """Which interval stands behind the gains, and why.
 
     Args:
+        holding: how many gains have a star.
         together: how many gains are adjusted together, where it is not all of them.
     """
     known = [gain for gain in gains if gain is not None]
     if not known:
         return [f"No gain: {baseline} is not finished in the same setting and seed, or was not planned."]
-    level = next((gain.estimate.interval.level for gain in known if gain.estimate is not None), None)
-    if level is None:
-        return [f"Gains over {baseline} of the same seed, in points; no interval, for want of rows."]
-    numbers = sorted({len(gain.seeds) for gain in known})
-    percent = f"{100 * level:g} %"
+    over = f"Gains over {baseline} of the same seed, in points"
+    estimates = [gain.estimate for gain in known if gain.estimate is not None]
+    if not estimates:
+        return [f"{over}; no interval, for want of rows."]
+    percent = f"{100 * estimates[0].interval.level:g} %"
     examples = (
-        f"the {percent} interval is over examples: these very models on other examples of the same kind "
-        "(paired bootstrap). It makes no claim about other seeds"
+        f"the {percent} interval is over examples: these models, other examples of the same kind (paired "
+        "bootstrap)"
     )
-    seeds = (
-        f"the {percent} interval is over seeds and examples: models trained anew, on other examples (variances of "
-        "both, Student's t)"
-    )
-    over = f"Gains over {baseline} of the same seed, in points;"
-    if numbers == [1]:
-        told = [f"{over} of one seed, {examples}."]
-    elif 1 in numbers:
-        told = [f"{over} where both have several seeds, {seeds}.", f"{FEW} One seed: there {examples}."]
+    seeds = f"the {percent} interval is over seeds and examples: models trained anew, other examples (Student's t)"
+    bases = {estimate.interval.basis for estimate in estimates}
+    if len(bases) > 1:
+        told = [f"{over}; where both have several seeds, {seeds}.", f"{FEW} One seed: {examples}. {_SILENT}"]
+    elif "examples" not in bases:
+        told = [f"{over}; {seeds}."]
+    elif all(estimate.seeds == 1 for estimate in estimates):
+        told = [f"{over}; of one seed, {examples}. {_SILENT}"]
     else:
-        told = [f"{over} {seeds}."]
-    if any(gain.estimate is None for gain in known):
+        told = [f"{over}; {examples}. {_SILENT} The means over languages tell that."]
+    if len(estimates) < len(known):
         told.append("A gain without brackets has no interval, for want of rows.")
-    return [*told, *_starred(known, resamples, together)]
+    return [*told, *_starred(estimates, resamples, holding, together)]
 
 
-def _starred(known: Sequence[Gain], resamples: int, together: int | None) -> list[str]:
+def _starred(estimates: Sequence[Estimate], resamples: int, holding: int, together: int | None) -> list[str]:
     """What a star says."""
-    number = together or sum(gain.estimate is not None for gain in known)
+    number = together or len(estimates)
     where = "of this table" if together is None else "of a column"
-    told = [f"{STAR} Holds at {100 * ALPHA:g} % after Holm's adjustment over the {number} gains {where}."]
+    adjusted = f"at {100 * ALPHA:g} % after Holm's adjustment over the {number} gains {where}"
+    told = [f"{STAR} A gain that holds {adjusted}." if holding else f"No gain holds {adjusted}."]
     least = 2 / (resamples + 1)
-    if any(len(gain.seeds) == 1 for gain in known) and least * number >= ALPHA:
+    over_examples = any(estimate.interval.basis == "examples" for estimate in estimates)
+    if over_examples and least * number >= ALPHA:
         told.append(
             f"With {resamples:,} resamples no p-value is below {least:.2g}, so that few or none of {number} can have a "
             "star: raise --resamples."
@@ -135,7 +143,8 @@ def languages(block: Block) -> list[str]:
     for benchmark in BENCHMARKS.values():
         wanted = benchmark.languages.get(target, ())
         held = set(wanted) & set(block.languages)
-        if wanted and held and len(held) < len(wanted):
+        # A constructed world has an English of its own, and others beside it that no benchmark has.
+        if wanted and len(held) == len(block.languages) < len(wanted):
             told.append(f"{target}: {len(held)} of the {len(wanted)} languages of {benchmark.name}.")
             break
     return told

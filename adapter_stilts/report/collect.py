@@ -13,7 +13,8 @@ from adapter_stilts.errors import StoreError, UsageError
 from adapter_stilts.io import DIGESTS, broken_seal
 from adapter_stilts.report.chains import Chains, differing, told
 from adapter_stilts.report.scores import BASELINE, Setting
-from adapter_stilts.stages.plans import PLANS, PlanFile, plans_of, read_plan
+from adapter_stilts.stages.keeping import read_found_plan
+from adapter_stilts.stages.plans import PLANS, PlanFile, plans_of
 from adapter_stilts.stages.record import METRICS, STAGE, read_metrics, read_stage
 from adapter_stilts.stages.store import Store
 
@@ -128,17 +129,18 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
 
     Args:
         store: its folder.
-        plans: files in its folder ``plans``; all of them where none is named.
+        plans: files in its folder ``plans``, or the first digits of their names; all of them where none is named.
 
     Raises:
-        UsageError: there is no such store or plan, or nothing is finished in it.
+        UsageError: there is no such store, or nothing is finished in it.
+        UnknownNameError: it has no such plan.
         StoreError: a plan that was named cannot be read.
     """
     root = Path(store)
     if not root.is_dir():
         raise UsageError(f"{store}: no such store; name the folder after --store of the command that ran")
     Store(root)  # one of a newer version is told
-    files = [read_plan(Path(plan)) for plan in plans] or list(plans_of(root))
+    files = [read_found_plan(str(plan), root) for plan in plans] or list(plans_of(root))
     if not files:
         raise UsageError(
             f"{store}: no plan in its folder {PLANS}/; `adapter-stilts matrix` and `train` write one"

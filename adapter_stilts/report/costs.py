@@ -13,7 +13,7 @@ from adapter_stilts.report.ways import by_way, target_names
 
 
 def costs(blocks: Sequence[Block], chains: Chains) -> Table:
-    """A row a cell, over its seeds: mean hours, the greatest memory, the bundle's bytes."""
+    """A row a cell, over its seeds: mean time, the greatest memory, the bundle's bytes."""
     rows, records = [], []
     gone = False
     named = [
@@ -30,7 +30,7 @@ def costs(blocks: Sequence[Block], chains: Chains) -> Table:
             rows.append(tuple(text(value) for value in (*told, *_told(known))))
             records.append(_record(block, system, known))
     sentences = [
-        "Hours: all stages of the cell's own chain, one after another, mean over seeds; a stage that cells share "
+        "Time: all stages of the cell's own chain, one after another, mean over seeds; a stage that cells share "
         "counts in each of them.",
         "Memory: the peak of the stage that took most, of the GPU where there was one, else of the process.",
         "Bundle: all files of the bundle that was evaluated; with full fine-tuning the whole model.",
@@ -39,8 +39,9 @@ def costs(blocks: Sequence[Block], chains: Chains) -> Table:
         sentences.append(f"{UNKNOWN}: stages of the chain were removed from the store.")
     return Table(
         "costs",
+        "costs",
         "What a cell cost",
-        ("intermediate", "target", "mode", "precision", "base", "hours", "memory, GiB", "bundle, MB"),
+        ("intermediate", "target", "mode", "precision", "base", "time", "memory, GiB", "bundle, MB"),
         tuple(rows),
         tuple(sentences),
         tuple(records),
@@ -58,10 +59,18 @@ def _told(known: Sequence[Cost]) -> tuple[str, str, str]:
     bundles = [cost.bundle for cost in known if cost.bundle is not None]
     memory = max(cost.memory for cost in known)
     return (
-        f"{fmean(cost.seconds for cost in known) / 3600:.3f}",
+        duration(fmean(cost.seconds for cost in known)),
         f"{memory / 2**30:.2f}" if memory else UNKNOWN,
         f"{max(bundles) / 1e6:.2f}" if bundles else "none",
     )
+
+
+def duration(seconds: float) -> str:
+    """In the unit that suits it."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
 
 
 def _record(block: Block, system: System, known: Sequence[Cost]) -> dict[str, Value]:

@@ -24,14 +24,11 @@ By: TypeAlias = Literal["language", "family", "resources"]
 BY: tuple[By, ...] = ("language", "family", "resources")
 
 _GROUPS = {"family": by_family, "resources": by_resources}
-_MORE = {
-    "language": (),
-    "family": ("Families as XTREME's paper has them; equal weight to each language of a family.",),
-    "resources": (
-        "Levels by the size of the Wikipedia when XTREME was made (1 and 0.1 million articles; the cut is ours), or as "
-        "the evaluation itself tells them.",
-    ),
-}
+_FAMILIES = "Families as XTREME's paper has them; equal weight to each language of a family."
+_LEVELS = (
+    "Levels by the size of the Wikipedia when XTREME was made (1 and 0.1 million articles; the cut is ours)."
+)
+_OWN_LEVELS = "Levels as the evaluation tells them: of what the encoder was pretrained on."
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ def make_report(
     """The tables of a store.
 
     Args:
-        plans: files in its folder ``plans``; all where none is named.
+        plans: files in its folder ``plans``, or the first digits of their names; all where none is named.
         baseline: the intermediate entry that gains are over.
         by: what languages are grouped by in tables of their own.
         resamples, seed: of the intervals.
@@ -101,7 +98,8 @@ def _tables(
                     continue
                 name = f"{kind}-{number}-{target.replace(', ', '_').replace(' ', '-')}"
                 title = f"{target} by {kind} ({way.told})"
-                tables.append(in_groups(block, name, title, groups, kind, baseline, resamples, _MORE[kind]))
+                more = _told_of(block, kind)
+                tables.append(in_groups(block, name, title, groups, kind, baseline, resamples, more))
     return [
         *tables,
         *modes(built, baseline, resamples),
@@ -114,5 +112,16 @@ def _groups(block: Block, kind: str) -> dict[str, tuple[str, ...]]:
     """The rows of a table; none where all languages are in one group, which the summary tells."""
     if kind == "language":
         return {language: (language,) for language in block.languages}
+    if kind == "family" and block.levels:  # constructed languages, whose English is of no family either
+        return {}
     groups = _GROUPS[kind](block.languages, block.levels)
     return groups if len(groups) > 1 else {}
+
+
+def _told_of(block: Block, kind: str) -> tuple[str, ...]:
+    """What a caption says of the grouping."""
+    if kind == "language":
+        return ()
+    if kind == "family":
+        return (_FAMILIES,)
+    return (_OWN_LEVELS if block.levels else _LEVELS,)

@@ -16,6 +16,7 @@ from adapter_stilts.report.tables import (
     Table,
     adjusted,
     gain_text,
+    holding,
     is_mixed,
     record,
     text,
@@ -24,6 +25,10 @@ from adapter_stilts.report.ways import Way, systems_of, target_names, way_of
 
 FULL = "full"
 ALL = "all"
+_SHARES = (
+    f"In per cent: the share of {FULL}'s gain that is kept, over the same languages and seeds, where {FULL} gains "
+    "and its interval leaves 0 out; a share has no interval here."
+)
 
 
 def modes(blocks: Sequence[Block], baseline: str, resamples: int) -> list[Table]:
@@ -78,13 +83,13 @@ def _modes(blocks: Sequence[Block], name: str, baseline: str, resamples: int) ->
             rows.append((text(f"{shown} before {target}"), *line))
     heads = [f"{mode}, {precision}" for mode, precision in columns]
     told_below = (
-        *captions.interval(list(gains.values()), baseline, resamples),
-        f"In per cent: the share of {FULL}'s gain that is kept, over the same languages and seeds, where {FULL} gains "
-        "and its interval leaves 0 out; a share has no interval here.",
+        *captions.interval(list(gains.values()), baseline, resamples, holding(p_values)),
+        *([_SHARES] if any(row["share_of_full"] is not None for row in records) else []),
         *captions.whole(blocks),
     )
     return Table(
         name,
+        "modes",
         "Modes side by side: gains over the baseline of the same mode",
         ("intermediate and target", *heads),
         tuple(rows),

@@ -19,7 +19,7 @@ from adapter_stilts.report.rows import score_counts
 from adapter_stilts.report.scores import Setting
 from adapter_stilts.report.tables import ALPHA, STAR, Shown, Table, Value, text
 
-ALL = "all"
+ALL, ANEW = "all", "all, trained anew"
 _SEED = re.compile(r"seeds?[ =]*(\d+)")
 
 
@@ -89,7 +89,7 @@ def compare(
     Args:
         a, b: names in parts with commas between: the intermediate entry, and as much of mode, precision, encoder,
             combination, limit and ``seed 0`` as tells it from the others.
-        plans: files in the store's folder ``plans``; all where none is named.
+        plans: files in the store's folder ``plans``, or the first digits of their names; all where none is named.
         resamples, seed: of the intervals.
 
     Raises:
@@ -117,19 +117,18 @@ def compare(
 
 
 def _all_compared(drawn: Mapping[str, Resampled], languages: Sequence[str]) -> list[Compared]:
-    """By language, then in all."""
+    """By language over examples, then in all: over examples, and where there are several seeds over these, too."""
     difference = drawn["a"].over(drawn["b"])
-
-    def estimate(chosen: Sequence[str]) -> Estimate:
-        several = len(difference.seeds) > 1
-        return difference.by_seeds(chosen) if several else difference.by_examples(chosen)
 
     def score(name: str, chosen: Sequence[str]) -> float:
         columns = [drawn[name].languages.index(language) for language in chosen]
         return float(drawn[name].observed[:, columns].mean())
 
     rows = {language: (language,) for language in languages} | {ALL: tuple(languages)}
-    estimates = {name: estimate(chosen) for name, chosen in rows.items()}
+    estimates = {name: difference.by_examples(chosen) for name, chosen in rows.items()}
+    if len(difference.seeds) > 1:
+        rows[ANEW] = tuple(languages)
+        estimates[ANEW] = difference.by_seeds(languages)
     p_values = holm({name: estimates[name].p_value for name in languages})
     return [
         Compared(name, score("a", chosen), score("b", chosen), estimates[name], p_values.get(name))
@@ -206,18 +205,13 @@ def _table(
 ) -> Table:
     one, other = sides
     whole = rows[-1].estimate
-    basis = (
-        "over seeds and examples: models trained anew, on other examples"
-        if whole.seeds > 1
-        else "over examples: these very models on other examples; of one seed, it makes no claim about others"
-    )
     differences = differing(*(found.chains.settings(_some(named).cell.stage) for named in sides))
     captions = [
         f"a: {one.told}.",
         f"b: {other.told}.",
-        f"The {100 * whole.interval.level:g} % interval is {basis}.",
+        *_intervals(whole),
         f"Seeds in common: {whole.seeds}.",
-        f"{STAR} Holds at {100 * ALPHA:g} %; of languages after Holm's adjustment over the {len(languages)}.",
+        f"{STAR} A difference that holds at {100 * ALPHA:g} %; of languages after Holm's adjustment over the {len(languages)}.",
     ]
     if differences:
         captions.append(f"Where both have a setting, they differ in: {told(differences)}.")
@@ -236,12 +230,21 @@ def _table(
     target = one.setting.target
     return Table(
         "compare",
+        "compare",
         f"{target}: a less b, in points",
         ("language", "a", "b", "difference", "p", "p, Holm", "examples"),
         tuple(shown),
         tuple(captions),
         tuple(_record(row, target) for row in rows),
     )
+
+
+def _intervals(whole: Estimate) -> list[str]:
+    percent = f"{100 * whole.interval.level:g} %"
+    told = [f"The {percent} interval is over examples: these models, other examples of the same kind."]
+    if whole.seeds == 1:
+        return [*told, "Of one seed, it makes no claim about others."]
+    return [*told, f"In {ANEW!r} it is over seeds and examples: models trained anew, other examples."]
 
 
 def _some(named: Named) -> Evaluated:

@@ -83,6 +83,7 @@ def beside_published(blocks: Sequence[Block]) -> list[Table]:
     return [
         Table(
             "published",
+            "published",
             "Published rows of the same task, languages, split and metric",
             ("target", "metric", "of", "score", "what differs"),
             tuple(tuple(text(value) for value in row) for row in dict.fromkeys(rows)),

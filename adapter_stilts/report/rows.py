@@ -17,6 +17,8 @@ from adapter_stilts.tasks import get_task
 SCORE = "score"
 """The metric's name in rows whose metrics were averaged."""
 
+NO_ROWS = "no rows, as an older version or an export without them left it"
+
 _COUNTED = frozenset({"gold", "predicted", "correct"})
 _NEAR = 1e-6
 """Percent: sums of rows are taken in another order than in metrics.json."""
@@ -58,12 +60,10 @@ def score_counts(one: Evaluated, language: str) -> Counts:
 
 
 def _rows(one: Evaluated, language: str, path: Path) -> list[Row]:
+    if not path.is_file():
+        raise NoRowsError(one.cell.stage, None, f"{NO_ROWS}: no interval; {REPAIR}")
     try:
         rows = read_scores(one.directory, language)
-    except FileNotFoundError:
-        raise NoRowsError(
-            one.cell.stage, None, f"no rows of {language}, as an older version left it: no interval; {REPAIR}"
-        ) from None
     except (OSError, ValueError) as error:
         raise DataError(path, None, f"cannot be read ({error}): {REPAIR}") from error
     if not rows or not all(isinstance(row, dict) and IDENTITY in row for row in rows):

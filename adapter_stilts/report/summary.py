@@ -12,6 +12,7 @@ from adapter_stilts.report.tables import (
     Shown,
     Table,
     adjusted,
+    holding,
     is_mixed,
     record,
     score_and_gain,
@@ -57,9 +58,13 @@ def _summary(blocks: Sequence[Block], name: str, told: str, baseline: str, resam
         for place, block in enumerate(blocks)
         for system in block.systems
     ]
-    told_below = (*captions.interval(list(gains.values()), baseline, resamples), *captions.whole(blocks))
+    told_below = (
+        *captions.interval(list(gains.values()), baseline, resamples, holding(p_values)),
+        *captions.whole(blocks),
+    )
     return Table(
         name,
+        "summary",
         f"Intermediate tasks by targets ({told}): means over languages",
         ("intermediate", *target_names(blocks)),
         tuple(rows),
@@ -80,6 +85,9 @@ def in_groups(
 ) -> Table:
     """One target by groups of languages: a row a group, a column an intermediate task.
 
+    Intervals are over examples: where these models gain. Whether training does is a question for the means: of three
+    seeds an interval over seeds is too wide for a single language to say anything.
+
     Many parameters: what the table is called, what its rows are, and what its caption has to say.
 
     Args:
@@ -88,7 +96,7 @@ def in_groups(
         more: sentences of the caption.
     """
     gains: dict[Key, Gain | None] = {
-        (0, system, group): block.gain(system, languages)
+        (0, system, group): block.gain(system, languages, "examples")
         for system in block.systems
         for group, languages in groups.items()
     }
@@ -122,9 +130,10 @@ def in_groups(
         for system in block.systems
         for group, languages in groups.items()
     ]
-    told = captions.interval(list(gains.values()), baseline, resamples, len(groups))
+    told = captions.interval(list(gains.values()), baseline, resamples, holding(p_values), len(groups))
     return Table(
         name,
+        "groups",
         title,
         (kind, *(block.name(system) for system in block.systems)),
         tuple(rows),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from adapter_stilts.report.blocks import Block, Gain
 from adapter_stilts.report.collect import System
@@ -14,6 +14,8 @@ from adapter_stilts.report.scores import Spread
 Value: TypeAlias = "str | int | float | bool | None"
 Key: TypeAlias = tuple[int, System, str]
 """A gain's place in a table: the block's number, the system, the name of the languages."""
+
+Kind: TypeAlias = Literal["summary", "groups", "modes", "costs", "published", "compare"]
 
 UNKNOWN = "–"
 STAR, FEW = "*", "†"
@@ -45,12 +47,14 @@ class Table:
 
     Args:
         name: of its files, and unlike any other's of the report.
+        kind: what its rows and columns are.
         columns: the first names the rows.
         captions: sentences, in the order in which they are told.
         records: the same numbers unrounded, a mapping a row of the file; all have the same keys.
     """
 
     name: str
+    kind: Kind
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Shown, ...], ...]
@@ -72,6 +76,11 @@ def adjusted(gains: Mapping[Key, Gain | None]) -> dict[Key, float]:
     }
     found = holm({number: p_value for number, (_, p_value) in numbered.items()})
     return {numbered[number][0]: p_value for number, p_value in found.items()}
+
+
+def holding(p_values: Mapping[Key, float]) -> int:
+    """How many gains hold, by adjusted p-values."""
+    return sum(p_value < ALPHA for p_value in p_values.values())
 
 
 def score_and_gain(spread: Spread, gain: Gain | None, p_value: float | None, mixed: bool = False) -> Shown:
@@ -101,9 +110,9 @@ def gain_text(gain: Gain, p_value: float | None, mixed: bool = False) -> tuple[s
 
 
 def is_mixed(gains: Sequence[Gain | None]) -> bool:
-    """Whether some gains are of one seed and others of several."""
-    numbers = {len(gain.seeds) == 1 for gain in gains if gain is not None}
-    return len(numbers) > 1
+    """Whether some intervals are over seeds, and others, of one seed, are not."""
+    bases = {gain.estimate.interval.basis for gain in gains if gain is not None and gain.estimate is not None}
+    return len(bases) > 1
 
 
 def record(

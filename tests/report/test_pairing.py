@@ -23,7 +23,7 @@ def test_a_difference_by_hand(made: Any, right: Callable[[str], Any]) -> None:
     }  # fmt: skip
     # The four questions are the same in both languages: four are drawn, not eight.
     assert {name: row["examples"] for name, row in rows.items()} == {"de": 4, "es": 4, "all": 4}
-    assert "of one seed, it makes no claim about others" in " ".join(found.captions)
+    assert "Of one seed, it makes no claim about others" in " ".join(found.captions)
     back = compare(made.root, "none", "mnli", "xnli", resamples=500)
     assert [row["difference"] for row in back.records] == [-25.0, -50.0, -37.5]
 
@@ -33,6 +33,11 @@ def test_modes_are_compared_and_what_differs_is_told(whole: Path) -> None:
     told = " ".join(found.captions)
     assert "a: mnli, full, fp32, made." in told
     assert "Seeds in common: 3." in told
+    *languages, these, anew = found.records
+    assert {row["interval"] for row in (*languages, these)} == {"examples"}
+    assert (these["language"], anew["language"]) == ("all", "all, trained anew")
+    assert anew["interval"] == "seeds and examples"
+    assert anew["difference"] == these["difference"]
     assert "mode full and lora" in told
 
 
@@ -46,16 +51,18 @@ def test_a_seed_may_be_named(whole: Path) -> None:
 
 
 def test_a_name_of_several_cells_is_answered_with_theirs(whole: Path) -> None:
-    with pytest.raises(UsageError, match="'mnli' means 2 cells of xquad.*mnli, full, fp32, made; mnli, lora"):
+    with pytest.raises(
+        UsageError, match=r"'mnli' means 2 cells of xquad.*mnli, full, fp32, made; mnli, lora"
+    ):
         compare(whole, "mnli", "none, lora", "xquad")
 
 
 def test_a_name_of_no_cell_is_answered_with_all(whole: Path) -> None:
     with pytest.raises(
-        UnknownNameError, match="part of 'mnly, lora' 'mnly'; did you mean 'mnli'.*Cells of xquad"
+        UnknownNameError, match=r"part of 'mnly, lora' 'mnly'; did you mean 'mnli'.*Cells of xquad"
     ):
         compare(whole, "mnly, lora", "none, lora", "xquad")
-    with pytest.raises(UsageError, match="no cell of xquad is 'mnli, none'. Cells of xquad: none, full"):
+    with pytest.raises(UsageError, match=r"no cell of xquad is 'mnli, none'\. Cells of xquad: none, full"):
         compare(whole, "mnli, none", "none, lora", "xquad")
     with pytest.raises(UsageError, match="no cell of xquad is 'mnli, lora, seed 7'"):
         compare(whole, "mnli, lora, seed 7", "none, lora", "xquad")
@@ -83,5 +90,5 @@ def test_rows_that_are_missing_are_told_with_the_stage(made: Any, right: Callabl
     (directory / "scores" / "de.jsonl").unlink()
     (directory / "SHA256SUMS").unlink()
     made.plan()
-    with pytest.raises(DataError, match=f"{directory.name}: no rows of de"):
+    with pytest.raises(DataError, match=f"{directory.name}: no rows"):
         compare(made.root, "mnli", "none", "xnli")

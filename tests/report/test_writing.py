@@ -16,6 +16,7 @@ from adapter_stilts.report.writing import in_parts, latex, markdown, write_repor
 
 ODD = Table(
     "odd",
+    "groups",
     r"100 % of_a & b # {c} ~ ^ \d $ <e> | `f` * † ✓ ö",
     ("row", "[first]", "second"),
     ((text("[x]"), Shown(("1.00 ± 0.10", "+1.00 [+0.10, +1.90]*"), 1), text("–")),),
@@ -99,7 +100,9 @@ def test_latex_compiles(report: Report, written: Path, tmp_path: Path) -> None:
 
 def test_wide_tables_stand_in_parts_that_repeat_the_first_column() -> None:
     columns = ("row", "a", "b", "c", "d")
-    table = Table("wide", "t", columns, ((text("r"), *(text(name * 10) for name in "abcd")),), (), ())
+    table = Table(
+        "wide", "groups", "t", columns, ((text("r"), *(text(name * 10) for name in "abcd")),), (), ()
+    )
     parts = list(in_parts(table, lambda cells: max(len(cell.text) for cell in cells), 30))
     assert [part.columns for part in parts] == [("row", "a", "b"), ("row", "c", "d")]
     assert [part.rows[0][1].text for part in parts] == ["a" * 10, "c" * 10]
