@@ -241,7 +241,7 @@ def _table(
 
 def _intervals(whole: Estimate) -> list[str]:
     percent = f"{100 * whole.interval.level:g} %"
-    told = [f"The {percent} interval is over examples: these models, other examples of the same kind."]
+    told = [f"The {percent} interval is over examples: these models, other examples."]
     if whole.seeds == 1:
         return [*told, "Of one seed, it makes no claim about others."]
     return [*told, f"In {ANEW!r} it is over seeds and examples: models trained anew, other examples."]

@@ -121,7 +121,7 @@ def test_of_single_languages_it_is_told_what_these_models_gain(
     for name in ("language", "family", "resources"):
         assert {row["interval"] for row in records(found, f"{name}-1-xnli", inter="mnli")} == {"examples"}
         told = caption(found, f"{name}-1-xnli")
-        assert "over examples: these models, other examples of the same kind" in told
+        assert "over examples: these models, other examples" in told
         assert "no claim about training with other seeds. The means over languages tell that." in told
     assert record(found, "summary", inter="mnli")["interval"] == "seeds and examples"
 
