@@ -31,7 +31,11 @@ from adapter_stilts.cli.options import option
     metavar="N",
     help="Of the bootstrap; fewer are quicker, and their p-values coarser.",
 )
-@option("--out", metavar="DIR", help="Write the tables there as CSV, Markdown and LaTeX.")
+@option(
+    "--out",
+    metavar="DIR",
+    help="Write a page (index.html) there, the tables as CSV, Markdown and LaTeX, figures as SVG and PDF.",
+)
 def report(
     store: str, plans: tuple[str, ...], baseline: str, by: str | None, resamples: int, out: str | None
 ) -> int:
@@ -49,6 +53,7 @@ def report(
     """
     from adapter_stilts.cli import report_tables
     from adapter_stilts.cli.terminal import note, say
+    from adapter_stilts.report.libraries import is_there
     from adapter_stilts.report.making import make_report
     from adapter_stilts.report.writing import write_report
 
@@ -59,6 +64,9 @@ def report(
     for one in found.notes:
         note(one)
     if out is not None:
-        for path in write_report(found, out):
-            say(f"written: {path}", err=True)
+        pdfs = is_there("matplotlib")
+        page, *others = write_report(found, out, pdfs)
+        if not pdfs:
+            note("no figures as PDF, for which matplotlib is needed: pip install 'adapter-stilts[report]'")
+        say(f"written: {page} and {len(others)} files of tables and figures beside it", err=True)
     return 0

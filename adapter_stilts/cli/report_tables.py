@@ -25,6 +25,8 @@ def tables(report: Report, grouped: bool) -> None:
         grouped: those of single languages and groups of them, too.
     """
     say(f"{report.finished} of {report.cells} planned cells of {report.store}")
+    for sentence in report.answer:
+        say(sentence.text)
     for table in report.tables:
         if table.kind == "groups" and not grouped:
             continue

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TypeAlias
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
+from adapter_stilts.io import digest_of
 from adapter_stilts.report.chains import Chains, differing, told
 from adapter_stilts.report.collect import Collection, Evaluated, Planned, System
 from adapter_stilts.report.comparison import Resampled, Runs, resample
@@ -69,6 +70,10 @@ class Block:
         if len({one.limit for one in inters}) > 1:
             parts.append("all examples" if system.limit is None else f"first {system.limit}")
         return ", ".join(parts)
+
+    def cell(self, system: System) -> str:
+        """An id of it, the same in every report."""
+        return f"cell-{digest_of([asdict(system), asdict(self.setting)])[:8]}"
 
     def spread(self, system: System, languages: Sequence[str] | None = None) -> Spread:
         """Mean over languages, then mean and deviation over seeds."""

@@ -37,10 +37,7 @@ def interval(
     if not estimates:
         return [f"{over}; no interval, for want of rows."]
     percent = f"{100 * estimates[0].interval.level:g} %"
-    examples = (
-        f"the {percent} interval is over examples: these models, other examples of the same kind (paired "
-        "bootstrap)"
-    )
+    examples = f"the {percent} interval is over examples: these models, other examples (paired bootstrap)"
     seeds = f"the {percent} interval is over seeds and examples: models trained anew, other examples (Student's t)"
     bases = {estimate.interval.basis for estimate in estimates}
     if len(bases) > 1:

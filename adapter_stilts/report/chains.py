@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 from adapter_stilts.errors import StoreError
 from adapter_stilts.stages.record import read_stage
 
-BUNDLE = "bundle"
+BUNDLE, INFO = "bundle", "bundle.json"
 SHOWN = 4
 """Settings that a message names."""
 
@@ -66,7 +67,7 @@ class Chains:
     def settings(self, stage: str) -> dict[str, Any]:
         """All that the stages of a chain were told, but for seeds, flat: what two seeds of one cell share."""
         found: dict[str, Any] = {}
-        for place, record in enumerate(self._before(stage)):
+        for place, (_, record) in enumerate(self._before(stage)):
             found |= _flat(record["part"], f"{record['kind']} {record['task']} {place}: ", _OF_A_SEED)
         return found
 
@@ -87,7 +88,7 @@ class Chains:
         """What a cell took; None where a stage of its chain is gone."""
         if not self.whole(stage):
             return None
-        records = list(self._before(stage))
+        records = [record for _, record in self._before(stage)]
         devices = {"cuda" if "cuda" in one.get("peak_memory", {}) else "resident" for one in records}
         device = "cuda" if "cuda" in devices else "resident"
         return Cost(
@@ -97,7 +98,21 @@ class Chains:
             self._bundle(records[0]["parents"]),
         )
 
-    def _before(self, stage: str) -> Iterator[Mapping[str, Any]]:
+    def history(self, stage: str) -> list[tuple[str, Mapping[str, Any]]]:
+        """Names and records of the stages of a chain, as far as they are there, the first that was run first."""
+        return list(self._before(stage))[::-1]
+
+    def command(self, stage: str) -> str | None:
+        """What a train or compose stage's bundle says that it was made by; None where nothing does."""
+        path = self._store / stage / BUNDLE / INFO
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return None
+        found = told.get("command") if isinstance(told, dict) else None
+        return found if isinstance(found, str) else None
+
+    def _before(self, stage: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The stage and all that it started from, each once, as far as they are there."""
         seen, waiting = set(), [stage]
         while waiting:
@@ -107,7 +122,7 @@ class Chains:
                 continue
             seen.add(name)
             waiting += record["parents"]
-            yield record
+            yield name, record
 
     def _bundle(self, parents: list[str]) -> int | None:
         folder = self._store / parents[0] / BUNDLE if parents else None
@@ -122,6 +137,11 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tup
     A stage that is gone, and a language that was not evaluated, say nothing.
     """
     return {name: (one[name], other[name]) for name in one if name in other and one[name] != other[name]}
+
+
+def flat(part: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage's settings but for its seed, a name each."""
+    return _flat(part, "", _OF_A_SEED)
 
 
 def told(found: Mapping[str, tuple[Any, Any]]) -> str:

@@ -27,7 +27,8 @@ def costs(blocks: Sequence[Block], chains: Chains) -> Table:
             known = _known(block, system, chains)
             gone = gone or len(known) < len(block.runs[system])
             told = (block.name(system), target, setting.mode, setting.precision, setting.base)
-            rows.append(tuple(text(value) for value in (*told, *_told(known))))
+            cell = block.cell(system)
+            rows.append((*map(text, told), *(text(value, cell) for value in _told(known))))
             records.append(_record(block, system, known))
     sentences = [
         "Time: all stages of the cell's own chain, one after another, mean over seeds; a stage that cells share "
@@ -82,7 +83,9 @@ def _record(block: Block, system: System, known: Sequence[Cost]) -> dict[str, Va
         "precision": setting.precision,
         "inter": system.inter,
         "combine": system.combine,
+        "inter_limit": system.limit,
         "target": setting.target,
+        "cell": block.cell(system),
         "trained": "+".join(setting.train_languages),
         "seeds": len(known),
         "hours": fmean(cost.seconds for cost in known) / 3600 if known else None,

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 from adapter_stilts.errors import UsageError
+
+
+def is_there(name: str) -> bool:
+    """Whether a library is installed; it is not imported."""
+    return importlib.util.find_spec(name) is not None
 
 
 def scipy_part(name: str, purpose: str) -> Any:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from adapter_stilts.errors import UnknownNameError, UsageError
+from adapter_stilts.report.answer import Sentence, answer
 from adapter_stilts.report.blocks import Block, blocks
 from adapter_stilts.report.collect import Collection, collect
 from adapter_stilts.report.costs import costs
 from adapter_stilts.report.languages import by_family, by_resources
 from adapter_stilts.report.modes import modes
+from adapter_stilts.report.origins import Origin, Settings, origins
 from adapter_stilts.report.published import beside_published
 from adapter_stilts.report.resampling import RESAMPLES
 from adapter_stilts.report.scores import BASELINE
@@ -36,15 +38,20 @@ class Report:
     """A report.
 
     Args:
+        answer: what the tables come to.
         notes: what was left out or looks wrong, with the stage's name.
         cells, finished: that the plans name, and those that stand in the tables.
+        origins, settings: where the numbers of each cell come from.
     """
 
     store: Path
+    answer: tuple[Sentence, ...]
     tables: tuple[Table, ...]
     notes: tuple[str, ...]
     cells: int
     finished: int
+    origins: tuple[Origin, ...]
+    settings: tuple[Settings, ...]
 
 
 def make_report(
@@ -77,12 +84,15 @@ def make_report(
     notes = dict.fromkeys((*found.notes, *(note for block in built for note in block.notes)))
     if not built:
         raise UsageError(f"{store}: nothing to report: {'; '.join(notes)}")
+    tables = tuple(_tables(found, built, baseline, wanted, resamples))
     return Report(
         found.store,
-        tuple(_tables(found, built, baseline, wanted, resamples)),
+        answer(built, tables, baseline),
+        tables,
         tuple(notes),
         len(found.planned),
         sum(block.finished for block in built),
+        *origins(built, found.chains, str(store)),
     )
 
 

@@ -78,7 +78,7 @@ def _modes(blocks: Sequence[Block], name: str, baseline: str, resamples: int) ->
                     continue
                 gain, p_value = gains[place, system, ALL], p_values.get((place, system, ALL))
                 share = _share(gain, column, full)
-                line.append(_shown(gain, p_value, mixed, share))
+                line.append(_shown(gain, p_value, mixed, share, column.cell(system)))
                 records.append(record(column, system, column.languages, gain, p_value, share_of_full=share))
             rows.append((text(f"{shown} before {target}"), *line))
     heads = [f"{mode}, {precision}" for mode, precision in columns]
@@ -124,8 +124,8 @@ def _share(gain: Gain | None, block: Block, full: tuple[Block, Gain] | None) -> 
     return 100 * gain.value / whole.value if sure and alike else None
 
 
-def _shown(gain: Gain | None, p_value: float | None, mixed: bool, share: float | None) -> Shown:
+def _shown(gain: Gain | None, p_value: float | None, mixed: bool, share: float | None, cell: str) -> Shown:
     if gain is None:
-        return text(UNKNOWN)
+        return text(UNKNOWN, cell)
     told, sign = gain_text(gain, p_value, mixed)
-    return Shown((told,) if share is None else (told, f"{share:.0f} %"), sign)
+    return Shown((told,) if share is None else (told, f"{share:.0f} %"), sign, cell, gain)

@@ -211,7 +211,7 @@ def _table(
         f"b: {other.told}.",
         *_intervals(whole),
         f"Seeds in common: {whole.seeds}.",
-        f"{STAR} A difference that holds at {100 * ALPHA:g} %; of languages after Holm's adjustment over the {len(languages)}.",
+        f"{STAR} Holds at {100 * ALPHA:g} %; of a language after Holm's adjustment over the {len(languages)}.",
     ]
     if differences:
         captions.append(f"Where both have a setting, they differ in: {told(differences)}.")

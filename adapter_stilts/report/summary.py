@@ -46,7 +46,11 @@ def _summary(blocks: Sequence[Block], name: str, told: str, baseline: str, resam
     for system, shown in systems.items():
         cells = [
             score_and_gain(
-                block.spread(system), gains[place, system, ALL], p_values.get((place, system, ALL)), mixed
+                block.spread(system),
+                gains[place, system, ALL],
+                p_values.get((place, system, ALL)),
+                mixed,
+                block.cell(system),
             )
             if system in block.runs
             else text(UNKNOWN)
@@ -113,6 +117,7 @@ def in_groups(
                 gains[0, system, group],
                 p_values.get((0, system, group)),
                 mixed,
+                block.cell(system),
             )
             for system in block.systems
         ]

@@ -31,10 +31,14 @@ class Shown:
     Args:
         lines: of text, the first the score.
         sign: 1 or -1 of a gain or a loss that holds after adjustment, else 0.
+        cell: id of what its numbers are of (`Block.cell`); empty of text alone.
+        gain: that it tells.
     """
 
     lines: tuple[str, ...]
     sign: int = 0
+    cell: str = ""
+    gain: Gain | None = None
 
     @property
     def text(self) -> str:
@@ -62,9 +66,9 @@ class Table:
     records: tuple[Mapping[str, Value], ...]
 
 
-def text(value: str) -> Shown:
-    """A cell of text alone."""
-    return Shown((value,))
+def text(value: str, cell: str = "") -> Shown:
+    """A cell of text alone, or of a number that is told as it is."""
+    return Shown((value,), cell=cell)
 
 
 def adjusted(gains: Mapping[Key, Gain | None]) -> dict[Key, float]:
@@ -83,18 +87,19 @@ def holding(p_values: Mapping[Key, float]) -> int:
     return sum(p_value < ALPHA for p_value in p_values.values())
 
 
-def score_and_gain(spread: Spread, gain: Gain | None, p_value: float | None, mixed: bool = False) -> Shown:
+def score_and_gain(spread: Spread, gain: Gain | None, p_value: float | None, mixed: bool, cell: str) -> Shown:
     """``61.20 ± 0.41`` over ``+2.10 [+1.02, +3.18]*``.
 
     Args:
         p_value: adjusted.
         mixed: whether the table has gains of one seed beside others of several.
+        cell: the id of what is told of.
     """
     shown = f"{spread.mean:.2f}" + ("" if spread.deviation is None else f" ± {spread.deviation:.2f}")
     if gain is None:
-        return Shown((shown,))
+        return Shown((shown,), cell=cell)
     told, sign = gain_text(gain, p_value, mixed)
-    return Shown((shown, told), sign)
+    return Shown((shown, told), sign, cell, gain)
 
 
 def gain_text(gain: Gain, p_value: float | None, mixed: bool = False) -> tuple[str, int]:
@@ -139,11 +144,15 @@ def record(
         "precision": setting.precision,
         "inter": system.inter,
         "combine": system.combine,
+        "inter_limit": system.limit,
         "target": setting.target,
+        "target_limit": setting.target_limit,
         "trained": "+".join(setting.train_languages),
         "few_shot": shots,
         "dev": "" if setting.dev is None else "+".join(setting.dev),
         "split": setting.split,
+        "evaluation_limit": setting.evaluation_limit,
+        "cell": block.cell(system),
         **about,
         "languages": len(languages),
         "examples": block.examples(languages),

@@ -1,4 +1,4 @@
-"""A report's tables as files: CSV for pandas, Markdown, LaTeX with booktabs."""
+"""A report as files: the page, CSV for pandas, Markdown, LaTeX with booktabs, figures as SVG and PDF."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from pathlib import Path
 
 from adapter_stilts.errors import UsageError
 from adapter_stilts.io import disk_errors
+from adapter_stilts.report.drawing import svg
+from adapter_stilts.report.figures import figures
 from adapter_stilts.report.making import Report
+from adapter_stilts.report.page import page
+from adapter_stilts.report.pdf import pdf
 from adapter_stilts.report.tables import Shown, Table
 
 INSTEAD = "another folder with --out"
+PAGE = "index.html"
 MARKDOWN, LATEX = "report.md", "report.tex"
 CHARACTERS = 96
 """That a LaTeX table holds in a line, in its small type on a landscape page."""
@@ -55,20 +60,27 @@ _HEAD = r"""\documentclass[a4paper,landscape]{article}
 """
 
 
-def write_report(report: Report, folder: str | Path) -> tuple[Path, ...]:
-    """Write ``<table>.csv`` of each table, ``report.md`` and ``report.tex``; returns the files.
+def write_report(report: Report, folder: str | Path, pdfs: bool = True) -> tuple[Path, ...]:
+    """Write the page, each table as CSV and LaTeX, all as Markdown, and the figures; returns the files.
 
-    A table in LaTeX is also a file of its own, ``<table>.tex``, to be input into a paper that uses booktabs and
-    longtable.
+    ``index.html``; ``<table>.csv``; ``<table>.tex``, to be input into a paper that uses booktabs and longtable, and
+    ``report.tex`` of all; ``report.md``; ``<table>.svg`` and ``<table>.pdf`` of those that have a figure.
+
+    Args:
+        pdfs: whether figures are written as PDF, too, which matplotlib is needed for.
 
     Raises:
-        UsageError: the folder is a file.
+        UsageError: the folder is a file, or a library of the extra ``report`` is not installed.
         StoreError: it cannot be written.
     """
     root = Path(folder)
     if root.exists() and not root.is_dir():
         raise UsageError(f"{root} is a file: name a folder after --out")
     texts = {f"{table.name}.tex": latex(table) for table in report.tables}
+    drawn = figures(report.tables)
+    texts |= {f"{name}.svg": svg(drawing, inline=False) for name, drawing in drawn.items()}
+    texts[PAGE] = page(report, drawn)
+    binary = {f"{name}.pdf": pdf(drawing) for name, drawing in drawn.items()} if pdfs else {}
     texts[MARKDOWN] = markdown_page(report)
     inputs = "\n".join(rf"\input{{{table.name}}}" for table in report.tables)
     texts[LATEX] = f"{_HEAD}{inputs}\n{_latex_notes(report.notes)}\\end{{document}}\n"
@@ -81,7 +93,10 @@ def write_report(report: Report, folder: str | Path) -> tuple[Path, ...]:
                 writer.writerows(table.records)
         for name, text in texts.items():
             (root / name).write_text(text, encoding="utf-8")
-    return (*(root / f"{table.name}.csv" for table in report.tables), *(root / name for name in texts))
+        for name, content in binary.items():
+            (root / name).write_bytes(content)
+    names = [f"{table.name}.csv" for table in report.tables]
+    return tuple(root / name for name in (PAGE, *names, *(name for name in texts if name != PAGE), *binary))
 
 
 def in_parts(table: Table, width: Callable[[Sequence[Shown]], int], room: int) -> Iterator[Table]:
@@ -111,6 +126,7 @@ def in_parts(table: Table, width: Callable[[Sequence[Shown]], int], room: int) -
 def markdown_page(report: Report) -> str:
     """All tables, and what is told beside them."""
     parts = [f"# Report\n\n{report.finished} of {report.cells} planned cells.\n"]
+    parts.append("".join(f"- {_markdown(sentence.text)}\n" for sentence in report.answer))
     parts += [markdown(table) for table in report.tables]
     if report.notes:
         parts.append("## Notes\n\n" + "".join(f"- {_markdown(note)}\n" for note in report.notes))
