@@ -54,8 +54,8 @@ def answer(blocks: Sequence[Block], tables: Sequence[Table], baseline: str) -> t
     number = len(shown)
     told.append(
         Sentence(
-            f"Of {number} difference{'s' if number > 1 else ''} to {baseline}, {_counted(len(up), 'gain', 'gains')} and "
-            f"{_counted(len(down), 'loss', 'losses')} hold at 5 % after Holm's adjustment in each table."
+            f"Of {_counted(number, 'difference', 'differences')} to {baseline}, {_counted(len(up), 'gain', 'gains')} "
+            f"and {_counted(len(down), 'loss', 'losses')} hold at 5 % after Holm's adjustment in each table."
         )
     )
     return tuple(told)

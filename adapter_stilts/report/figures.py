@@ -90,7 +90,9 @@ def _heat_cell(cell: Shown, x: float, y: float, largest: float, told: str) -> li
     star = STAR if cell.sign else ""
     return [
         Box(*box, kind, cell.cell, f"{told}: {' '.join(cell.lines)}"),
-        Label(*middle, f"{gain.value:+.1f}{star}", "middle", bold=bool(cell.sign), link=cell.cell),
+        Label(
+            *middle, f"{round(gain.value, 1) or 0:+.1f}{star}", "middle", bold=bool(cell.sign), link=cell.cell
+        ),
     ]
 
 

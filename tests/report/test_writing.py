@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def report(whole: Path) -> Report:
 @pytest.fixture(scope="module")
 def written(report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("written") / "deep" / "report"
-    paths = write_report(report, folder)
+    paths = write_report(report, folder, pdfs=False)
     assert sorted(paths) == sorted(folder.iterdir())
     return folder
 
@@ -68,6 +69,19 @@ def test_markdown_tables_are_whole(report: Report, written: Path) -> None:
         assert all(sentence.split()[0] in shown for sentence in table.captions)
 
 
+def test_markdown_begins_with_the_answer(report: Report, written: Path) -> None:
+    page = (written / "report.md").read_text(encoding="utf-8")
+    assert page.startswith("# Report\n\n36 of 36 planned cells.\n\n- hellaswag before ")
+
+
+def test_figures_are_written_in_both_forms(report: Report, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    names = {path.name for path in write_report(report, tmp_path)}
+    for stem in ("summary-1", "language-1-xnli", "costs"):
+        assert {f"{stem}.svg", f"{stem}.pdf"} <= names
+    assert sorted(names) == sorted(path.name for path in tmp_path.iterdir())
+
+
 def test_marks_of_markdown_do_nothing() -> None:
     shown = markdown(ODD)
     assert r"of\_a & b \# {c} ~ ^ \\d $ \<e\> \| \`f\` \* †" in shown
@@ -88,9 +102,9 @@ def test_marks_of_latex_do_nothing() -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles(report: Report, written: Path, tmp_path: Path) -> None:
     shutil.copytree(written, tmp_path / "copy")
-    odd = Report(report.store, (*report.tables, ODD), ("a note_ with [marks] & 5 %",), 2, 1)
+    odd = replace(report, tables=(*report.tables, ODD), notes=("a note_ with [marks] & 5 %",))
     for folder, one in ((tmp_path / "copy", report), (tmp_path / "odd", odd)):
-        write_report(one, folder)
+        write_report(one, folder, pdfs=False)
         command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
         finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
         assert finished.returncode == 0, finished.stdout[-2000:]
