@@ -151,7 +151,7 @@ def shade(value: float, largest: float) -> str:
 
 def text_width(text: str) -> float:
     """About how wide a text is, in pixels."""
-    return 6.6 * len(text)
+    return 7 * len(text)
 
 
 def outline(form: Form, x: float, y: float, size: float) -> tuple[tuple[float, float], ...]:

@@ -45,7 +45,7 @@ def heat_map(table: Table) -> Drawing | None:
     if not rows:
         return None
     width, height = CELL
-    left = 12 + max(text_width(row[0].text) for row in rows)
+    left = 20 + max(text_width(row[0].text) for row in rows)
     # Names above their columns, slanted where they would run into one another.
     names = table.columns[1:]
     stairs = max(map(text_width, names)) > width - 6
@@ -107,7 +107,7 @@ def dots(table: Table) -> Drawing | None:
         return None
     ends = [end for row in table.rows for number in columns for end in _ends(row[number].gain)]
     low, high, ticks = _scale(min(*ends, 0.0), max(*ends, 0.0))
-    left = 12 + max(text_width(row[0].text) for row in table.rows)
+    left = 20 + max(text_width(row[0].text) for row in table.rows)
     tall = 22 + ROW * len(table.rows) + 26
     shapes: list[Shape] = []
     for place, number in enumerate(columns):
@@ -175,7 +175,8 @@ def against_cost(table: Table, gains: Mapping[str, tuple[str, Shown]]) -> Drawin
     width, height, left, top = 560.0, 300.0, 60.0, 30.0
     ends = [end for _, _, shown, _ in known for end in _ends(shown.gain)]
     low, high, ticks = _scale(min(*ends, 0.0), max(*ends, 0.0))
-    first, last = min(hours for hours, *_ in known) / 1.3, max(hours for hours, *_ in known) * 1.3
+    least, most = min(hours for hours, *_ in known), max(hours for hours, *_ in known)
+    first, last = least / 1.3, most * 1.3
 
     def across(hours: float) -> float:
         return round(left + width * math.log(hours / first) / math.log(last / first), 1)
@@ -189,7 +190,7 @@ def against_cost(table: Table, gains: Mapping[str, tuple[str, Shown]]) -> Drawin
         *(Label(left - 8, down(tick) + 4, f"{tick:+g}" if tick else "0", "end", "faint") for tick in ticks),
         Label(8, 16, "gain in points, with its interval", kind="faint"),
     ]
-    for hours in _times(first, last):
+    for hours in _times(least, most):
         shapes.append(Label(across(hours), top + height + 18, duration(3600 * hours), "middle", "faint"))
         shapes.append(Strokes(((across(hours), top, across(hours), top + height),), "grid"))
     for hours, told, shown, mode in known:
@@ -256,7 +257,7 @@ def _scale(low: float, high: float) -> tuple[float, float, tuple[float, ...]]:
 
 
 def _times(first: float, last: float) -> list[float]:
-    """Round times between two, in hours: at most seven, and the ends where there are none."""
+    """Round times between two, in hours: at most eight, and the ends where there are not two."""
     seconds = [
         unit * each for unit in (0.1, 1, 60) for each in (1, 2, 5, 10, 20, 30) if unit != 0.1 or each < 10
     ]
@@ -264,10 +265,10 @@ def _times(first: float, last: float) -> list[float]:
         each * 10.0**power for power in range(4) for each in (1, 2, 5)
     ]
     inside = [each for each in hours if first <= each <= last]
-    return inside[:: 1 + len(inside) // 8] or [first, last]
+    return inside[:: 1 + len(inside) // 8] if len(inside) > 1 else [first, last]
 
 
 def _short(text: str, room: float) -> str:
     """A name that fits; its table has the whole."""
-    most = int(room / 6.6)
+    most = int(room / text_width("n"))
     return text if len(text) <= most else f"{text[: most - 1]}…"
