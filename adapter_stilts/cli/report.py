@@ -56,10 +56,12 @@ def report(
     from adapter_stilts.report.libraries import is_there
     from adapter_stilts.report.making import make_report
     from adapter_stilts.report.writing import write_report
+    from adapter_stilts.runtime import default_cache
 
     asked = by or ("language" if out is None else "language,family,resources")
     wanted = [part.strip() for part in asked.split(",") if part.strip() not in ("", "total")]
-    found = make_report(store, plans=plans, baseline=baseline, by=wanted, resamples=resamples)
+    kept = default_cache() / "reports"
+    found = make_report(store, plans=plans, baseline=baseline, by=wanted, resamples=resamples, cache=kept)
     report_tables.tables(found, grouped=out is None or by is not None)
     for one in found.notes:
         note(one)

@@ -190,7 +190,7 @@ def _evaluated(store: Path, cell: Planned, notes: list[str]) -> Evaluated | None
     directory = store / cell.stage
     try:
         read_stage(directory)
-        damage = broken_seal(directory, (STAGE, METRICS)) if (directory / DIGESTS).is_file() else None
+        damage = damage_of(directory, alone=True)
         if damage is not None:
             raise StoreError(damage)
         metrics = read_metrics(directory)
@@ -214,6 +214,17 @@ def _evaluated(store: Path, cell: Planned, notes: list[str]) -> Evaluated | None
         notes.append(f"{cell.stage} ({cell.told}): no language has an example; left out")
         return None
     return found
+
+
+def damage_of(directory: Path, alone: bool = False) -> str | None:
+    """What of an evaluation differs from its digests; None of one without, as an older version left it.
+
+    Args:
+        alone: whether its rows and predictions are left out, which are looked at when they are read.
+    """
+    if not (directory / DIGESTS).is_file():
+        return None
+    return broken_seal(directory, (STAGE, METRICS), alone)
 
 
 def _consistent(found: Sequence[Evaluated], chains: Chains, notes: list[str]) -> list[Evaluated]:

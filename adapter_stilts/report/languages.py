@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+By: TypeAlias = Literal["language", "family", "resources"]
+BY: tuple[By, ...] = ("language", "family", "resources")
 
 TABLE = "languages.toml"
 UNLISTED = "not listed"
@@ -53,6 +56,20 @@ def by_resources(languages: Sequence[str], levels: Mapping[str, str]) -> dict[st
     order = (*dict.fromkeys(levels.values()), *_table()["levels"])
     found = _grouped(languages, lambda language: levels.get(language) or resources(language))
     return {level: found[level] for level in dict.fromkeys((*order, *found)) if level in found}
+
+
+def groups_of(kind: By, languages: Sequence[str], levels: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The rows of a table; none where all languages are in one group, which the mean over all tells.
+
+    Args:
+        levels: as of `by_resources`.
+    """
+    if kind == "language":
+        return {language: (language,) for language in languages}
+    if kind == "family" and levels:  # constructed languages, whose English is of no family either
+        return {}
+    groups = (by_family if kind == "family" else by_resources)(languages, levels)
+    return groups if len(groups) > 1 else {}
 
 
 def _grouped(languages: Sequence[str], group: Callable[[str], str]) -> dict[str, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from functools import cache
 from typing import Any
 
 from adapter_stilts.errors import UsageError
@@ -14,6 +15,7 @@ def is_there(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
+@cache
 def scipy_part(name: str, purpose: str) -> Any:
     """A part of scipy, imported when it is first needed.
 

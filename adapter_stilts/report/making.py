@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import cast
 
 from adapter_stilts.errors import UnknownNameError, UsageError
 from adapter_stilts.report.answer import Sentence, answer
 from adapter_stilts.report.blocks import Block, blocks
 from adapter_stilts.report.collect import Collection, collect
 from adapter_stilts.report.costs import costs
-from adapter_stilts.report.languages import by_family, by_resources
+from adapter_stilts.report.languages import BY, By, groups_of
 from adapter_stilts.report.modes import modes
 from adapter_stilts.report.origins import Origin, Settings, origins
 from adapter_stilts.report.published import beside_published
@@ -22,10 +22,6 @@ from adapter_stilts.report.summary import in_groups, summaries
 from adapter_stilts.report.tables import Table
 from adapter_stilts.report.ways import by_way, target_names
 
-By: TypeAlias = Literal["language", "family", "resources"]
-BY: tuple[By, ...] = ("language", "family", "resources")
-
-_GROUPS = {"family": by_family, "resources": by_resources}
 _FAMILIES = "Families as XTREME's paper has them; equal weight to each language of a family."
 _LEVELS = (
     "Levels by the size of the Wikipedia when XTREME was made (1 and 0.1 million articles; the cut is ours)."
@@ -62,6 +58,7 @@ def make_report(
     by: Iterable[str] = BY,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    cache: Path | None = None,
 ) -> Report:
     """The tables of a store.
 
@@ -70,6 +67,7 @@ def make_report(
         baseline: the intermediate entry that gains are over.
         by: what languages are grouped by in tables of their own.
         resamples, seed: of the intervals.
+        cache: folder where intervals are kept, and taken from where nothing of theirs has changed; None keeps none.
 
     Raises:
         UsageError: there is no such store or plan, or nothing is finished in it; `by` names something else.
@@ -80,11 +78,12 @@ def make_report(
         if name not in BY:
             raise UnknownNameError("grouping", name, BY)
     found = collect(store, plans)
-    built = blocks(found, baseline=baseline, resamples=resamples, seed=seed)
-    notes = dict.fromkeys((*found.notes, *(note for block in built for note in block.notes)))
+    kinds = [cast("By", name) for name in wanted]
+    built, told = blocks(found, baseline=baseline, by=kinds, resamples=resamples, seed=seed, cache=cache)
+    notes = dict.fromkeys((*found.notes, *told))
     if not built:
         raise UsageError(f"{store}: nothing to report: {'; '.join(notes)}")
-    tables = tuple(_tables(found, built, baseline, wanted, resamples))
+    tables = tuple(_tables(found, built, baseline, kinds, resamples))
     return Report(
         found.store,
         answer(built, tables, baseline),
@@ -97,13 +96,13 @@ def make_report(
 
 
 def _tables(
-    found: Collection, built: Sequence[Block], baseline: str, by: Sequence[str], resamples: int
+    found: Collection, built: Sequence[Block], baseline: str, by: Sequence[By], resamples: int
 ) -> list[Table]:
     tables = summaries(built, baseline, resamples)
     for number, (way, members) in enumerate(by_way(built).items(), start=1):
         for block, target in zip(members, target_names(members), strict=True):
             for kind in by:
-                groups = _groups(block, kind)
+                groups = groups_of(kind, block.languages, block.levels)
                 if not groups:
                     continue
                 name = f"{kind}-{number}-{target.replace(', ', '_').replace(' ', '-')}"
@@ -116,16 +115,6 @@ def _tables(
         costs(built, found.chains),
         *beside_published(built),
     ]
-
-
-def _groups(block: Block, kind: str) -> dict[str, tuple[str, ...]]:
-    """The rows of a table; none where all languages are in one group, which the summary tells."""
-    if kind == "language":
-        return {language: (language,) for language in block.languages}
-    if kind == "family" and block.levels:  # constructed languages, whose English is of no family either
-        return {}
-    groups = _GROUPS[kind](block.languages, block.levels)
-    return groups if len(groups) > 1 else {}
 
 
 def _told_of(block: Block, kind: str) -> tuple[str, ...]:

@@ -25,7 +25,14 @@ _NEAR = 1e-6
 
 
 class NoRowsError(DataError):
-    """There are no rows that an interval could be taken of; the score stands as it is."""
+    """There are no rows that an interval could be taken of; the score stands as it is.
+
+    Args:
+        stage: of the evaluation.
+    """
+
+    def __init__(self, stage: str, why: str) -> None:
+        super().__init__(stage, None, why)
 
 
 def score_counts(one: Evaluated, language: str) -> Counts:
@@ -41,7 +48,7 @@ def score_counts(one: Evaluated, language: str) -> Counts:
     kinds = frozenset(rows[0]) - {IDENTITY}
     if kinds == NUMBERS:
         raise NoRowsError(
-            name, None, "its score is a correlation, which is no sum over examples: no interval"
+            one.cell.stage, "its score is a correlation, which is no sum over examples: no interval"
         )
     metrics = sorted(one.metrics["languages"][language])
     try:
@@ -61,13 +68,13 @@ def score_counts(one: Evaluated, language: str) -> Counts:
 
 def _rows(one: Evaluated, language: str, path: Path) -> list[Row]:
     if not path.is_file():
-        raise NoRowsError(one.cell.stage, None, f"{NO_ROWS}: no interval; {REPAIR}")
+        raise NoRowsError(one.cell.stage, f"{NO_ROWS}: no interval; {REPAIR}")
     try:
         rows = read_scores(one.directory, language)
     except (OSError, ValueError) as error:
         raise DataError(path, None, f"cannot be read ({error}): {REPAIR}") from error
     if not rows or not all(isinstance(row, dict) and IDENTITY in row for row in rows):
-        raise NoRowsError(path, None, f"no rows with ids: no interval; {REPAIR}")
+        raise NoRowsError(one.cell.stage, f"no rows with ids: no interval; {REPAIR}")
     return rows
 
 
