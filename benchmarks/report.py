@@ -1,17 +1,22 @@
-"""How long a report takes: made-up stores of 100 cells and more, each report in a process of its own.
+"""How long reports take: made-up stores of about 100 and 1,000 cells, each report in a process of its own.
 
     python benchmarks/report.py --out benchmarks/results/report.json
-    python benchmarks/report.py --rounds 1 --cells 20        # a check
+    python benchmarks/report.py --rounds 1 --large 20        # a check
 
-A store has five intermediate entries before five targets (XNLI, PAWS-X, XQuAD, UDPOS, PAN-X), in as many seeds as the
-cells need, each with rows of `--languages` languages and `--examples` examples. What is measured is the whole command,
-from the start of Python on, with its tables on a pipe. `seconds` is wall time, `processor_seconds` that of the process:
-on a busy machine the second tells of the work.
+The small store has five intermediate entries before five targets in ten languages, in as many seeds as the cells need;
+its report takes 1,000 resamples. The large one has ten entries before five targets in twenty languages, four modes and
+as many seeds as the cells need; its report takes 10,000. Each has rows of `--examples` examples a language.
+
+What is measured is the whole command, from the start of Python on, with its tables on a pipe. `seconds` is wall time,
+`processor_seconds` that of the process: on a busy machine the second tells of the work. ``again`` finds the intervals
+that ``first`` kept.
 """
 
 from __future__ import annotations
 
+import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -21,8 +26,11 @@ from typing import Any
 import made_store
 import measure
 
-INTERS = ("none", "mnli", "hellaswag", "squad_v1", "snli")
-TARGETS = ("xnli", "pawsx", "xquad", "udpos", "panx")
+FEW_INTERS = ("none", "mnli", "hellaswag", "squad_v1", "snli")
+INTERS = (*FEW_INTERS, "anli", "cosmosqa", "commonsenseqa", "qamr", "ccg")
+FEW_TARGETS = ("xnli", "pawsx", "xquad", "udpos", "panx")
+TARGETS = ("belebele", "panx", "sib200", "tatoeba", "udpos")
+MODES = ("full", "lora", "adapter", "ia3")
 
 PEAK = """
 import resource, sys
@@ -35,43 +43,37 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "torch" in sys.
 
 def main() -> None:
     options = measure.parser(__doc__, 3, data=False)
-    options.add_argument("--cells", type=int, default=100, help="about so many (default 100)")
-    options.add_argument("--languages", type=int, default=10, help="of a target (default 10)")
+    options.add_argument("--small", type=int, default=100, help="cells of the small store (default 100)")
+    options.add_argument("--large", type=int, default=1000, help="cells of the large store (default 1,000)")
     options.add_argument("--examples", type=int, default=100, help="of a language (default 100)")
     given = options.parse_args()
-    seeds = max(1, given.cells // (len(INTERS) * len(TARGETS)))
     with measure.scratch() as folder:
-        store = folder / "runs"
-        made_store.matrix(
-            store,
-            inters=INTERS,
-            targets=TARGETS,
-            modes=("lora",),
-            seeds=seeds,
-            languages=given.languages,
-            examples=given.examples,
+        small, few = made(
+            folder / "small", FEW_INTERS, FEW_TARGETS, ("lora",), given.small, 10, given.examples
         )
-        sides = {
-            "resamples_1000": ("--resamples", "1000"),
-            "resamples_1000_total": ("--resamples", "1000", "--by", "total"),
-            "resamples_10000": (),
-            "written": ("--out", str(folder / "out")),
-        }
+        large, many = made(folder / "large", INTERS, TARGETS, MODES, given.large, 20, given.examples)
+        kept, out = folder / "kept", str(folder / "out")
         found: dict[str, list[dict[str, Any]]] = measure.alternate(
-            {name: lambda _, more=more: timed(store, *more) for name, more in sides.items()},
+            {
+                "small": lambda _: timed(small, folder / "small_kept", True, "--resamples", "1000"),
+                "large_first": lambda _: timed(large, kept, True),
+                "large_again": lambda _: timed(large, kept, False),
+                "large_written": lambda _: timed(large, folder / "all_kept", True, "--out", out),
+                "large_written_again": lambda _: timed(large, folder / "all_kept", False, "--out", out),
+            },
             given.rounds,
             "report",
         )
+        page = (folder / "out" / "index.html").stat().st_size
     measure.emit(
         {
             "benchmark": "report",
             **measure.environment(given.threads),
-            "cells": len(INTERS) * len(TARGETS) * seeds,
-            "seeds": seeds,
-            "languages": given.languages,
+            "small": {"cells": few, "languages": 10, "resamples": 1000},
+            "large": {"cells": many, "languages": 20, "resamples": 10_000, "page_bytes": page},
             "examples": given.examples,
             "rounds": given.rounds,
-            **{
+            "reports": {
                 name: {
                     "seconds": measure.spread([one["seconds"] for one in rounds], 2),
                     "processor_seconds": measure.spread([one["processor_seconds"] for one in rounds], 2),
@@ -85,11 +87,42 @@ def main() -> None:
     )
 
 
-def timed(store: Path, *more: str) -> dict[str, Any]:
-    """Seconds and peak memory of a report in a process of its own."""
+def made(
+    store: Path,
+    inters: tuple[str, ...],
+    targets: tuple[str, ...],
+    modes: tuple[str, ...],
+    cells: int,
+    languages: int,
+    examples: int,
+) -> tuple[Path, int]:
+    """A store of about so many cells, and how many it has."""
+    seeds = max(1, cells // (len(inters) * len(targets) * len(modes)))
+    made_store.matrix(
+        store,
+        inters=inters,
+        targets=targets,
+        modes=modes,
+        seeds=seeds,
+        languages=languages,
+        examples=examples,
+    )
+    return store, len(inters) * len(targets) * len(modes) * seeds
+
+
+def timed(store: Path, cache: Path, anew: bool, *more: str) -> dict[str, Any]:
+    """Seconds and peak memory of a report in a process of its own.
+
+    Args:
+        cache: where intervals are kept.
+        anew: whether none are kept before.
+    """
+    if anew:
+        shutil.rmtree(cache, ignore_errors=True)
     before, began = _processor_seconds(), time.perf_counter()
     command = [sys.executable, "-c", PEAK, "report", str(store), *more]
-    finished = subprocess.run(command, check=True, capture_output=True, text=True)
+    environment = {**os.environ, "ADAPTER_STILTS_CACHE": str(cache)}
+    finished = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     seconds = time.perf_counter() - began
     peak, torch = finished.stdout.strip().splitlines()[-1].split()
     return {

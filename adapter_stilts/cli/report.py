@@ -6,6 +6,9 @@ import click
 
 from adapter_stilts.cli.options import option
 
+SHOWN_NOTES = 20
+"""A large store that is damaged may have thousands."""
+
 
 @click.command()
 @click.argument("store", default="runs")
@@ -63,8 +66,10 @@ def report(
     kept = default_cache() / "reports"
     found = make_report(store, plans=plans, baseline=baseline, by=wanted, resamples=resamples, cache=kept)
     report_tables.tables(found, grouped=out is None or by is not None)
-    for one in found.notes:
+    for one in found.notes[:SHOWN_NOTES]:
         note(one)
+    if len(found.notes) > SHOWN_NOTES:
+        note(f"and {len(found.notes) - SHOWN_NOTES} more, which --out DIR writes")
     if out is not None:
         pdfs = is_there("matplotlib")
         page, *others = write_report(found, out, pdfs)

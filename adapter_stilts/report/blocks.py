@@ -50,6 +50,8 @@ class Block:
         languages: that all runs have and that are averaged.
         left_out: languages that some run has and that are not averaged, with the stage that lacks them.
         estimates: of gains, of the systems whose rows could be read.
+        compared: systems whose target was trained and evaluated as the baseline's.
+        planned: how many cells plans name.
     """
 
     setting: Setting

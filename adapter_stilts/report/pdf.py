@@ -45,51 +45,43 @@ def pdf(drawing: Drawing) -> bytes:
 
 
 def _draw(axes: Any, shape: Shape, order: int) -> None:
-    patches: Any = importlib.import_module("matplotlib.patches")
+    """A shape is one artist, however many lines or forms it has: matplotlib takes its time for each."""
     if isinstance(shape, Label):
-        side = {"start": "left", "middle": "center", "end": "right"}[shape.anchor]
-        weight = "bold" if shape.bold else "normal"
         axes.text(
             shape.x,
             shape.y,
             shape.text.replace("$", r"\$"),
-            ha=side,
+            ha={"start": "left", "middle": "center", "end": "right"}[shape.anchor],
             va="baseline",
             fontsize=SIZE * POINTS,
-            weight=weight,
+            weight="bold" if shape.bold else "normal",
             color=LIGHT[shape.kind],
             zorder=order,
         )
-    elif isinstance(shape, Box):
-        place = (shape.x, shape.y)
-        axes.add_patch(
-            patches.Rectangle(place, shape.width, shape.height, color=LIGHT[shape.kind], zorder=order, lw=0)
-        )
+        return
+    patches: Any = importlib.import_module("matplotlib.patches")
+    look: dict[str, Any] = {"zorder": order, "clip_on": False}
+    if isinstance(shape, Box):
+        look |= {"facecolor": LIGHT[shape.kind], "linewidth": 0}
     elif isinstance(shape, Strokes):
-        for x, y, to, down in shape.lines:
-            axes.plot(
-                (x, to),
-                (y, down),
-                color=LIGHT[shape.kind],
-                lw=shape.thick * POINTS,
-                zorder=order,
-                clip_on=False,
-            )
+        look |= {"fill": False, "edgecolor": LIGHT[shape.kind], "linewidth": shape.thick * POINTS}
     else:
-        for x, y in shape.points:
-            axes.add_patch(_form(patches, shape, x, y, order))
+        filled = LIGHT[shape.kind if shape.filled else "paper"]
+        look |= {"facecolor": filled, "edgecolor": LIGHT[shape.kind], "linewidth": POINTS}
+    axes.add_patch(patches.PathPatch(_path(shape), **look))
 
 
-def _form(patches: Any, shape: Marks, x: float, y: float, order: int) -> Any:
-    look = {
-        "facecolor": LIGHT[shape.kind if shape.filled else "paper"],
-        "edgecolor": LIGHT[shape.kind],
-        "lw": POINTS,
-        "zorder": order,
-    }
-    corners = outline(shape.form, x, y, shape.size)
-    return (
-        patches.Polygon(corners, closed=True, **look)
-        if corners
-        else patches.Circle((x, y), shape.size, **look)
-    )
+def _path(shape: Box | Strokes | Marks) -> Any:
+    path: Any = importlib.import_module("matplotlib.path").Path
+    if isinstance(shape, Box):
+        right, low = shape.x + shape.width, shape.y + shape.height
+        return path([(shape.x, shape.y), (right, shape.y), (right, low), (shape.x, low), (0, 0)], closed=True)
+    if isinstance(shape, Strokes):
+        ends = [end for x, y, to, down in shape.lines for end in ((x, y), (to, down))]
+        return path(ends, [path.MOVETO, path.LINETO] * len(shape.lines))
+    forms = []
+    for x, y in shape.points:
+        corners = outline(shape.form, x, y, shape.size)
+        closed = path([*corners, (0, 0)], closed=True) if corners else path.circle((x, y), shape.size)
+        forms.append(closed)
+    return path.make_compound_path(*forms)
