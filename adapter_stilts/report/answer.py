@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapter_stilts.report.blocks import Block, Gain
+from adapter_stilts.report.captions import least_of
 from adapter_stilts.report.collect import System
-from adapter_stilts.report.tables import Shown, Table
+from adapter_stilts.report.tables import ALPHA, Shown, Table
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,14 @@ class Sentence:
     cell: str = ""
 
 
-def answer(blocks: Sequence[Block], tables: Sequence[Table], baseline: str) -> tuple[Sentence, ...]:
+def answer(
+    blocks: Sequence[Block], tables: Sequence[Table], baseline: str, resamples: int
+) -> tuple[Sentence, ...]:
     """The largest gain that holds, or that none does; the largest loss that holds; how many of all hold.
 
     Args:
         tables: of them the summaries are read, whose stars are adjusted over their gains.
+        resamples: of the intervals.
     """
     of_cell = {block.cell(system): (block, system) for block in blocks for system in block.systems}
     shown: dict[str, tuple[Shown, str]] = {}
@@ -47,7 +51,7 @@ def answer(blocks: Sequence[Block], tables: Sequence[Table], baseline: str) -> t
     if up:
         told.append(_sentence("", *up[0], of_cell))
     else:
-        told.append(Sentence(f"No gain over {baseline} holds."))
+        told.append(Sentence(f"No gain over {baseline} holds{_because(list(shown.values()), resamples)}."))
         told.append(_sentence("The largest, which may be chance: ", *ranked[0], of_cell))
     if down:
         told.append(_sentence("The largest loss that holds: ", *down[-1], of_cell))
@@ -59,6 +63,15 @@ def answer(blocks: Sequence[Block], tables: Sequence[Table], baseline: str) -> t
         )
     )
     return tuple(told)
+
+
+def _because(shown: Sequence[tuple[Shown, str]], resamples: int) -> str:
+    """Where none could hold: so few resamples of so few examples tell no gain of so many from chance."""
+    estimates = [cell.gain.estimate for cell, _ in shown if cell.gain is not None and cell.gain.estimate]
+    least = least_of(estimates, resamples)
+    if least is None or least * len(estimates) < ALPHA:
+        return ""
+    return f", and with {resamples:,} resamples of so few examples hardly one could: raise --resamples"
 
 
 def _counted(number: int, one: str, several: str) -> str:
