@@ -56,12 +56,13 @@ def answer(
     if down:
         told.append(_sentence("The largest loss that holds: ", *down[-1], of_cell))
     number = len(shown)
-    told.append(
-        Sentence(
-            f"Of {_counted(number, 'difference', 'differences')} to {baseline}, {_counted(len(up), 'gain', 'gains')} "
-            f"and {_counted(len(down), 'loss', 'losses')} hold at 5 % after Holm's adjustment in each table."
+    if number > 1:
+        counted = f"{_counted(len(up), 'gain', 'gains')} and {_counted(len(down), 'loss', 'losses')}"
+        told.append(
+            Sentence(
+                f"Of {number} differences to {baseline}, {counted} hold at 5 % after Holm's adjustment in each table."
+            )
         )
-    )
     return tuple(told)
 
 
@@ -91,7 +92,13 @@ def _sentence(before: str, shown: Shown, name: str, of_cell: dict[str, tuple[Blo
     interval = gain.estimate.interval
     setting = block.setting
     seeds = len(gain.seeds)
-    over = "" if seeds > 1 else " over examples, with no claim about other seeds"
+    over = " over examples, with no claim about other seeds"
+    if seeds > 1:
+        these = block.gain(system, None, "examples")
+        assert these is not None
+        assert these.estimate is not None
+        only = these.estimate.interval
+        over = f" (of these very models {only.low:+.1f} to {only.high:+.1f})"
     ups = sum(value > 0 for value in _by_language(block, system, gain))
     text = (
         f"{before}{name} ({setting.mode}, {setting.precision}, {setting.base}): {gain.value:+.1f} points, "
