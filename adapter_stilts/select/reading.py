@@ -115,18 +115,14 @@ class TrainSets:
         key = {**self._key(task, limit), "encoder": self.request.base.fingerprint}
         return replace(self.measure(task, limit), embedding=self._kept(key, ("embedding",), run)["embedding"])
 
-    def _labelled(self, task: Task) -> tuple[Task, Reading]:
-        read = reading(self.request, task, trains=False)
-        return with_labels(task, self.request.source, read.options), read
-
     def _key(self, task: Task, limit: int | None) -> dict[str, Any]:
-        labelled, read = self._labelled(task)
+        """Labels are no part of it: an encoder does not see them."""
+        read = reading(self.request, task, trains=False)
         return {
             "schema": SCHEMA,
             "data": self.request.source.fingerprint(task, "train", task.trained_in[0], read.options),
             "tokenizer": self.tokenizer.fingerprint,
             "format": [task.format, get_format(task.format).SCHEMA, read.settings.reading()],
-            "labels": labelled.labels,
             "limit": limit,
             "draw": [self.draw.count, self.draw.seed],
         }
@@ -156,8 +152,8 @@ class TrainSets:
         """Read and encoded once in a process: pieces are counted in it, and then the encoder reads it."""
         digest = digest_of(self._key(task, limit))
         if digest not in self._samples:
-            labelled, read = self._labelled(task)
-            source = self.request.source
+            source, read = self.request.source, reading(self.request, task, trains=False)
+            labelled = with_labels(task, source, read.options)
             examples = first_examples(
                 source.examples(labelled, "train", task.trained_in[0], read.options), limit
             )
