@@ -17,6 +17,8 @@ from adapter_stilts.recipe_sections import EACH
 from adapter_stilts.runtime import default_cache, default_device, seconds_of
 
 if TYPE_CHECKING:
+    from adapter_stilts.select.clock import Clock
+    from adapter_stilts.select.reading import TrainSets
     from adapter_stilts.select.record import Record
     from adapter_stilts.select.suggestion import Ranking, Row, Source
     from adapter_stilts.stages.planning.request import Request
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 SAMPLE = 256
 """Examples of each train set that are measured."""
+NONE = "none"
+"""The baseline after ``--inter``."""
 PICKS = 3
 """Sources that the command trains."""
 
@@ -37,7 +41,6 @@ class Suggestion:
         base: the encoder.
         examples: of each train set that were measured, at most.
         ranking: the sources, the first one first.
-        estimators: what each compares, by name.
         command: trains the first three, and the baseline beside them.
         record: how well such a ranking did on other targets whose truth is known.
     """
@@ -49,7 +52,6 @@ class Suggestion:
     device: str
     examples: int
     ranking: Ranking
-    estimators: Mapping[str, str]
     command: str
     record: Record | None
     notices: tuple[str, ...]
@@ -66,6 +68,7 @@ class Suggestion:
         told = {
             **vars(self),
             "ranking": [row.to_json() for row in self.rows],
+            "estimators": dict(self.ranking.estimators),
             "seconds": seconds,
             "record": record,
         }
@@ -87,12 +90,13 @@ def suggest(
     tasks: str | Path | None = None,
     device: str | None = None,
 ) -> Suggestion:
-    """Rank intermediate tasks for a target without training; its many keywords are the flags of the command.
+    """Rank intermediate tasks, or bundles, for a target without training; the many keywords are the command's flags.
 
     Args:
         target: one task, or a TOML file.
-        among: intermediate tasks; None is the study's nine, as far as the data hold them.
-        mode: of the command that trains the first ones; it does not enter the ranking.
+        among: intermediate tasks, or addresses of bundles and folders of them; None is the study's nine tasks, as far
+            as the data hold them.
+        mode: of the command that trains the first ones; of bundles, those that are ranked.
         examples: of each train set that are measured.
         budget: seconds, or ``"10m"``; what it leaves no time for is left out and told.
 
@@ -100,18 +104,27 @@ def suggest(
         UsageError: the target has no train set, there are fewer than two sources, or too little time.
         DataError: a train set is not at hand, or cannot be read.
     """
-    from adapter_stilts.select.estimators import ESTIMATORS
+    from adapter_stilts.select.clock import Clock
     from adapter_stilts.select.reading import TrainSets
     from adapter_stilts.select.record import record
-    from adapter_stilts.select.suggestion import Clock, rank
+    from adapter_stilts.select.trained.bundles import names_bundles
     from adapter_stilts.stages.drawing import Draw
     from adapter_stilts.stages.planning.declared import looked_at
     from adapter_stilts.stages.planning.names import train_task
     from adapter_stilts.stages.planning.request import Request
+    from adapter_stilts.tasks import is_file
 
     clock = Clock(seconds_of(budget) if isinstance(budget, str) else budget)
+    typed = _several(among)
+    bundles = [name for name in typed if not is_file(name) and names_bundles(name)]
+    if bundles and len(bundles) < len(typed):
+        tasks_named = ", ".join(name for name in typed if name not in bundles)
+        raise UsageError(
+            f"--among {','.join(typed)}: {tasks_named} are tasks, and the others bundles: what tells of the ones does "
+            "not of the others; rank them apart"
+        )
     study = plan_train(
-        _several(among),
+        [NONE] if bundles else typed,
         target,
         mode=mode,
         recipe=recipe,
@@ -126,27 +139,52 @@ def suggest(
     request = Request(study.recipe, study.source, lambda: study.base)
     wanted = _target(request, target, _command([EACH], target, more))
     trained_on = train_task(request, wanted)
-    sources, notices = _sources(request)
     looked = looked_at(request, [wanted])
-    where = device or default_device()
-    sets = TrainSets(request, default_cache(), where, Draw(examples, 0))
-    limits = (study.recipe.intermediate.limit_train, study.recipe.target.limit_train)
-    ranking = rank(sources, trained_on, sets, limits, clock)
-    typed = dict(zip(study.recipe.intermediate.tasks, _several(among), strict=True))
-    first = [typed.get(row.source, row.source) for row in ranking.rows[:PICKS]]
+    sets = TrainSets(request, default_cache(), device or default_device(), Draw(examples, 0))
+    if bundles:
+        ranking, notices, trained = _ranked_bundles(bundles, trained_on, sets, mode, clock)
+        more = _words({**flags, "mode": trained}, fill_from_hub, settings)
+    else:
+        ranking, notices = _ranked_tasks(trained_on, wanted, sets, clock)
+        trained = study.recipe.mode
+    as_typed = dict(zip(study.recipe.intermediate.tasks, typed, strict=True)) if not bundles else {}
+    first = [as_typed.get(row.source, row.source) for row in ranking.rows[:PICKS]]
     return Suggestion(
         wanted.name,
         trained_on.name,
         request.base.id,
-        study.recipe.mode,
-        where,
+        trained,
+        sets.device,
         examples,
         ranking,
-        {name: ESTIMATORS[name].WHAT for name in ranking.rows[0].scores},
         _command(first, target, more),
-        record(wanted.name, study.recipe.mode),
-        (*notices, *looked, *_same(sources, trained_on, wanted), *ranking.notices),
+        None if bundles else record(wanted.name, trained),
+        (*looked, *notices, *ranking.notices),
     )
+
+
+def _ranked_tasks(
+    trained_on: Task, target: Task, sets: TrainSets, clock: Clock
+) -> tuple[Ranking, tuple[str, ...]]:
+    from adapter_stilts.select.suggestion import rank
+
+    sources, notices = _sources(sets.request)
+    recipe = sets.request.recipe
+    limits = (recipe.intermediate.limit_train, recipe.target.limit_train)
+    ranking = rank(sources, trained_on, sets, limits, clock)
+    return ranking, (*notices, *_same(sources, trained_on, target))
+
+
+def _ranked_bundles(
+    typed: Sequence[str], trained_on: Task, sets: TrainSets, mode: str | None, clock: Clock
+) -> tuple[Ranking, tuple[str, ...], str]:
+    """The ranking, what to tell, and the mode of the bundles."""
+    from adapter_stilts.select.trained.bundles import trained_sources
+    from adapter_stilts.select.trained.ranking import rank_trained
+
+    sources, notices = trained_sources(typed, sets.request.base, mode)
+    ranking = rank_trained(sources, trained_on, sets, sets.request.recipe.target.limit_train, clock)
+    return ranking, notices, sources[0].info.tuning
 
 
 def _several(among: Names) -> list[str]:
@@ -179,17 +217,11 @@ def _target(request: Request, typed: str, command: str) -> Task:
 
 def _sources(request: Request) -> tuple[list[Source], tuple[str, ...]]:
     """What is ranked, and what was left out. Raises UsageError."""
-    from adapter_stilts.hub.address import is_address
     from adapter_stilts.select.suggestion import Source
     from adapter_stilts.stages.planning.intermediate import entries, tasks_of_entry
-    from adapter_stilts.stages.planning.names import NONE
     from adapter_stilts.tasks.groups import ALL, TEXTS
 
     for name in request.recipe.intermediate.tasks:
-        if is_address(name):
-            raise UsageError(
-                f"--among {name}: bundles are not ranked, but tasks: name the one it was trained on"
-            )
         if name in (NONE, ALL, *TEXTS):
             what = {
                 NONE: "the baseline",

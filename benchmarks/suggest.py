@@ -12,6 +12,9 @@ and with `--record` what `suggest` tells of its past (`adapter_stilts/select/mea
 another's, in the mean over all ordered pairs; `chance` any order. `as_good_by_chance` is the share of random
 assignments of the combined scores to sources (one assignment for all targets) that do as well or better. Nothing is
 fitted: no target's truth enters a ranking. `draws` repeats the whole with other examples drawn from the train sets.
+
+`trained` is the same of the bundles in adapters_hub/, three sources in each mode, ranked by what their states tell of
+the target's labels; beside it the same three by their train sets.
 """
 
 from __future__ import annotations
@@ -34,11 +37,15 @@ import numpy as np
 from adapter_stilts.io import write_json
 from adapter_stilts.library import plan_train
 from adapter_stilts.matrices import forecast, plan_matrix
+from adapter_stilts.model.bundle import read_bundle
 from adapter_stilts.select.estimators import ESTIMATORS
 from adapter_stilts.select.quality import chance_ndcg, ndcg, regret
 from adapter_stilts.select.ranks import mean_reciprocal_rank, ranks_of
 from adapter_stilts.select.reading import TrainSets
 from adapter_stilts.select.train_set import TrainSet, union
+from adapter_stilts.select.trained import TRAINED
+from adapter_stilts.select.trained.rows import ROWS
+from adapter_stilts.select.trained.states import labelled_states, load_source
 from adapter_stilts.stages.drawing import Draw
 from adapter_stilts.stages.planning.request import Request
 from adapter_stilts.suggesting import SAMPLE
@@ -52,6 +59,9 @@ MODES = ("full", "lora", "adapter")
 COMBINED, CHANCE = "combined", "chance"
 MEASURES = ("ndcg", "regret1", "regret3")
 ASSIGNMENTS = 2000
+SHELF = measure.ROOT / "adapters_hub"
+SHELVED = ("hellaswag", "mnli", "squad_v1")
+"""Sources that the repository holds trained, in every mode."""
 
 Truth = Mapping[str, Mapping[str, Mapping[int, Mapping[str, float]]]]
 """mode -> target -> seed -> source -> points gained over none."""
@@ -159,8 +169,10 @@ def scores_of(sets: Mapping[str, TrainSet], target: str) -> dict[str, list[float
     return {**scores, COMBINED: mean_reciprocal_rank(ranks)}
 
 
-def quality(scores: Sequence[float], gains: Mapping[str, float]) -> dict[str, float]:
-    true = [gains[source] for source in STUDY]
+def quality(
+    scores: Sequence[float], gains: Mapping[str, float], sources: Sequence[str] = STUDY
+) -> dict[str, float]:
+    true = [gains[source] for source in sources]
     return {
         "ndcg": ndcg(scores, true),
         "regret1": regret(scores, true, 1),
@@ -249,6 +261,60 @@ def summary(
     return told
 
 
+def trained_scores(truth: Truth, examples: int) -> dict[str, dict[str, dict[str, list[float]]]]:
+    """mode -> target -> estimator -> a score for each of `SHELVED`."""
+    study = plan_train("none", "xnli", recipe="miniature")
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    with tempfile.TemporaryDirectory() as cache:
+        request = Request(study.recipe, study.source, lambda: study.base)
+        sets = TrainSets(request, Path(cache), "cpu", Draw(examples, 0))
+        for mode, by_target in truth.items():
+            bundles = [SHELF / f"{source}-{mode}" for source in SHELVED]
+            models = [load_source(place, read_bundle(place), request.base, "cpu") for place in bundles]
+            found[mode] = {}
+            for target in by_target:
+                task = get_task(trained_by(target))
+                sample = sets.sample(task, None).features
+                states = [labelled_states(model, sample, ROWS[task.format](sample)) for model in models]
+                found[mode][target] = {
+                    name: [round(one.score(each), 5) for each in states] for name, one in TRAINED.items()
+                }
+                measure.say(f"{mode} {target}: {found[mode][target]}")
+    return found
+
+
+def trained_rows(
+    truth: Truth,
+    sets: Mapping[str, TrainSet],
+    scores: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]],
+) -> list[dict[str, Any]]:
+    """A row a mode: means over targets and seeds of how good the rankings of the three bundles are."""
+    places = [STUDY.index(source) for source in SHELVED]
+    found = []
+    for mode, by_target in scores.items():
+        told: dict[str, list[dict[str, float]]] = defaultdict(list)
+        for target, own in by_target.items():
+            every = {
+                **own,
+                COMBINED: mean_reciprocal_rank({name: ranks_of(one) for name, one in own.items()}),
+            }
+            by_sets = scores_of(sets, target)
+            every |= {
+                f"train sets: {name}": [by_sets[name][at] for at in places]
+                for name in ("same_format", COMBINED)
+            }
+            every[CHANCE] = [0.0] * len(SHELVED)
+            for name, values in every.items():
+                one = [quality(values, gains, SHELVED) for gains in truth[mode][target].values()]
+                told[name].append({each: fmean(seed[each] for seed in one) for each in ("ndcg", "regret1")})
+        quality_of = {
+            name: {each: round(fmean(one[each] for one in values), 4) for each in ("ndcg", "regret1")}
+            for name, values in told.items()
+        }
+        found.append({"mode": mode, "targets": list(by_target), "quality": quality_of})
+    return found
+
+
 def matrix_seconds(truth: Truth) -> float:
     """Seconds that the matrix of the truth takes in one mode and with one seed, as its dry run forecasts them."""
     targets = list(dict.fromkeys(target for by_target in truth.values() for target in by_target))
@@ -302,6 +368,7 @@ def measure_all(known: Truth, options: argparse.Namespace) -> tuple[dict[str, Tr
         "quick": options.quick,
         "examples": options.examples,
         "cost_cpu_seconds": cost,
+        "trained_scores": trained_scores(known, options.examples),
         "draws": [
             {
                 one["mode"]: one["quality"][COMBINED]
@@ -335,6 +402,7 @@ def main() -> None:
         },
         "results": found,
         "summary": summary(found, known, sets),
+        "trained": trained_rows(known, sets, told["trained_scores"]),
     }
     if options.record:
         write_json(RECORD, record_of(found))

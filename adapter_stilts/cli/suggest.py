@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 @option(
     "--among",
     multiple=True,
-    metavar="TASK[,TASK...]",
-    help="Intermediate tasks to rank, by commas or repeated; FILE.toml one of your own.  [default: each of the study's "
-    "nine that the data hold]",
+    metavar="TASK|DIR|ADDRESS[,...]",
+    help="Intermediate tasks to rank, by commas or repeated, FILE.toml one of your own; or bundles that are trained: "
+    "their addresses, folders of them, hf://ORG.  [default: each of the study's nine tasks that the data hold]",
 )
 @mode_option
 @option("--recipe", metavar="NAME|PATH", help="A shipped recipe or a TOML file.  [default: study]")
@@ -56,14 +56,16 @@ if TYPE_CHECKING:
 def suggest(as_json: bool, task_folder: str | None, **flags: Any) -> None:
     """Rank intermediate tasks for a target without training any of them: minutes in the place of a matrix.
 
-    Every estimator compares train sets as the untouched encoder's tokenizer, or the encoder itself, sees a sample of
-    them. They rank; none of them tells how many points a task will bring.
+    Of tasks train sets are compared, as the untouched encoder's tokenizer, or the encoder itself, sees a sample of
+    them; of bundles it is measured how well their states tell the labels of the target's train set. Estimators rank:
+    none tells how many points a source will bring.
 
     \b
     Examples:
       adapter-stilts suggest --target tydiqa
       adapter-stilts suggest --target tydiqa --recipe miniature --among squad_v1,hellaswag,mnli
       adapter-stilts suggest --target reviews.toml --budget 10m --json
+      adapter-stilts suggest --target xnli --recipe miniature --among adapters_hub --mode lora
     """
     from adapter_stilts.cli.options import add_tasks
     from adapter_stilts.cli.terminal import note, say_json
@@ -88,15 +90,15 @@ def _show(found: Suggestion) -> None:
     table.title = None
     table.add_column("rank", justify="right")
     table.add_column("intermediate", overflow="fold")
-    for name in [*found.estimators, "mean of 1/rank"]:
+    for name in [*found.ranking.estimators, "mean of 1/rank"]:
         table.add_column(name, justify="right")
     for row in found.rows:
-        told = [f"{_number(row.scores[name])} ({row.ranks[name]:g})" for name in found.estimators]
+        told = [f"{_number(row.scores[name])} ({row.ranks[name]:g})" for name in found.ranking.estimators]
         table.add_row(*map(plain, [f"{row.rank:g}", row.source, *told, f"{row.mean_reciprocal:.2f}"]))
     trained = "" if found.trained_on == found.target else f", trained on {found.trained_on}"
-    say(f"Intermediate tasks for {found.target}{trained}: scores, and in brackets ranks")
+    say(f"Sources for {found.target}{trained}: scores, and in brackets ranks")
     print_table(table, 120)
-    for name, what in found.estimators.items():
+    for name, what in found.ranking.estimators.items():
         say(f"{name:<15} {what}")
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in found.ranking.seconds.items())
     say(f"cost            {seconds} on {found.device}, {found.examples} examples of each train set at most")

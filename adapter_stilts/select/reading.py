@@ -90,7 +90,7 @@ class TrainSets:
         """
 
         def count() -> Arrays:
-            sample = self._sample(task, limit)
+            sample = self.sample(task, limit)
             ids, special = sample.features.input_ids, self.tokenizer.tokenizer.all_special_ids
             counts = np.bincount(
                 ids.values[~np.isin(ids.values, special)], minlength=len(self.tokenizer.tokenizer)
@@ -110,7 +110,7 @@ class TrainSets:
         def run() -> Arrays:
             from adapter_stilts.select.embedding import embed
 
-            return {"embedding": embed(self.encoder, self._sample(task, limit).features)}
+            return {"embedding": embed(self.encoder, self.sample(task, limit).features)}
 
         key = {**self._key(task, limit), "encoder": self.request.base.fingerprint}
         return replace(self.measure(task, limit), embedding=self._kept(key, ("embedding",), run)["embedding"])
@@ -148,7 +148,7 @@ class TrainSets:
                 raise
         return found
 
-    def _sample(self, task: Task, limit: int | None) -> Sample:
+    def sample(self, task: Task, limit: int | None) -> Sample:
         """Read and encoded once in a process: pieces are counted in it, and then the encoder reads it."""
         digest = digest_of(self._key(task, limit))
         if digest not in self._samples:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from adapter_stilts.errors import UsageError
+from adapter_stilts.select.clock import Clock, OutOfTime
 from adapter_stilts.select.estimators import ESTIMATORS
 from adapter_stilts.select.ranks import mean_reciprocal_rank, ranks_of
 from adapter_stilts.select.reading import TrainSets
-from adapter_stilts.select.train_set import TrainSet, union
+from adapter_stilts.select.train_set import union
 from adapter_stilts.tasks.base import Task
-
-Measure: TypeAlias = Callable[[Task, int | None], TrainSet]
-Wanted: TypeAlias = tuple[Task, int | None]
-"""A task, and how many examples its train set is limited to."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +28,14 @@ class Row:
     """What is said of a source.
 
     Args:
+        examples: of its train set; None where that was not looked at.
         rank: among all sources, 1 the first; equal ones share the mean of the ranks they take up.
         mean_reciprocal: of its ranks by the estimators, which `rank` goes by.
         scores, ranks: by each estimator.
     """
 
     source: str
-    examples: int
+    examples: int | None
     rank: float
     mean_reciprocal: float
     scores: Mapping[str, float]
@@ -55,58 +52,15 @@ class Ranking:
     """Sources, the first one first; those of equal rank in the order in which they were named.
 
     Args:
-        seconds: what was measured took: ``reading`` (with encoding and counting pieces) and ``embedding``.
+        seconds: that measuring took, by what was done.
+        estimators: what each compares, by name.
         notices: what was left out, and why.
     """
 
     rows: tuple[Row, ...]
     seconds: Mapping[str, float]
+    estimators: Mapping[str, str]
     notices: tuple[str, ...] = ()
-
-
-@dataclass
-class Clock:
-    """How long was taken, and how long there is; None is without end."""
-
-    budget: float | None
-    seconds: dict[str, float] = field(default_factory=dict)
-    _begun: float = field(default_factory=time.perf_counter)
-
-    @property
-    def taken(self) -> float:
-        """Seconds since it was made."""
-        return time.perf_counter() - self._begun
-
-    def each(self, what: str, items: Sequence[Wanted], measure: Measure) -> Iterator[TrainSet]:
-        """Measure train sets one after another, as long as the budget lasts; their seconds are counted.
-
-        Raises:
-            OutOfTime: it will not last for all, as far as those that were measured tell.
-        """
-        ends = [self.taken]
-        for done, (task, limit) in enumerate(items):
-            # What is loaded for the first one says nothing of the others.
-            later = (ends[-1] - ends[1]) / (done - 1) if done > 1 else 0.0
-            whole = ends[-1] + later * (len(items) - done)
-            if self.budget is not None and whole > self.budget:
-                raise OutOfTime(done, whole if done > 1 else None)
-            found = measure(task, limit)
-            ends.append(self.taken)
-            self.seconds[what] = ends[-1] - ends[0]
-            yield found
-
-
-class OutOfTime(Exception):
-    """A budget that does not last.
-
-    Args:
-        done: how many were measured.
-        whole: seconds that all would take, where that can be told.
-    """
-
-    def __init__(self, done: int, whole: float | None) -> None:
-        super().__init__()
-        self.done, self.whole = done, whole
 
 
 def rank(
@@ -130,22 +84,23 @@ def rank(
     wanted = [(target, limits[1]), *((task, limits[0]) for task in tasks.values())]
     notices: tuple[str, ...] = ()
     try:
-        found = list(clock.each("reading", wanted, sets.measure))
+        found = list(clock.each("reading", wanted, lambda one: sets.measure(*one)))
     except OutOfTime as error:
         raise UsageError(_too_short(clock, error, len(wanted))) from None
     try:
-        found = list(clock.each("embedding", wanted, sets.embedded))
+        found = list(clock.each("embedding", wanted, lambda one: sets.embedded(*one)))
     except OutOfTime as error:
         notices = (_left_out(clock, error, len(wanted)),)
     names = [name for name, one in ESTIMATORS.items() if not (notices and one.NEEDS_ENCODER)]
     own, by_name = found[0], dict(zip(tasks, found[1:], strict=True))
     measured = [union([by_name[task.name] for task in source.tasks]) for source in sources]
     scores = {name: [ESTIMATORS[name].score(one, own) for one in measured] for name in names}
-    return Ranking(rows_of(sources, measured, scores), dict(clock.seconds), notices)
+    rows = rows_of([source.name for source in sources], [one.examples for one in measured], scores)
+    return Ranking(rows, dict(clock.seconds), {name: ESTIMATORS[name].WHAT for name in names}, notices)
 
 
 def rows_of(
-    sources: Sequence[Source], measured: Sequence[TrainSet], scores: Mapping[str, Sequence[float]]
+    sources: Sequence[str], examples: Sequence[int | None], scores: Mapping[str, Sequence[float]]
 ) -> tuple[Row, ...]:
     """A row a source, the first one first."""
     ranks = {name: ranks_of(values) for name, values in scores.items()}
@@ -153,8 +108,8 @@ def rows_of(
     places = ranks_of(combined)
     rows = [
         Row(
-            source.name,
-            measured[number].examples,
+            source,
+            examples[number],
             places[number],
             combined[number],
             {name: values[number] for name, values in scores.items()},

@@ -225,3 +225,85 @@ def test_the_record_is_never_of_the_cell_at_hand() -> None:
 def test_help_says_how_many_examples_are_measured(cli: Cli) -> None:
     ran = cli("suggest", "--help")
     assert f"[default: {SAMPLE};" in " ".join(ran.out.split())
+
+
+SHELF = Path(__file__).resolve().parents[2] / "adapters_hub"
+
+
+def test_bundles_are_ranked_by_what_their_states_tell(cli: Cli) -> None:
+    ran = cli(*MINIATURE, "--target", "tydiqa", "--among", SHELF, "--mode", "lora", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    found = ran.json
+    assert list(found["estimators"]) == ["logme", "h_score"]
+    places = [str(SHELF / f"{task}-lora") for task in ("hellaswag", "mnli", "squad_v1")]
+    assert sorted(row["source"] for row in found["ranking"]) == places
+    assert found["ranking"][0]["source"].endswith("squad_v1-lora")
+    assert found["mode"] == "lora"
+    words = shlex.split(found["command"])
+    assert words[words.index("--inter") + 1].split(",")[1] == str(SHELF / "squad_v1-lora")
+    assert words[words.index("--mode") + 1] == "lora"
+    assert list(found["seconds"]) == ["reading", "running bundles"]
+
+
+def test_the_mode_of_bundles_need_not_be_said(cli: Cli) -> None:
+    among = f"{SHELF / 'mnli-full'},{SHELF / 'squad_v1-full'}"
+    ran = cli(*MINIATURE, "--target", "panx", "--among", among)
+    assert ran.code == 0, ran.err
+    assert "--mode full" in ran.out
+    assert "LogME: evidence" in ran.out
+
+
+BAD_BUNDLES: dict[str, tuple[tuple[object, ...], str]] = {
+    "several modes": (
+        ("--among", SHELF),
+        "bundles of several modes (adapter, dora, full, ia3, lora, rslora)",
+    ),
+    "another mode": (
+        ("--mode", "lora", "--among", f"{SHELF / 'mnli-lora'},{SHELF / 'mnli-full'}"),
+        "mnli-full: of mode full, and --mode is lora",
+    ),
+    "one": (
+        ("--among", SHELF / "mnli-lora"),
+        "mnli-lora of the encoder miniature, which leaves nothing to rank",
+    ),
+    "tasks beside": (("--among", f"{SHELF / 'mnli-lora'},mnli"), "mnli are tasks, and the others bundles"),
+    "no such": (("--among", SHELF / "mnli-lor"), "did you mean"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_BUNDLES)
+def test_bad_bundles_are_one_message(cli: Cli, case: str) -> None:
+    arguments, message = BAD_BUNDLES[case]
+    ran = cli(*MINIATURE, "--target", "tydiqa", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+
+
+def test_bundles_of_another_base(cli: Cli, real: tuple[object, ...]) -> None:
+    among = ("--target", "xquad", "--among", f"{SHELF / 'mnli-lora'},{SHELF / 'squad_v1-lora'}")
+    ran = cli(*real, *among)
+    assert ran.code == 2
+    assert "mnli-lora: trained on the base 'miniature' (fingerprint f7f0ae3fc186)" in ran.err
+    assert "give --base, or the --recipe, with its own" in ran.err
+    ran = cli(*real, "--target", "xquad", "--among", SHELF)
+    assert ran.code == 2
+    assert "no bundle of the encoder" in ran.err
+
+
+def test_numbers_have_no_classes(cli: Cli, tmp_path: Path) -> None:
+    declared = DECLARED.replace("text_classification", "text_regression")
+    declared = declared.replace('labels = ["bad", "good"]', "")
+    (tmp_path / "stars.toml").write_text(declared.replace("reviews.csv", "stars.csv"), encoding="utf-8")
+    rows = [f"day number {n},{n}.5\n" for n in range(8)]
+    (tmp_path / "stars.csv").write_text("text,label\n" + "".join(rows), encoding="utf-8")
+    among = ("--among", SHELF, "--mode", "lora")
+    ran = cli(*MINIATURE, "--target", tmp_path / "stars.toml", *among)
+    assert ran.code == 2, ran.err
+    assert "is of format text_regression" in ran.err
+    assert "Name tasks after --among in their place" in ran.err
+
+
+def test_a_budget_too_short_for_bundles(cli: Cli) -> None:
+    ran = cli(*MINIATURE, "--target", "tydiqa", "--among", SHELF, "--mode", "lora", "--budget", "0s")
+    assert ran.code == 2
+    assert "--budget 0s is too short" in ran.err

@@ -40,7 +40,7 @@ def test_a_train_set_is_what_the_encoder_itself_says_of_each_example(opened: Ope
     sets = opened()
     task = get_task(name)
     found = sets.embedded(task, None)
-    features = sets._sample(task, None).features
+    features = sets.sample(task, None).features
     vectors = []
     for first, last in zip(features.sequences, features.sequences[1:], strict=False):
         means = []
