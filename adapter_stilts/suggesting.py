@@ -107,22 +107,14 @@ def suggest(
     from adapter_stilts.select.clock import Clock
     from adapter_stilts.select.reading import TrainSets
     from adapter_stilts.select.record import record
-    from adapter_stilts.select.trained.bundles import names_bundles
     from adapter_stilts.stages.drawing import Draw
     from adapter_stilts.stages.planning.declared import looked_at
     from adapter_stilts.stages.planning.names import train_task
     from adapter_stilts.stages.planning.request import Request
-    from adapter_stilts.tasks import is_file
 
     clock = Clock(seconds_of(budget) if isinstance(budget, str) else budget)
     typed = _several(among)
-    bundles = [name for name in typed if not is_file(name) and names_bundles(name)]
-    if bundles and len(bundles) < len(typed):
-        tasks_named = ", ".join(name for name in typed if name not in bundles)
-        raise UsageError(
-            f"--among {','.join(typed)}: {tasks_named} are tasks, and the others bundles: what tells of the ones does "
-            "not of the others; rank them apart"
-        )
+    bundles = _bundles(typed)
     study = plan_train(
         [NONE] if bundles else typed,
         target,
@@ -158,9 +150,24 @@ def suggest(
         examples,
         ranking,
         _command(first, target, more),
-        None if bundles else record(wanted.name, trained),
+        record("bundles" if bundles else "tasks", wanted.name, trained),
         (*looked, *notices, *ranking.notices),
     )
+
+
+def _bundles(typed: Sequence[str]) -> list[str]:
+    """Those of what was named that are bundles: all of it, or nothing. Raises UsageError."""
+    from adapter_stilts.select.trained.bundles import names_bundles
+    from adapter_stilts.tasks import is_file
+
+    found = [name for name in typed if not is_file(name) and names_bundles(name)]
+    if found and len(found) < len(typed):
+        tasks = ", ".join(name for name in typed if name not in found)
+        raise UsageError(
+            f"--among {','.join(typed)}: {tasks} are tasks, and the others bundles: what tells of the ones does not of "
+            "the others; rank them apart"
+        )
+    return found
 
 
 def _ranked_tasks(

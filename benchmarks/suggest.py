@@ -201,7 +201,7 @@ def rows(truth: Truth, sets: Mapping[str, TrainSet]) -> list[dict[str, Any]]:
             }
             told["quality"][CHANCE] = means([chance(gains) for gains in seeds.values()])
             combined = [quality(scores[COMBINED], gains) for gains in seeds.values()]
-            told["best_in_first_three"] = round(fmean(one["regret3"] == 0 for one in combined), 4)
+            told["best_among_picks"] = round(fmean(one["regret3"] == 0 for one in combined), 4)
             if len(seeds) > 1:
                 pairs = itertools.permutations(seeds.values(), 2)
                 told["ceiling"] = means([quality([one[s] for s in STUDY], other) for one, other in pairs])
@@ -288,31 +288,50 @@ def trained_rows(
     sets: Mapping[str, TrainSet],
     scores: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]],
 ) -> list[dict[str, Any]]:
-    """A row a mode: means over targets and seeds of how good the rankings of the three bundles are."""
+    """A row a mode and target: means over seeds of how good the rankings of the three bundles are."""
     places = [STUDY.index(source) for source in SHELVED]
     found = []
     for mode, by_target in scores.items():
-        told: dict[str, list[dict[str, float]]] = defaultdict(list)
         for target, own in by_target.items():
-            every = {
+            by_sets = scores_of(sets, target)
+            every: dict[str, Sequence[float]] = {
                 **own,
                 COMBINED: mean_reciprocal_rank({name: ranks_of(one) for name, one in own.items()}),
+                "train sets: same_format": [by_sets["same_format"][at] for at in places],
+                "train sets: combined": [by_sets[COMBINED][at] for at in places],
+                CHANCE: [0.0] * len(SHELVED),
             }
-            by_sets = scores_of(sets, target)
-            every |= {
-                f"train sets: {name}": [by_sets[name][at] for at in places]
-                for name in ("same_format", COMBINED)
+            seeds = truth[mode][target]
+            told = {
+                name: [quality(values, gains, SHELVED) for gains in seeds.values()]
+                for name, values in every.items()
             }
-            every[CHANCE] = [0.0] * len(SHELVED)
-            for name, values in every.items():
-                one = [quality(values, gains, SHELVED) for gains in truth[mode][target].values()]
-                told[name].append({each: fmean(seed[each] for seed in one) for each in ("ndcg", "regret1")})
-        quality_of = {
-            name: {each: round(fmean(one[each] for one in values), 4) for each in ("ndcg", "regret1")}
-            for name, values in told.items()
-        }
-        found.append({"mode": mode, "targets": list(by_target), "quality": quality_of})
+            found.append(
+                {
+                    "mode": mode,
+                    "target": target,
+                    "seeds": sorted(seeds),
+                    "quality": {name: means(values) for name, values in told.items()},
+                    "best_among_picks": round(fmean(one["regret1"] == 0 for one in told[COMBINED]), 4),
+                }
+            )
     return found
+
+
+def trained_summary(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Means over the targets of a mode."""
+    told = []
+    for mode in MODES:
+        members = [row for row in found if row["mode"] == mode]
+        names = members[0]["quality"]
+        told.append(
+            {
+                "mode": mode,
+                "targets": [row["target"] for row in members],
+                "quality": {name: means([row["quality"][name] for row in members]) for name in names},
+            }
+        )
+    return told
 
 
 def matrix_seconds(truth: Truth) -> float:
@@ -327,21 +346,26 @@ def matrix_seconds(truth: Truth) -> float:
     return told.seconds
 
 
-def record_of(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def record_of(found: Sequence[Mapping[str, Any]], trained: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What `suggest` tells of its past."""
     return {
         "base": "miniature",
-        "rows": [
-            {
-                "mode": row["mode"],
-                "target": row["target"],
-                "seeds": row["seeds"],
-                **row["quality"][COMBINED],
-                "chance_ndcg": row["quality"][CHANCE]["ndcg"],
-                "best_in_first_three": row["best_in_first_three"],
-            }
-            for row in found
-        ],
+        "sources": {"tasks": len(STUDY), "bundles": len(SHELVED)},
+        "picks": {"tasks": 3, "bundles": 1},
+        "rows": {"tasks": [_told(row, 3) for row in found], "bundles": [_told(row, 1) for row in trained]},
+    }
+
+
+def _told(row: Mapping[str, Any], picks: int) -> dict[str, Any]:
+    combined = row["quality"][COMBINED]
+    return {
+        "mode": row["mode"],
+        "target": row["target"],
+        "seeds": row["seeds"],
+        "best_among_picks": row["best_among_picks"],
+        "regret": combined[f"regret{picks}"],
+        "ndcg": combined["ndcg"],
+        "chance_ndcg": row["quality"][CHANCE]["ndcg"],
     }
 
 
@@ -390,7 +414,7 @@ def main() -> None:
         sets, told = read_features(), json.loads((RESULTS / "suggest.json").read_text(encoding="utf-8"))
     else:
         sets, told = measure_all(known, options)
-    found = rows(known, sets)
+    found, trained = rows(known, sets), trained_rows(known, sets, told["trained_scores"])
     told |= {
         "sources": list(STUDY),
         "scores": {
@@ -402,10 +426,11 @@ def main() -> None:
         },
         "results": found,
         "summary": summary(found, known, sets),
-        "trained": trained_rows(known, sets, told["trained_scores"]),
+        "trained": trained,
+        "trained_summary": trained_summary(trained),
     }
     if options.record:
-        write_json(RECORD, record_of(found))
+        write_json(RECORD, record_of(found, trained))
     measure.emit(told, options.out)
 
 

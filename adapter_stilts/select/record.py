@@ -17,49 +17,52 @@ class Record:
 
     Args:
         base: the encoder that it was measured with.
+        kind: ``tasks`` or ``bundles``: what was ranked; `sources` of them for each target.
         targets: their names.
-        best_in_first_three: of how many of them the best source was among the first three; a share, over seeds.
+        picks: how many of the first sources are looked at.
+        best_among_picks: of which share of the targets the best source was among them, over seeds.
+        regret: points lost by training these alone.
         ndcg: 1 is the true order; `chance_ndcg` is that of any order.
-        regret3: points lost by training the first three alone.
     """
 
     base: str
+    kind: str
+    sources: int
     mode: str
     targets: tuple[str, ...]
-    best_in_first_three: float
+    picks: int
+    best_among_picks: float
+    regret: float
     ndcg: float
     chance_ndcg: float
-    regret3: float
 
     def __str__(self) -> str:
-        best = self.best_in_first_three * len(self.targets)
+        many = len(self.targets)
+        first = "the first" if self.picks == 1 else f"among the first {self.picks}"
         return (
-            f"on the {self.base}, {self.mode}, {len(self.targets)} other targets ({', '.join(self.targets)}): the best "
-            f"source was among the first three for {best:.3g} of them; these left {self.regret3:.1f} points; NDCG "
-            f"{self.ndcg:.2f}, chance {self.chance_ndcg:.2f}"
+            f"on the {self.base}, {self.mode}, {self.sources} {self.kind} for {many} other target"
+            f"{'' if many == 1 else 's'} ({', '.join(self.targets)}): the best was {first} for "
+            f"{self.best_among_picks * many:.2g} of {many}; {self.regret:.1f} points were left; NDCG {self.ndcg:.2f}, "
+            f"any order {self.chance_ndcg:.2f}"
         )
 
 
-def record(target: str, mode: str) -> Record | None:
+def record(kind: str, target: str, mode: str) -> Record | None:
     """The record of a mode, or of full fine-tuning where the mode was not measured; None where nothing is left.
 
     Args:
+        kind: ``tasks`` or ``bundles``.
         target: the cell at hand, which is never part of it.
     """
     told = json.loads(FILE.read_text(encoding="utf-8"))
-    modes = {row["mode"] for row in told["rows"]}
-    shown = mode if mode in modes else "full"
-    rows: list[dict[str, Any]] = [
-        row for row in told["rows"] if row["mode"] == shown and row["target"] != target
-    ]
+    every: list[dict[str, Any]] = told["rows"][kind]
+    shown = mode if mode in {row["mode"] for row in every} else "full"
+    rows = [row for row in every if row["mode"] == shown and row["target"] != target]
     if not rows:
         return None
-    return Record(
-        told["base"],
-        shown,
-        tuple(row["target"] for row in rows),
-        fmean(row["best_in_first_three"] for row in rows),
-        fmean(row["ndcg"] for row in rows),
-        fmean(row["chance_ndcg"] for row in rows),
-        fmean(row["regret3"] for row in rows),
-    )
+    means = {
+        name: fmean(row[name] for row in rows)
+        for name in ("best_among_picks", "regret", "ndcg", "chance_ndcg")
+    }
+    targets = tuple(row["target"] for row in rows)
+    return Record(told["base"], kind, told["sources"][kind], shown, targets, told["picks"][kind], **means)

@@ -81,7 +81,7 @@ def test_the_table_says_what_each_estimator_is_and_how_well_it_did(cli: Cli) -> 
         assert estimator.WHAT in ran.out
     assert "squad_v1" in ran.out
     assert "cost " in ran.out
-    assert "so far          on the miniature, full, 6 other targets (xnli, " in ran.out
+    assert "so far          on the miniature, full, 9 tasks for 6 other targets (xnli, " in ran.out
     assert "adapter-stilts matrix --inter none," in ran.out
     assert "points" in ran.out
     assert "predicted" not in ran.out
@@ -207,17 +207,22 @@ def test_times() -> None:
 
 
 def test_the_record_is_never_of_the_cell_at_hand() -> None:
-    found = record("tydiqa", "full")
+    found = record("tasks", "tydiqa", "full")
     assert found is not None
     assert "tydiqa" not in found.targets
     assert len(found.targets) == 6
-    other = record("none of these", "full")
+    other = record("tasks", "none of these", "full")
     assert other is not None
     assert len(other.targets) == 7
-    lora = record("tydiqa", "lora")
+    lora = record("tasks", "tydiqa", "lora")
     assert lora is not None
     assert (lora.mode, lora.targets) == ("lora", ("xnli",))
-    unknown = record("tydiqa", "ia3")
+    bundles = record("bundles", "tydiqa", "lora")
+    assert bundles is not None
+    assert str(bundles).startswith(
+        "on the miniature, lora, 3 bundles for 1 other target (xnli): the best was the first"
+    )
+    unknown = record("tasks", "tydiqa", "ia3")
     assert unknown is not None
     assert unknown.mode == "full"
 
@@ -243,6 +248,14 @@ def test_bundles_are_ranked_by_what_their_states_tell(cli: Cli) -> None:
     assert words[words.index("--inter") + 1].split(",")[1] == str(SHELF / "squad_v1-lora")
     assert words[words.index("--mode") + 1] == "lora"
     assert list(found["seconds"]) == ["reading", "running bundles"]
+
+
+def test_a_task_s_name_is_no_folder_s(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mnli").mkdir()
+    monkeypatch.chdir(tmp_path)
+    ran = cli(*MINIATURE, "--target", "tydiqa", "--among", "mnli,squad_v1", "--json")
+    assert ran.code == 0, ran.err
+    assert {row["source"] for row in ran.json["ranking"]} == {"mnli", "squad_v1"}
 
 
 def test_the_mode_of_bundles_need_not_be_said(cli: Cli) -> None:

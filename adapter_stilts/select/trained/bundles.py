@@ -13,7 +13,10 @@ from adapter_stilts.model.backbone import ResolvedBase
 from adapter_stilts.model.bundle import read_bundle
 from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.recipe import Base
+from adapter_stilts.recipe_sections import EACH
 from adapter_stilts.stages.adopting import locate_any
+from adapter_stilts.tasks import all_tasks
+from adapter_stilts.tasks.groups import UNIONS
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,9 @@ class TrainedSource:
 
 
 def names_bundles(text: str) -> bool:
-    """Whether a word names bundles rather than a task: it holds a slash, or is a folder's name."""
-    return is_address(text) or Path(text).is_dir()
+    """Whether a word names bundles: it holds a slash, or is a folder's name and no task's."""
+    tasks = {EACH, *UNIONS, *(task.name for task in all_tasks())}
+    return is_address(text) or (text not in tasks and Path(text).is_dir())
 
 
 def trained_sources(
