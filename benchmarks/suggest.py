@@ -77,6 +77,9 @@ def arguments() -> argparse.Namespace:
         "--again", action="store_true", help="from the features that are kept; no data, no encoder"
     )
     options.add_argument("--record", action="store_true", help=f"write {RECORD.relative_to(measure.ROOT)}")
+    options.add_argument(
+        "--markdown", action="store_true", help="print the tables of docs/suggest.md instead"
+    )
     options.add_argument("--quick", action="store_true", help="16 examples, one draw, no forecast: a check")
     return options.parse_args()
 
@@ -369,6 +372,40 @@ def _told(row: Mapping[str, Any], picks: int) -> dict[str, Any]:
     }
 
 
+SHOWN = (COMBINED, "size", "same_format", "vocabulary", "lengths", "text_embedding", CHANCE)
+
+
+def markdown(told: Mapping[str, Any]) -> str:
+    """The tables of docs/suggest.md."""
+    lines = ["| NDCG, Regret@1, @3 | seeds | " + " | ".join(SHOWN) + " | another seed |", "| --- " * 10 + "|"]
+    for row in told["results"]:
+        lines.append(_row(f"{row['mode']}, {row['target']}", row, f"{len(row['seeds'])}"))
+    for one in told["summary"]:
+        if one["of"] == "all targets":
+            lines.append(_row(f"**{one['mode']}, mean**", one, ""))
+    names = list(told["trained_summary"][0]["quality"])
+    lines += [
+        "",
+        "| NDCG, Regret@1 | targets | " + " | ".join(names) + " |",
+        "| --- " * (2 + len(names)) + "|",
+    ]
+    for one in told["trained_summary"]:
+        cells = [
+            f"{one['quality'][name]['ndcg']:.2f}, {one['quality'][name]['regret1']:.1f}" for name in names
+        ]
+        lines.append(f"| {one['mode']} | {len(one['targets'])} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _row(title: str, one: Mapping[str, Any], seeds: str) -> str:
+    found = [one["quality"][name] for name in SHOWN] + [one.get("ceiling")]
+    cells = [
+        "" if each is None else ", ".join(f"{each[n]:.{2 if n == 'ndcg' else 1}f}" for n in MEASURES)
+        for each in found
+    ]
+    return f"| {title} | {seeds} | " + " | ".join(cells) + " |"
+
+
 def measure_all(known: Truth, options: argparse.Namespace) -> tuple[dict[str, TrainSet], dict[str, Any]]:
     """The features of the first draw, and what is told of all of them but how good they are."""
     environment = measure.environment(options.threads)
@@ -410,7 +447,7 @@ def main() -> None:
     if options.quick:
         options.examples, options.draws = 16, 1
     known = truth()
-    if options.again:
+    if options.again or options.markdown:
         sets, told = read_features(), json.loads((RESULTS / "suggest.json").read_text(encoding="utf-8"))
     else:
         sets, told = measure_all(known, options)
@@ -431,7 +468,10 @@ def main() -> None:
     }
     if options.record:
         write_json(RECORD, record_of(found, trained))
-    measure.emit(told, options.out)
+    if options.markdown:
+        print(markdown(told), end="")
+    else:
+        measure.emit(told, options.out)
 
 
 if __name__ == "__main__":

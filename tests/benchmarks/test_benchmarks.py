@@ -304,3 +304,19 @@ def test_a_matrix_is_planned_answered_again_and_told_beforehand(tmp_path: Path) 
     assert not result["planning"]["torch"]
     assert result["planning"]["cells"] > 800
     assert result["warm_start"]["later"]["median"] > 0
+
+
+def test_suggestions_are_held_against_the_truth(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    options = ("--quick", "--threads", "1", "--out", str(out))
+    finished = subprocess.run(
+        [sys.executable, str(SCRIPTS / "suggest.py"), *options], capture_output=True, text=True
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    result = json.loads(finished.stdout)
+    assert result == json.loads(out.read_text(encoding="utf-8"))
+    assert (result["benchmark"], result["quick"], result["examples"]) == ("suggest", True, 16)
+    assert len(result["results"]) == len(result["trained"]) == 11
+    assert set(result["cost_cpu_seconds"]) == {"reading", "embedding", "total"}
+    for row in result["results"]:
+        assert all(0 <= one["ndcg"] <= 1 and one["regret3"] >= 0 for one in row["quality"].values())

@@ -114,6 +114,13 @@ def test_features_of_other_tasks_are_told_by_the_number(
     assert sum(moved) / len(moved) > 0.02
 
 
+def test_the_page_says_what_was_measured(benchmark: ModuleType) -> None:
+    """After a change: paste what `benchmarks/suggest.py --markdown` prints between the marks of docs/suggest.md."""
+    page = (ROOT / "docs" / "suggest.md").read_text(encoding="utf-8")
+    shown = [part.split("<!-- /tables -->")[0].split("-->\n")[1] for part in page.split("<!-- tables:")[1:]]
+    assert "\n".join(shown) == benchmark.markdown(STORED)
+
+
 def test_the_ceiling_is_of_one_seed_by_another_s() -> None:
     """The same seed would be 1."""
     several = [row for row in STORED["results"] if "ceiling" in row]
