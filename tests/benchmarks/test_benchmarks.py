@@ -265,3 +265,24 @@ def test_languages_are_told_by_the_model_that_was_taught_in_them(tmp_path: Path)
             assert row["gain"][name] == pytest.approx(value - rows["english"]["levels"][name], abs=0.01)
     # Training on English is the same both times.
     assert rows["english"]["scores"]["en"] == rows["in_language"]["scores"]["en"]
+
+
+def test_real_text_is_told_by_the_model_that_was_taught_in_it(
+    data_dir: Path, base_dir: Path, tmp_path: Path
+) -> None:
+    options = ("--quick", "--modes", "lora", "--device", "cpu", "--store", str(tmp_path / "store"))
+    found = run("real_inlanguage.py", data_dir, base_dir, tmp_path / "result.json", *options)
+    assert (found["quick"], found["shots"], found["dev"]) == (True, 32, "en")
+    english = "uner/UNER_English-EWT/en_ewt-ud"
+    sizes = {name: found["sentences"][f"{english}-{name}.iob2"] for name in ("train", "dev", "test")}
+    assert sizes == {"train": 1200, "dev": 300, "test": 300}
+    assert found["sentences"]["masakhaner2/swa/train.txt"] == 500
+    rows = {(row["way"], row["language"]): row for row in found["results"]}
+    assert list(rows) == [
+        ("english", "en"),
+        ("english", "de"),
+        *((way, language) for way in ("english", "few_shot", "in_language") for language in ("sw", "yo")),
+    ]
+    assert {row["dev"] for row in rows.values()} == {"en"}
+    for (_, language), row in rows.items():
+        assert row["gain"] == pytest.approx(row["f1"] - rows["english", language]["f1"], abs=0.01)
