@@ -14,7 +14,8 @@ English alone, `summary` mean, least and greatest over the seeds.
 `--dev en` chooses every checkpoint on English dev, `--dev same` on the dev set of the language that a stage trains in,
 which is another experiment; the file says which it was. SETTINGS and MODES were chosen on English dev with seed 0.
 
-Finished stages stay in `--store`, so that an interrupted run goes on.
+Finished stages stay in `--store`, so that an interrupted run goes on; `--finished` tells what is there and trains
+nothing, and `seeds` in `summary` counts what that was.
 """
 
 from __future__ import annotations
@@ -69,6 +70,9 @@ def arguments() -> argparse.Namespace:
     options.add_argument("--shots", type=int, default=32, help="examples of few-shot (default 32)")
     options.add_argument("--dev", choices=("en", "same"), default="en", help="what chooses (default en)")
     options.add_argument("--store", type=Path, default=Path("runs"), help="finished stages (default runs)")
+    options.add_argument(
+        "--finished", action="store_true", help="train nothing: tell what the store holds, leave out the rest"
+    )
     options.add_argument("--device", help="cpu or cuda (default: the best at hand)")
     options.add_argument("--quick", action="store_true", help="few steps, one seed: a check, not a result")
     return options.parse_args()
@@ -131,7 +135,7 @@ def rows_of(mode: str, seed: int, data: Path, options: argparse.Namespace) -> It
     """A row for each language and way."""
     for target, way, languages in runs(options):
         began = time.monotonic()
-        results = stilts.train(
+        study = stilts.plan_train(
             inter="none",
             target=target,
             mode=mode,
@@ -146,7 +150,10 @@ def rows_of(mode: str, seed: int, data: Path, options: argparse.Namespace) -> It
             settings=settings_of(mode, way, options),
             **flags_of(way, languages, options),
         )
-        (cell,) = results.cells
+        if options.finished and any(state.status != "cached" for state in study.states()):
+            measure.say(f"{mode} seed {seed} {'+'.join(languages)} {way}: not finished, left out")
+            continue
+        (cell,) = study.run().cells
         assert cell.metrics is not None
         for language in languages:
             yield {
