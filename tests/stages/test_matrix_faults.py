@@ -99,6 +99,7 @@ def test_a_disk_that_is_full_for_a_while_and_one_that_stays_so(
     assert [(one["stage"], one["descendants"]) for one in told["failed"]] == [
         (Path(ran.json["stages"][2]["dir"]).name, 2)
     ]
+    assert cli("status", tmp_path / "other").out.count("failed: train hellaswag: cannot write") == 1
     disk.full = 0
     (command,) = retries(ran.err)
     again = cli(*shlex.split(command))
@@ -350,10 +351,10 @@ def test_a_cut_off_encoding_is_swept_whoever_runs_the_stages(
 def scripted(tiny_base: Path, tiny_data: Path) -> Callable[..., Any]:
     """What the script finds of some faults."""
 
-    def call(*faults: str) -> Any:
+    def call(workers: int, *faults: str) -> Any:
         ran = subprocess.run(
             [sys.executable, str(ROOT / "scripts" / "matrix_faults.py"), "--data", str(tiny_data), "--base",
-             str(tiny_base), "--only", ",".join(faults)],
+             str(tiny_base), "--workers", str(workers), "--only", ",".join(faults)],
             capture_output=True, text=True, timeout=580,
         )  # fmt: skip
         found = json.loads(ran.stdout)
@@ -366,7 +367,15 @@ def scripted(tiny_base: Path, tiny_data: Path) -> Callable[..., Any]:
 @pytest.mark.slow
 def test_a_worker_killed_in_each_kind_of_stage_and_the_driver(scripted: Callable[..., Any]) -> None:
     """The whole: scripts/matrix_faults.py without --only, with more --rounds."""
-    found = scripted("worker", "driver")
+    found = scripted(2, "worker", "driver")
     assert set(found["worker"][0]["killed"]) <= {"train", "fetch", "compose", "evaluate", "too late"}
     assert found["worker"][0]["noticed"] >= 2
     assert found["driver"][0]["workers"] > 0
+
+
+@pytest.mark.slow
+def test_one_command_twice_at_once_and_stopped_by_signals(scripted: Callable[..., Any]) -> None:
+    found = scripted(0, "twice", "signals")
+    (ran,) = found["twice"][0].values()
+    assert sum(ran) == 12
+    assert set(found["signals"][0]) == {"SIGINT, no workers", "SIGTERM, no workers"}

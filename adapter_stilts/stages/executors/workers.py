@@ -177,7 +177,8 @@ class _Run:
         living = [worker for worker in self.workers if worker is not None]
         busy = sum(worker.stage is not None for worker in living)
         if busy:
-            self.watch.say(f"stopping {busy} workers after their step (again to leave them to it)")
+            stages = "1 stage" if busy == 1 else f"{busy} stages"
+            self.watch.say(f"stopping {stages} after this step (again to leave the workers to it)")
         for worker in living:
             worker.stop()
         until = time.monotonic() + STOP_SECONDS
