@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         TaggingExample,
         TextClassificationExample,
         TextExample,
+        TextRegressionExample,
     )
     from adapter_stilts.library import (
         evaluate,
@@ -102,6 +103,7 @@ _HOMES = {
     "TaggingExample": "adapter_stilts.formats.examples",
     "TextClassificationExample": "adapter_stilts.formats.examples",
     "TextExample": "adapter_stilts.formats.examples",
+    "TextRegressionExample": "adapter_stilts.formats.examples",
     "check_task": "adapter_stilts.checking",
     "compose": "adapter_stilts.bundles",
     "evaluate": "adapter_stilts.library",
@@ -149,6 +151,7 @@ __all__ = [
     "Task",
     "TextClassificationExample",
     "TextExample",
+    "TextRegressionExample",
     "TrainingError",
     "UnknownNameError",
     "UsageError",

@@ -141,6 +141,38 @@ def whole_directory(target: Path, instead: str = ELSEWHERE) -> Iterator[Path]:
             raise
 
 
+def remove_whole(directory: Path, instead: str = ELSEWHERE) -> None:
+    """Remove a directory, which is there whole or not at all. `remove_partials` takes what a killed caller leaves.
+
+    Args:
+        instead: as in `disk_errors`.
+    """
+    aside = directory.with_name(f"{directory.name}{_partial()}")
+    with disk_errors(directory, instead):
+        directory.rename(aside)
+        shutil.rmtree(aside)
+
+
+def bytes_below(place: Path) -> int:
+    """Bytes of a file, or of all files below a folder; links are not followed, and what is gone counts nothing."""
+    try:
+        return _bytes_below(str(place)) if place.is_dir() else place.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _bytes_below(folder: str) -> int:
+    found = 0
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                found += _bytes_below(entry.path)
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    found += entry.stat(follow_symlinks=False).st_size
+    return found
+
+
 def _partial() -> str:
     return f"{PARTIAL_MARK}{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
 

@@ -139,35 +139,19 @@ def _reads(stage: Stage) -> dict[str, Any]:
 
 
 def _memory(study: Study, stages: Sequence[Stage]) -> dict[str, int]:
-    """Bytes of the largest training of each mode and precision, at the longest windows it may have."""
+    """Bytes of the largest training of each mode and precision, on the device that it would run on."""
     from adapter_stilts.runtime import default_device, total_memory
     from adapter_stilts.stages.parts import TrainPart
-    from adapter_stilts.training import memory as fitting
+    from adapter_stilts.stages.stage_memory import StageMemory
 
     device = study.runtime.device or default_device()
-    chosen: dict[str, TrainPart] = {}
+    configs = {fingerprint: base.config for fingerprint, base in study.plan().bases.items()}
+    memory = StageMemory(stages, configs, device, total_memory(device))
+    found: dict[str, int] = {}
     for stage in stages:
         if isinstance(stage.part, TrainPart):
-            chosen.setdefault(f"{stage.part.mode} {stage.part.precision} {stage.part.base}", stage.part)
-    found: dict[str, int] = {}
-    for part in chosen.values():
-        config = study.plan().bases[part.base].config
-        training = fitting.Training(
-            config,
-            part.mode,
-            part.tuning,
-            part.precision,
-            part.optimizer,
-            part.gradient_checkpointing,
-            device,
-            part.combine,
-        )
-        lengths = [
-            getattr(task.reading.settings, "max_length", 128) for m in part.members for task in m.tasks
-        ]
-        fit = fitting.fit(training, part.training.batch_size, max([128, *lengths]), total_memory(device))
-        name = f"{part.mode} {part.precision}"
-        found[name] = max(found.get(name, 0), fit.usage.peak)
+            name = f"{stage.part.mode} {stage.part.precision}"
+            found[name] = max(found.get(name, 0), memory.training(stage))
     return found
 
 

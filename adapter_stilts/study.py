@@ -140,13 +140,15 @@ class Study:
             "tasks": added_files(used),
         }
         recipes = [recipe.model_dump(mode="json", exclude_unset=True) for recipe in self.recipes]
-        return write_plan(self.runtime.store, self.plan(), recipes, self.bundle, inputs)
+        path = write_plan(self.runtime.store, self.plan(), recipes, self.bundle, inputs)
+        Store(self.runtime.store).publish_plan(path)
+        return path
 
     def states(self) -> tuple[StageState, ...]:
         """Every stage: ``cached`` where the store holds it, else ``to run``."""
         store = Store(self.runtime.store)
         return tuple(
-            StageState(stage, "cached" if store.find(stage) else "to run", store.root / stage.name)
+            StageState(stage, "cached" if store.has(stage) else "to run", store.root / stage.name)
             for stage in self.plan().stages
         )
 
@@ -177,12 +179,13 @@ class Study:
 
     def _execute(self, store: Store, watch: Watch, executor: Executor | None) -> tuple[StageState, ...]:
         stages = self.plan().stages
-        if all(store.find(stage) for stage in stages):
+        if all(store.has(stage) for stage in stages):
             # Nothing to run: the answer is in the store, and torch need not be loaded to read it.
-            self._keep_plan(watch)
-            store.sweep()
-            for stage in stages:
-                store.tidy(stage)
+            if not store.exported:  # that stays as it was sealed
+                self._keep_plan(watch)
+                store.sweep()
+                for stage in stages:
+                    store.tidy(stage)
             return tuple(StageState(stage, "cached", store.root / stage.name) for stage in stages)
         store.open()
         saved = None
@@ -208,8 +211,8 @@ class Study:
         """
         stage = self.stage(key)
         store = Store(self.runtime.store)
-        waiting = [parent for parent in stage.parents if not store.find(parent)]
-        if waiting and not store.find(stage):
+        waiting = [parent for parent in stage.parents if not store.has(parent)]
+        if waiting and not store.has(stage):
             names = ", ".join(parent.name for parent in waiting)
             raise UsageError(
                 f"{stage.name} starts from {names}, which the store {store.root} lacks: run that first"

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import queue
 import signal
 import sys
@@ -24,12 +25,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from adapter_stilts.errors import AdapterStiltsError
+from adapter_stilts.errors import AdapterStiltsError, UsageError
 from adapter_stilts.runtime import Runtime
 from adapter_stilts.stages.kept import settle
 from adapter_stilts.stages.plans import read_plan
 from adapter_stilts.stages.watch import Watch
 from adapter_stilts.study import Study
+from adapter_stilts.version import __version__
 
 Send = Callable[[dict[str, Any]], None]
 
@@ -94,6 +96,86 @@ def serve(plan: Path, runtime: Runtime, keys: Callable[[], str | None], send: Se
 
 def _told(error: AdapterStiltsError) -> dict[str, Any]:
     return {"error": str(error), "exit_code": error.exit_code, "passes": error.passes}
+
+
+class Serving:
+    """`serve` in a thread, for whoever calls methods instead of writing lines, from whichever machine.
+
+    What it and its libraries write is an answer as well, ``{"wrote": LINE}``, and goes where it went before.
+
+    Args:
+        version: of whoever gives the work: stages of another version are others, whatever they are called.
+    """
+
+    def __init__(self, plan: str, runtime: str, version: str) -> None:
+        self._keys, self._answers = queue.SimpleQueue[str | None](), queue.SimpleQueue[dict[str, Any]]()
+        self._watch = Obeying(self._answers.put)
+        self._error: Exception | None = None
+        threading.Thread(target=_pass_on_what_is_written, args=(self._answers.put,), daemon=True).start()
+        self._serving = threading.Thread(target=self._serve, args=(plan, runtime, version), daemon=True)
+        self._serving.start()
+
+    def give(self, key: str) -> None:
+        """Let it run a stage, after those it was given before."""
+        self._keys.put(key)
+
+    def answers(self, seconds: float) -> list[dict[str, Any]]:
+        """What it answered since it was last asked; waits for something, but not for longer.
+
+        Raises:
+            Exception: what it ended with.
+        """
+        try:
+            found = [self._answers.get(timeout=seconds)]
+        except queue.Empty:
+            if self._error is not None:
+                raise self._error from None
+            return []
+        while not self._answers.empty():
+            found.append(self._answers.get())
+        return found
+
+    def stop(self) -> None:
+        """No more work: the stage under way stops after its step, with a checkpoint."""
+        self._watch.stop()
+        self._keys.put(None)
+
+    def ended(self, seconds: float) -> bool:
+        """Whether it has ended; waits for that, but not for longer."""
+        self._serving.join(seconds)
+        return not self._serving.is_alive()
+
+    def _serve(self, plan: str, runtime: str, version: str) -> None:
+        host = platform.node()
+        try:
+            if version != __version__:
+                raise UsageError(
+                    f"adapter-stilts {__version__} is installed there, {version} here: install the same on every node"
+                )
+            if not Path(plan).is_file():
+                raise UsageError(
+                    f"there is no {plan} there: the store has to be a folder that every node has at this path"
+                )
+            serve(Path(plan), Runtime.from_json(runtime), self._keys.get, self._answers.put, self._watch)
+        except KeyboardInterrupt:
+            return
+        except AdapterStiltsError as error:
+            self._answers.put({"lost": f"a worker on {host}: {error}", "exit_code": error.exit_code})
+        except Exception as error:
+            traceback.print_exc()
+            self._error = error
+
+
+def _pass_on_what_is_written(send: Send) -> None:
+    """Send each line that this process writes from now on, and write it where it was written."""
+    before, (read, write) = os.dup(2), os.pipe()
+    os.dup2(write, 1)
+    os.dup2(write, 2)
+    os.close(write)
+    with os.fdopen(read, "rb") as lines:
+        for line in lines:
+            os.write(before, line)
+            send({"wrote": line.decode(errors="replace").rstrip("\n")})
 
 
 def main(plan: str, runtime: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +16,8 @@ from rich.text import Text
 
 from adapter_stilts.cli.progress import Progress, clock
 from adapter_stilts.cli.terminal import plain, printable
+from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.kept import settle
 from adapter_stilts.stages.overview import Failure, Onlooker, Overview
 
 SHOWN_FAILURES = 5
@@ -99,6 +102,11 @@ class Board(Progress):
     def __exit__(self, *_: object) -> None:
         if self._board is not None:
             self._board.stop()
+
+    def finished(self, stage: Stage, status: str, seconds: float) -> None:
+        super().finished(stage, status, seconds)
+        if status == "ran" and "torch" in sys.modules:  # it ran in this process, which does nothing else
+            settle()
 
     def _look(self) -> Any:
         return table(self._onlooker.look())

@@ -27,6 +27,7 @@ VERBS = {
     "fit": "Compute how much memory training takes, and with which micro-batch it fits.",
     "tasks": "List the tasks, or show one.",
     "tunings": "List what can be trained, and how it combines.",
+    "store": "List, show, clean up and export what a store holds.",
     "submit": "Gather finished evaluations in XTREME's submission layout.",
     "score": "Score a predictions folder against a labels folder, as XTREME's own scorer does.",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -12,6 +13,13 @@ from adapter_stilts.cli.options import (
     option,
     training_options,
 )
+
+EXECUTORS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "local": ("workers", ("workers",)),
+    "ray": ("ray_cluster", ("workers", "ray_address")),
+    "slurm": ("slurm", ("slurm",)),
+}
+"""Each executor's module in `stages/executors/`, whose `build` takes the flags that are named beside it."""
 
 
 @click.command()
@@ -53,7 +61,27 @@ from adapter_stilts.cli.options import (
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Worker processes on this machine, one a GPU where there are some.  [default: this process alone]",
+    help="Worker processes on this machine, one a GPU where there are some; on Ray, actors.  "
+    "[default: this process alone; on Ray one a GPU, or a node]",
+)
+@option(
+    "--executor",
+    type=click.Choice(list(EXECUTORS)),
+    default="local",
+    show_default=True,
+    help="Where stages run.",
+)
+@option(
+    "--ray-address",
+    metavar="ADDRESS",
+    help="Of a cluster of Ray, `auto` for the one that runs here.  [default: $RAY_ADDRESS, or this machine alone]",
+)
+@option(
+    "--slurm",
+    multiple=True,
+    metavar="KEY=VALUE[,...]",
+    help="Of --executor slurm: time=HH:MM:SS, needed; partition, account, qos, constraint, gres, mem, cpus_per_task …; "
+    "array=N: so many stages at once. With --dry-run the scripts are written, and nothing is queued.",
 )
 @option(
     "--calibrate",
@@ -62,7 +90,7 @@ from adapter_stilts.cli.options import (
 )
 @computing_options
 def matrix(
-    dry_run: bool, calibrate: bool, as_json: bool, task_folder: str | None, workers: int | None, **flags: Any
+    dry_run: bool, calibrate: bool, as_json: bool, task_folder: str | None, executor: str, **flags: Any
 ) -> int:
     """Every combination of what is given, planned as one: equal stages are computed once, what cannot be is left out.
 
@@ -75,21 +103,47 @@ def matrix(
       adapter-stilts matrix --recipe miniature --inter none,hellaswag --target tydiqa,xnli --mode lora --workers 2
       adapter-stilts matrix --inter mnli,squad_v1 --combine continue,merge:ties --target xnli --mode lora
       adapter-stilts matrix --recipe my-study.toml
+      adapter-stilts matrix --recipe my-study.toml --executor ray --ray-address auto
     """
-    from adapter_stilts.cli.matrix_run import run_matrix, show_matrix
+    from adapter_stilts.cli.matrix_run import queue_matrix, run_matrix, show_matrix
+    from adapter_stilts.errors import UsageError
     from adapter_stilts.matrices import plan_matrix
-    from adapter_stilts.stages.executors.workers import Workers
 
     if calibrate and not dry_run:
-        raise click.UsageError("--calibrate measures for --dry-run: give both, or leave it out")
+        raise UsageError("--calibrate measures for --dry-run: give both, or leave it out")
+    workers = flags["workers"] or 1
     add_tasks(task_folder)
+    where = build_executor(executor, flags)
     flags["seed"] = numbers(flags["seed"])
     # Of these the library takes None where nothing is named.
     flags |= {name: flags[name] or None for name in ("inter_task", "few_shot")}
     study = plan_matrix(**flags)
+    if executor == "slurm" and not calibrate:
+        return queue_matrix(study, where, dry_run, as_json)
     if dry_run:
-        return show_matrix(study, as_json, calibrate, workers or 1)
-    return run_matrix(study, as_json, None if workers is None else Workers(workers))
+        return show_matrix(study, as_json, calibrate, workers)
+    return run_matrix(study, as_json, where)
+
+
+def build_executor(name: str, flags: dict[str, Any]) -> Any:
+    """An executor as the flags describe it; None is this process. Takes its flags, and those of others, out of them.
+
+    Raises:
+        UsageError: a flag of another executor is given, or what this one needs is not installed.
+    """
+    from importlib import import_module
+
+    from adapter_stilts.errors import UsageError
+
+    module, own = EXECUTORS[name]
+    given = {flag: flags.pop(flag) for flag in {flag for _, each in EXECUTORS.values() for flag in each}}
+    for flag, value in given.items():
+        if flag not in own and value not in (None, ()):
+            takes = " or ".join(other for other, (_, each) in EXECUTORS.items() if flag in each)
+            shown = value[0] if isinstance(value, tuple) else value
+            raise UsageError(f"--{flag.replace('_', '-')} {shown}: goes with --executor {takes}, not {name}")
+    found = import_module(f"adapter_stilts.stages.executors.{module}")
+    return found.build(**{flag: given[flag] for flag in own})
 
 
 def numbers(texts: tuple[str, ...]) -> list[int]:

@@ -16,6 +16,7 @@ from adapter_stilts.errors import StoreError
 from adapter_stilts.matrices import Forecast, forecast
 from adapter_stilts.runtime import is_first_process
 from adapter_stilts.stages.executors import Executor
+from adapter_stilts.stages.executors.slurm_options import SlurmOptions
 from adapter_stilts.stages.overview import Onlooker
 from adapter_stilts.stages.plans import read_plan
 from adapter_stilts.study import Results, Study
@@ -126,3 +127,35 @@ def _show(results: Results, as_json: bool, saved: Path | None) -> None:
         show.trained([one.to_json() for one in results.trained if one.dev is not None])
     else:
         tables(results)
+
+
+def queue_matrix(study: Study, options: SlurmOptions, dry_run: bool, as_json: bool) -> int:
+    """Give Slurm the stages that the store lacks, or write the scripts that do; it does not wait for them."""
+    from adapter_stilts.stages.executors.slurm import submit, write_scripts
+
+    tell_notices(study)
+    states = [state.to_json() for state in study.states()]
+    say(counted(study, states), err=True)
+    saved = study.save()
+    told: dict[str, Any] = {**graph(study, states), "plan": str(saved)}
+    if dry_run:
+        scripts = write_scripts(saved, options)
+        told["scripts"] = [str(path) for path in scripts]
+        lines = [f"written: {path}" for path in scripts] + [f"next:    bash {path}" for path in scripts[:1]]
+    else:
+        queued = submit(saved, options)
+        told["jobs"] = queued.jobs
+        lines = (
+            [f"queued:  {len(queued.jobs)} stages; what they print is in {queued.logs}"]
+            if queued.jobs
+            else []
+        )
+    lines = lines or ["nothing to run: the store holds every stage"]
+    if as_json:
+        say_json(told)
+    for line in [
+        *lines,
+        f"plan:    {saved}    # adapter-stilts status {shlex.quote(str(study.runtime.store))}",
+    ]:
+        say(line, err=as_json)
+    return 0

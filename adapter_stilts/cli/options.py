@@ -126,20 +126,19 @@ training_options = _together(
         "--train-languages",
         metavar="L[,L...]|each",
         help="Train the target in these, where the data hold train splits in them; `each`: a model for each language "
-        "evaluated.  [default: en]",
+        "evaluated.  [default: en, or what a declared task says]",
     ),
     option(
         "--few-shot",
         multiple=True,
         metavar="LANG=N",
-        help="N examples of that language, after the training in English; each=N: a model for each language. "
-        "Repeatable.",
+        help="N examples of that language, after the other training; each=N: a model for each language. Repeatable.",
     ),
     option(
         "--dev-language",
         metavar="L[,L...]|same",
         help="Choose the target's checkpoint on these dev splits; `same`: in the languages it trains in.  "
-        "[default: en]",
+        "[default: en, or the first that a declared task says]",
     ),
     option(
         "--benchmark",

@@ -70,7 +70,8 @@ def _next_steps(study: Study, results: Results) -> list[str]:
     ]
     lines = [f"results: {', '.join(shown)} (metrics.json, scores/, predictions/)"]
     bundle = next((result.bundle for result in reversed(finished) if result.bundle is not None), None)
-    if bundle is not None and study.bundle is None:
+    # What another machine trained is fetched from an address when a stage starts from it, and not before.
+    if bundle is not None and bundle.is_dir() and study.bundle is None:
         lines += [
             f"bundle:  {bundle}",
             f"next:    adapter-stilts hub show {shlex.quote(str(bundle))}    # or: evaluate, compose, export, hub push",
@@ -99,7 +100,8 @@ def tell_notices(study: Study) -> None:
 class StoppingAtAStep:
     """Ctrl-C once: stop at the next safe point, in training after the step, with a checkpoint. Twice: stop at once.
 
-    SIGTERM counts as Ctrl-C. Whatever phase it comes in, no later stage begins.
+    SIGTERM counts as Ctrl-C, but not for a second one: a cluster's manager and a launcher may both send it. Whatever
+    phase it comes in, no later stage begins.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -113,7 +115,7 @@ class StoppingAtAStep:
                 self._before[number] = signal.signal(number, self._stop)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        again, self._number = self._number is not None, number
+        again, self._number = self._number is not None and number == signal.SIGINT, number
         self._progress.interrupt()
         if again or not self._progress.training:
             raise Interrupted(number)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from adapter_stilts.cli.terminal import plain, say
 from adapter_stilts.evaluation.membership import Benchmark
+from adapter_stilts.tasks.base import language_names
 
 BASELINE = "none"
 
@@ -39,7 +40,7 @@ def bundles(where: str, rows: Sequence[Mapping[str, Any]]) -> None:
             table.add_row(plain(row["address"]), "cannot be read", plain(row["error"]))
             continue
         scores = ", ".join(f"{name} {value:.1f}" for name, value in row["metrics"].items())
-        scores = f"{_named(row['dev'])}: {scores}" if scores else ""
+        scores = f"{language_names(row['dev'])}: {scores}" if scores else ""
         size = f"{row['bytes'] / 1e6:.2f}" if row["bytes"] else ""
         told = (row["address"], row["tuning"], row["task"], row["base"], scores, size)
         table.add_row(*(plain(text) for text in told))
@@ -69,7 +70,7 @@ def trained(rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         scores = ", ".join(f"{name} {value:.2f}" for name, value in row["metrics"].items())
-        told = (row["inter"], _named(row["dev"]) or "none", scores or "–", row["bundle"])
+        told = (row["inter"], language_names(row["dev"]) or "none", scores or "–", row["bundle"])
         table.add_row(*(plain(text) for text in told))
     _print(table, width=None)  # a folded path could not be copied
 
@@ -78,17 +79,13 @@ def _taught(cell: Mapping[str, Any]) -> str:
     return cell.get("taught") or "zero-shot"
 
 
-def _named(languages: Sequence[str]) -> str:
-    return ", ".join("English" if language == "en" else language for language in languages)
-
-
 def chosen(results: Sequence[Mapping[str, Any]]) -> str:
     """Which dev split chose the checkpoints, and which split the scores are on where it is not test."""
     known = [result["dev"] for result in results if "dev" in result]
     told = dict.fromkeys(
         "no checkpoint chosen"
         if dev is None
-        else f"checkpoint chosen on {_named(dev)} dev"
+        else f"checkpoint chosen on {language_names(dev)} dev"
         if dev
         else "last checkpoint, for want of a dev split"
         for dev in known

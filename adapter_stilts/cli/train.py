@@ -48,8 +48,9 @@ from adapter_stilts.cli.options import (
 @option("--seed", type=int, metavar="N", help="Of new heads, dropout and the order of examples.")
 @computing_options
 def train(dry_run: bool, as_json: bool, task_folder: str | None, **flags: Any) -> int:
-    """Train on one intermediate task or several, then on a target task, in English; evaluate in every language.
+    """Train on one intermediate task or several, then on a target task; evaluate in every language.
 
+    Training is in English, or in the languages that options or a declared task name.
     Without --target the intermediate tasks are trained alone, and their bundles are what is left. Finished stages are
     kept in the store: the same command answers from it, an interrupted one resumes.
 

@@ -113,7 +113,7 @@ def taught_by(info: BundleInfo) -> tuple[Taught, tuple[str, ...] | None]:
     settings = info.settings
     if "training" not in settings:  # merged, or somebody else's: not known
         return Taught(()), None
-    dev = tuple(settings.get("dev_languages", ("en",))) if info.metrics else ()
+    dev = info.dev_languages
     if "mixture" not in settings:
         return Taught(), dev
     parts = [part["data"] for task in settings["mixture"]["tasks"] for part in task["parts"]]

@@ -187,16 +187,13 @@ def build_accelerator(runtime: Runtime) -> Any:
         raise UsageError("--device cuda: torch finds no GPU here; use --device cpu")
     _check_trackers(runtime.trackers)
     try:
-        accelerator = Accelerator(
+        return Accelerator(
             cpu=runtime.device == "cpu",
             log_with=list(runtime.trackers) or None,
             project_dir=str(runtime.store / "trackers") if runtime.trackers else None,
         )
-        if runtime.trackers:
-            accelerator.init_trackers("adapter-stilts")
     except (ValueError, ImportError) as error:
         raise UsageError(f"--track {','.join(runtime.trackers)}: {error}") from error
-    return accelerator
 
 
 def _check_trackers(names: Sequence[str]) -> None:

@@ -82,7 +82,9 @@ def read_held(path: Path) -> str | None:
         # Shared, so that two who ask do not see each other; the holder's own is exclusive.
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return os.read(handle, _LONGEST).decode(errors="replace")
+        with contextlib.suppress(OSError):  # on SMB nobody but the holder may read it
+            return os.read(handle, _LONGEST).decode(errors="replace")
+        return ""
     except OSError:
         return None
     finally:

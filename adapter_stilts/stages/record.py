@@ -95,8 +95,19 @@ def read_metrics(directory: Path) -> dict[str, Any]:
 
 
 def read_scores(directory: Path, language: str) -> list[Row]:
-    """The rows of one language of an evaluate stage."""
-    text = (directory / SCORES / f"{language}.jsonl").read_text(encoding="utf-8")
+    """The rows of one language of an evaluate stage.
+
+    Raises:
+        StoreError: there are none, as in results that were exported without rows.
+    """
+    path = directory / SCORES / f"{language}.jsonl"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise StoreError(
+            f"{path} is not there: {directory} holds averages alone; export the plan again with its rows, or read the "
+            "store that it was exported from"
+        ) from None
     return [json.loads(line) for line in text.split("\n") if line]
 
 

@@ -29,7 +29,7 @@ def attempt(stage: Stage, context: Context, wait: bool, told: bool = False) -> S
     store, say, main = machine.store, machine.watch.say, machine.writes
     ask = (lambda message: None) if told else say
     try:
-        if (found := _agreed(context, store.find(stage) if main else None)) is not None:
+        if (found := _agreed(context, store.has(stage) if main else None)) is not None:
             if main:
                 store.tidy(stage)
             return StageState(stage, "cached", found)
@@ -37,7 +37,7 @@ def attempt(stage: Stage, context: Context, wait: bool, told: bool = False) -> S
         with store.lock(stage, ask, wait) if main else contextlib.nullcontext() as held:
             if main and held is None:
                 return None
-            if (found := _agreed(context, store.find(stage) if main else None)) is not None:
+            if (found := _agreed(context, store.has(stage) if main else None)) is not None:
                 return StageState(stage, "cached", found)
             if main and (damage := store.damage(stage)) is not None:
                 say(f"{stage.name}: {damage}: evaluated again")

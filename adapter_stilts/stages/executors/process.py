@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from adapter_stilts.runtime import Runtime
+from adapter_stilts.stages.executors.crew import LAST_LINES
 from adapter_stilts.stages.graph import Stage
-
-LAST_LINES = 5
-"""Of what a worker wrote, told where it is lost."""
 
 
 class Process:

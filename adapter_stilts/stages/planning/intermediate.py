@@ -204,7 +204,7 @@ def _members(request: Request, named: Sequence[_Named]) -> tuple[list[Member], A
             trained, told = trained_task(
                 request,
                 TaughtTask(task, held_languages(request, task), task.trained_in[:1]),
-                "no English dev split at hand; it has no say in which checkpoint is kept",
+                "it has no say in which checkpoint is kept",
             )
             tasks.append(trained)
             notices += told
