@@ -329,6 +329,8 @@ def test_a_failure_that_is_told_late_leaves_nothing(tmp_path: Path, listing: Lis
 class Elsewhere:
     """An executor whose places do nothing."""
 
+    here = False
+
     def execute(self, *_: Any) -> tuple[StageState, ...]:
         return ()
 
