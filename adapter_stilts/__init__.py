@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         TaggingExample,
         TextClassificationExample,
         TextExample,
+        TextRegressionExample,
     )
     from adapter_stilts.library import (
         evaluate,
@@ -55,6 +56,10 @@ if TYPE_CHECKING:
     from adapter_stilts.loaded import (
         LoadedBundle,
         load_bundle,
+    )
+    from adapter_stilts.matrices import (
+        matrix,
+        plan_matrix,
     )
     from adapter_stilts.recipe import (
         Recipe,
@@ -98,6 +103,7 @@ _HOMES = {
     "TaggingExample": "adapter_stilts.formats.examples",
     "TextClassificationExample": "adapter_stilts.formats.examples",
     "TextExample": "adapter_stilts.formats.examples",
+    "TextRegressionExample": "adapter_stilts.formats.examples",
     "check_task": "adapter_stilts.checking",
     "compose": "adapter_stilts.bundles",
     "evaluate": "adapter_stilts.library",
@@ -110,6 +116,8 @@ _HOMES = {
     "train": "adapter_stilts.library",
     "LoadedBundle": "adapter_stilts.loaded",
     "load_bundle": "adapter_stilts.loaded",
+    "matrix": "adapter_stilts.matrices",
+    "plan_matrix": "adapter_stilts.matrices",
     "Recipe": "adapter_stilts.recipe",
     "load_recipe": "adapter_stilts.recipe",
     "Runtime": "adapter_stilts.runtime",
@@ -143,6 +151,7 @@ __all__ = [
     "Task",
     "TextClassificationExample",
     "TextExample",
+    "TextRegressionExample",
     "TrainingError",
     "UnknownNameError",
     "UsageError",
@@ -158,7 +167,9 @@ __all__ = [
     "import_bundle",
     "load_bundle",
     "load_recipe",
+    "matrix",
     "plan_evaluate",
+    "plan_matrix",
     "plan_train",
     "score",
     "train",

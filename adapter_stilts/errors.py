@@ -5,11 +5,13 @@
     │   └── UnknownNameError        a task, language, key ... that does not exist; offers the nearest one
     ├── DataError                   a data file is missing, truncated or malformed (file and line)
     ├── SourceUnavailableError      the hub cannot be reached or refuses
-    ├── StoreError                  the store cannot be read or written (newer schema, disk full)
+    ├── StoreError                  the store cannot be read or written (newer schema, no permission)
+    │   └── DiskFullError           the disk is full, or the quota used up
     ├── BundleError                 a bundle is damaged or belongs to another base
     │   └── PlainFilesError         it is no bundle, but files of PEFT or AdapterHub alone
     ├── CheckpointError             no usable checkpoint
-    └── TrainingError               the loss is not a number, memory is exhausted
+    ├── TrainingError               the loss is not a number, memory is exhausted
+    └── StageError                  a stage failed in another process, which sent its message
 
 Every message carries the value that was met, the valid choices or the reason, and the next step.
 """
@@ -36,6 +38,8 @@ class AdapterStiltsError(Exception):
     """Base of everything this package raises on purpose; `exit_code` is what the CLI leaves with."""
 
     exit_code = 1
+    passes = False
+    """Whether the cause may pass by itself (a full disk, a lost worker), so that trying again makes sense."""
 
 
 class UsageError(AdapterStiltsError):
@@ -87,6 +91,12 @@ class StoreError(AdapterStiltsError):
     """The store cannot be used: written by a newer version, disk full, not writable."""
 
 
+class DiskFullError(StoreError):
+    """No space is left, or the quota is used up; somebody may free some."""
+
+    passes = True
+
+
 class BundleError(AdapterStiltsError):
     """A bundle is damaged, incomplete, or was made for another base or task."""
 
@@ -101,6 +111,20 @@ class CheckpointError(AdapterStiltsError):
 
 class TrainingError(AdapterStiltsError):
     """Training cannot go on: the loss is not a number, or memory does not suffice."""
+
+
+class StageError(AdapterStiltsError):
+    """A stage that failed in another process.
+
+    Args:
+        message: as it was told there.
+        exit_code: of the error there.
+        passes: whether its cause may pass.
+    """
+
+    def __init__(self, message: str, exit_code: int = 1, passes: bool = False) -> None:
+        super().__init__(message)
+        self.exit_code, self.passes = exit_code, passes
 
 
 def hub_refusals() -> tuple[type[Exception], ...]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from adapter_stilts.errors import StoreError, cause_of
+from adapter_stilts.errors import DiskFullError, StoreError, cause_of
 
 # Names of what is being written end so, in its writer's host and process; a killed run may leave some.
 PARTIAL_MARK = ".partial-"
@@ -141,6 +141,38 @@ def whole_directory(target: Path, instead: str = ELSEWHERE) -> Iterator[Path]:
             raise
 
 
+def remove_whole(directory: Path, instead: str = ELSEWHERE) -> None:
+    """Remove a directory, which is there whole or not at all. `remove_partials` takes what a killed caller leaves.
+
+    Args:
+        instead: as in `disk_errors`.
+    """
+    aside = directory.with_name(f"{directory.name}{_partial()}")
+    with disk_errors(directory, instead):
+        directory.rename(aside)
+        shutil.rmtree(aside)
+
+
+def bytes_below(place: Path) -> int:
+    """Bytes of a file, or of all files below a folder; links are not followed, and what is gone counts nothing."""
+    try:
+        return _bytes_below(str(place)) if place.is_dir() else place.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _bytes_below(folder: str) -> int:
+    found = 0
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                found += _bytes_below(entry.path)
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    found += entry.stat(follow_symlinks=False).st_size
+    return found
+
+
 def _partial() -> str:
     return f"{PARTIAL_MARK}{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
 
@@ -161,7 +193,7 @@ def remove_partials(folder: Path, patterns: Iterable[str], older_than_seconds: f
     for path in (path for pattern in patterns for path in folder.glob(f"{pattern}{PARTIAL_MARK}*")):
         host, _, rest = path.name.rpartition(PARTIAL_MARK)[2].partition("-")
         process = rest.partition("-")[0]
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # gone meanwhile, or in a folder that is only read
             dead = host == _host() and process.isdecimal() and not _is_alive(int(process))
             if dead or time.time() - path.stat().st_mtime > older_than_seconds:
                 if path.is_dir():
@@ -203,7 +235,8 @@ def disk_errors(path: Path, instead: str = ELSEWHERE) -> Iterator[None]:
         number = _system_number(error)
         if number not in reasons:
             raise
-        raise StoreError(f"cannot write {path}: {reasons[number]}") from error
+        kind = DiskFullError if number in (errno.ENOSPC, errno.EDQUOT) else StoreError
+        raise kind(f"cannot write {path}: {reasons[number]}") from error
 
 
 def _system_number(error: Exception) -> int | None:

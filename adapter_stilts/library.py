@@ -35,9 +35,10 @@ _log = logging.getLogger(__name__)
 
 
 def train(watch: Watch | None = None, **flags: Any) -> Results:
-    """Train on intermediate tasks, then on target tasks, in English; evaluate in every language.
+    """Train on intermediate tasks, then on target tasks; evaluate in every language.
 
-    What the store holds is not computed again.
+    Training is in English, or in the languages that flags or a declared task name. What the store holds is not
+    computed again.
 
     Args:
         watch: is told what happens.
@@ -46,6 +47,9 @@ def train(watch: Watch | None = None, **flags: Any) -> Results:
     Raises:
         AdapterStiltsError: what was asked for cannot be, or a stage failed.
     """
+    from adapter_stilts.axes import refuse_matrix
+
+    refuse_matrix(_text(flags.get("recipe")))
     return plan_train(**flags).run(watch)
 
 
@@ -89,7 +93,7 @@ def plan_train(
         settings: any recipe keys, e.g. ``{"target.epochs": 2}``.
         data: folder of release files; None reads the hub.
         fill_from_hub: whether what the folder lacks is read from the hub.
-        store: folder of finished stages.
+        store: folder of finished stages, or an address that fsspec knows.
         tasks: folder of task files of your own, ``*.py`` and ``*.toml``.
         track: trackers of accelerate's.
 
@@ -99,9 +103,10 @@ def plan_train(
         UsageError: no such recipe, key or value, or a key given twice.
     """
     from adapter_stilts.stages.precision import of_intermediates
+    from adapter_stilts.stages.remote import local_store
     from adapter_stilts.study import Study
 
-    _add(tasks)
+    add_tasks(tasks)
     flags = {
         "intermediate.tasks": None if inter is None else _entries(inter),
         "intermediate.trained_on": _names(inter_task),
@@ -124,7 +129,7 @@ def plan_train(
     }
     asked, said = _laid(recipe, flags, settings)
     resolved, told = of_intermediates(asked, said)
-    computed = (Path(store), default_cache(), _text(data), device, micro_batch_tokens)
+    computed = (local_store(store, default_cache()), default_cache(), _text(data), device, micro_batch_tokens)
     trackers = tuple(_names(track) or ())
     runtime = Runtime(*computed, checkpoint_seconds, trackers, fill_from_hub)
     return Study(resolved, runtime, told=_told(told))
@@ -175,10 +180,11 @@ def plan_evaluate(
     from adapter_stilts.model.tuning import get_tuning
     from adapter_stilts.stages.adopting import locate_any
     from adapter_stilts.stages.precision import of_bundle
+    from adapter_stilts.stages.remote import local_store
     from adapter_stilts.study import Study
     from adapter_stilts.tasks import add_bundled, all_tasks, is_file
 
-    _add(tasks)
+    add_tasks(tasks)
     notices: list[str] = []
     if isinstance(bundle, LoadedBundle):
         base = base or (None if get_tuning(bundle.info.tuning).WHOLE else bundle.base.id)
@@ -204,7 +210,9 @@ def plan_evaluate(
     }
     asked, said = _laid(recipe, flags, settings)
     resolved, told = of_bundle(asked, name, info, said)
-    runtime = Runtime(Path(store), default_cache(), _text(data), device, fill_from_hub=fill_from_hub)
+    runtime = Runtime(
+        local_store(store, default_cache()), default_cache(), _text(data), device, fill_from_hub=fill_from_hub
+    )
     return Study(resolved, runtime, directory, (*notices, *_told(told)))
 
 
@@ -299,7 +307,7 @@ def score(
     return xtreme.score_folders(Path(predictions), Path(labels), benchmark, note or _log.warning)  # type: ignore[arg-type]
 
 
-def _add(tasks: str | Path | None) -> None:
+def add_tasks(tasks: str | Path | None) -> None:
     """Make the tasks of a folder known."""
     from adapter_stilts.tasks import add_folder
 

@@ -92,7 +92,7 @@ class LoadedBundle:
         head: str | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> list[Any]:
-        """Predictions, one an example: a label, the index of a choice, an answer's text, or a tag a word.
+        """Predictions, one an example: a label, a number, the index of a choice, an answer's text, or a tag a word.
 
         Args:
             examples: of the head's format; their gold answers are not looked at.
@@ -100,7 +100,7 @@ class LoadedBundle:
             settings: of the format, e.g. ``{"max_length": 384}``; by default those that it was trained with.
 
         Raises:
-            UsageError: no such head, or examples of another format.
+            UsageError: no such head, or examples of another format, or that cannot be encoded.
             BundleError: the bundle has no head.
         """
         from adapter_stilts.evaluation.predict import predict
@@ -115,6 +115,8 @@ class LoadedBundle:
             raise UsageError(
                 f"{kinds}: no examples of {chosen.format}, which {self.directory} answers ({error})"
             ) from error
+        except ValueError as error:
+            raise UsageError(f"{self.directory}: {error}") from error
         reduced = predict(self.model_of(chosen), format, features, found, evaluation_tokens(self.device))
         return format.decode(examples, features, reduced, found, chosen.labels)
 

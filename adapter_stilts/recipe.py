@@ -32,6 +32,8 @@ StepOrder = Literal["shuffled", "length_grouped"]
 Sampling = Literal["proportional", "temperature", "uniform"]
 Scalar = str | int | float | bool
 
+MATRIX = "matrix"
+"""A recipe file's section of what a matrix varies (`matrix.py`)."""
 MINIATURE = "miniature"
 """The base's id and the data's name that mean the constructed world that ships."""
 
@@ -266,16 +268,23 @@ def load_recipe(name_or_path: str | None, overrides: Iterable[tuple[str, Any]] =
         UsageError: no such recipe, an unknown key (the nearest valid one is offered) or a bad value.
         DataError: the file is not TOML.
     """
-    path = find_recipe(name_or_path or "study")
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(path, None, f"not a TOML recipe: {error}") from error
+    values = read_recipe(name_or_path)
     overrides = list(overrides)
+    values.pop(MATRIX, None)  # what `matrix` varies; the rest of the file is one recipe
     _lay_mode(values, dict(overrides).get("mode", values.get("mode", "full")))
     for key, value in overrides:
         _lay(values, key, value)
     return validated(Recipe, values, where="recipe")
+
+
+def read_recipe(name_or_path: str | None) -> dict[str, Any]:
+    """A recipe file's values. Raises UsageError, DataError as `load_recipe`."""
+    path = find_recipe(name_or_path or "study")
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(path, None, f"not a TOML recipe: {error}") from error
+    return values
 
 
 def find_recipe(name_or_path: str) -> Path:

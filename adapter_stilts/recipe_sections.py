@@ -40,7 +40,7 @@ class TargetLanguages(Frozen):
 
     languages: tuple[str, ...] | None = None
     """Languages to train in, one model for all of them, or ``each``: one model for every language evaluated, as far as
-    the data hold train splits; None is English alone."""
+    the data hold train splits; None is English alone, or the languages that a declared task is trained in."""
     few_shot: Mapping[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     """Language -> examples of its train split, drawn by the seed, or ``each`` -> examples: one model for every language
     evaluated."""
@@ -52,7 +52,8 @@ class TargetLanguages(Frozen):
     """Of ``after``; None takes `learning_rate`."""
     dev_languages: tuple[str, ...] | None = None
     """Languages whose dev split chooses the checkpoint (the mean over them), or ``same``: those that each stage trains
-    in; None is English. To choose on a target language is another experiment, and results say so."""
+    in; None is English, or the first that a declared task is trained in. To choose on a target language is another
+    experiment, and results say so."""
 
     @model_validator(mode="after")
     def _one_meaning(self) -> TargetLanguages:

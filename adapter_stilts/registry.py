@@ -43,9 +43,7 @@ class Registry:
 
     def modules(self) -> tuple[str, ...]:
         """The names of our modules, sorted."""
-        folder = Path(__file__).parent / self.folder
-        found = (module.name for module in pkgutil.iter_modules([str(folder)]) if not module.ispkg)
-        return tuple(sorted(name for name in found if name != SAYS_WHAT_ONE_OFFERS))
+        return _modules(self.folder)
 
     def names(self, own: Iterable[str] | None = None) -> tuple[str, ...]:
         """Every name, ours first.
@@ -133,3 +131,10 @@ def _loaded(registry: Registry, name: str) -> Any:
         raise
     except Exception as error:  # whatever the package's own code raises
         raise registry.unfit(name, f"cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+@functools.cache
+def _modules(folder: str) -> tuple[str, ...]:
+    """The modules of a folder of ours; listed once a process, as planning a matrix asks thousands of times."""
+    found = pkgutil.iter_modules([str(Path(__file__).parent / folder)])
+    return tuple(sorted(each.name for each in found if not each.ispkg and each.name != SAYS_WHAT_ONE_OFFERS))

@@ -97,16 +97,22 @@ class Results:
             raise state.error
         return self
 
-    def cell(self, inter: str, target: str) -> CellResult:
+    def cell(self, inter: str, target: str, **about: Any) -> CellResult:
         """The result of an intermediate task and a target.
 
         Args:
             inter: its name, or a cell's label (``none, trained in sw``), where there is one for each language.
+            about: of a matrix also ``mode``, ``precision``, ``base``, ``combine`` or ``seed``.
 
         Raises:
             UnknownNameError: there is none, or several have the name, which the labels tell apart.
         """
-        of_target = [result for result in self.cells if result.cell.target == target]
+        of_target = [
+            result
+            for result in self.cells
+            if result.cell.target == target
+            and all(getattr(result.cell, name) == value for name, value in about.items())
+        ]
         for name in ("label", "inter"):
             found = [result for result in of_target if getattr(result.cell, name) == inter]
             if len(found) == 1:
@@ -130,13 +136,23 @@ class Results:
         columns += ["n", "gain", "averaged", "trained", "few_shot", "dev", "split"]
         return pandas.DataFrame(rows, columns=columns)
 
+    def baseline(self, result: CellResult) -> CellResult | None:
+        """The cell without an intermediate task that is otherwise as a cell is; None where there is none."""
+
+        def alike(cell: Cell) -> tuple[Any, ...]:
+            return (cell.target, cell.taught, cell.mode, cell.precision, cell.base, cell.seed)
+
+        found = (r for r in self.cells if r.cell.inter == NONE and alike(r.cell) == alike(result.cell))
+        return next(found, None)
+
     def _rows(self, result: CellResult) -> list[dict[str, Any]]:
         if result.metrics is None:
             return []
         cell, outside = result.cell, result.metrics.get("outside", ())
-        asked = (NONE, cell.target, cell.taught)
-        baselines = [r for r in self.cells if (r.cell.inter, r.cell.target, r.cell.taught) == asked]
-        known: Mapping[str, Any] = next((r.metrics["languages"] for r in baselines if r.metrics), {})
+        baseline = self.baseline(result)
+        known: Mapping[str, Any] = {}
+        if baseline is not None and baseline.metrics is not None:
+            known = baseline.metrics["languages"]
         about = {
             name: getattr(cell, name) for name in ("inter", "target", "mode", "precision", "base", "seed")
         }
@@ -169,6 +185,26 @@ class Results:
             if result.metrics is not None:
                 group["results"][cell.target] = result.to_json()
         return list(found.values())
+
+    def matrix_json(self, plan: Path | None) -> dict[str, Any]:
+        """Of a matrix: its plan's file, its stages, and a row for each cell, whose results are null until they are.
+
+        Args:
+            plan: None where the store can only be read.
+        """
+        return {
+            "plan": None if plan is None else str(plan),
+            "stages": [state.to_json() for state in self.stages],
+            "cells": [
+                {
+                    **result.cell.about(),
+                    "target": result.cell.target,
+                    "stage": result.cell.evaluate.key,
+                    "results": None if result.metrics is None else result.to_json(),
+                }
+                for result in self.cells
+            ],
+        }
 
     def to_json(self) -> dict[str, Any]:
         """What was asked for, by target; several intermediate tasks as cells; a baseline that was added, apart.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import platform
 import sys
@@ -32,6 +33,7 @@ class Runtime:
         checkpoint_seconds: least time between checkpoints (they take at most a twentieth of the time anyway).
         trackers: names for accelerate's ``log_with``.
         fill_from_hub: whether what the folder of release files lacks is read from the hub.
+        retries: seconds to wait before a stage that failed of a cause that may pass is tried again, one for each time.
     """
 
     store: Path = Path("runs")
@@ -42,6 +44,22 @@ class Runtime:
     checkpoint_seconds: float = 60.0
     trackers: tuple[str, ...] = ()
     fill_from_hub: bool = False
+    retries: tuple[float, ...] = ()
+
+    def to_json(self) -> str:
+        """For another process."""
+        told = {
+            name: str(value) if isinstance(value, Path) else value for name, value in self.__dict__.items()
+        }
+        return json.dumps({**told, "store": str(self.store.absolute()), "cache": str(self.cache.absolute())})
+
+    @classmethod
+    def from_json(cls, text: str) -> Runtime:
+        """What `to_json` tells."""
+        told = json.loads(text)
+        paths = {name: Path(told[name]) for name in ("store", "cache")}
+        several = {name: tuple(told[name]) for name in ("trackers", "retries")}
+        return cls(**{**told, **paths, **several})
 
 
 def default_cache() -> Path:

@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 INSTALLS = {
     "constraints.txt": (
-        ["--extra", "adapters", "--extra", "test", "--extra", "docs"],
+        ["--extra", "adapters", "--extra", "test", "--extra", "docs", "--extra", "report"],
         "constraints.txt",
         (),
     ),
-    "constraints-5.txt": (["--extra", "test"], "constraints-5.txt", ()),
+    "constraints-5.txt": (["--extra", "test", "--extra", "report"], "constraints-5.txt", ()),
     "beside sentence-transformers and mteb": (
         [],
         None,

@@ -14,11 +14,20 @@ CODES = {
     "DataError": 1,
     "SourceUnavailableError": 1,
     "StoreError": 1,
+    "DiskFullError": 1,
     "BundleError": 1,
     "PlainFilesError": 1,
     "CheckpointError": 1,
     "TrainingError": 1,
+    "StageError": 1,
 }
+
+
+def test_a_stages_error_of_another_process_keeps_its_code() -> None:
+    error = errors.StageError("no such task", exit_code=2, passes=True)
+    assert (str(error), error.exit_code, error.passes) == ("no such task", 2, True)
+    assert errors.DiskFullError("full").passes
+    assert not errors.StoreError("read-only").passes
 
 
 def test_every_error_is_in_the_tree_and_has_its_exit_code() -> None:

@@ -155,6 +155,7 @@ def test_the_study(stage: str) -> None:
         "span_qa": 384,
         "tagging": 256,
         "text_classification": 256,
+        "text_regression": 256,
     }
 
 

@@ -6,30 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapter_stilts.cli.groups import Verbs
 from adapter_stilts.cli.options import as_json_option, option
 from adapter_stilts.cli.terminal import note, say, say_json
 
 if TYPE_CHECKING:
     from adapter_stilts.model.bundle_info import BundleInfo
 
-VERBS = ("list", "show", "verify", "pull", "push", "import")
 SHELF = "adapters_hub"
-
-
-class Verbs(click.Group):
-    """In the order of use, and a misspelt one is told as everywhere else."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in VERBS:
-            from adapter_stilts.errors import UnknownNameError
-
-            raise UnknownNameError("hub command", args[0], VERBS)
-        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=Verbs)
@@ -237,7 +221,7 @@ def _row(address: str) -> dict[str, Any]:
     return {
         "address": address,
         **{name: value for name, value in info.model_dump(mode="json").items() if name in names},
-        "dev": list(info.settings.get("dev_languages", ["en"])),
+        "dev": list(info.dev_languages),
         "bytes": sum(told.sizes.values()) or None,
     }
 

@@ -17,6 +17,9 @@ from adapter_stilts.cli.terminal import say
 # Verb -> its line in the group's help; the module of the same name holds the command.
 VERBS = {
     "train": "Train intermediate and target tasks, evaluate zero-shot, print the scores.",
+    "matrix": "Train and evaluate every combination of several tasks, modes, encoders and seeds.",
+    "stage": "Run one stage of a plan, as a cluster's job does.",
+    "status": "Tell how far a plan is, from the store alone.",
     "evaluate": "Evaluate a trained bundle on a target task.",
     "compose": "Merge bundles into one by an expression, without training.",
     "export": "Write a bundle as a plain checkpoint, or in a library's own layout.",
@@ -24,6 +27,7 @@ VERBS = {
     "fit": "Compute how much memory training takes, and with which micro-batch it fits.",
     "tasks": "List the tasks, or show one.",
     "tunings": "List what can be trained, and how it combines.",
+    "store": "List, show, clean up and export what a store holds.",
     "submit": "Gather finished evaluations in XTREME's submission layout.",
     "score": "Score a predictions folder against a labels folder, as XTREME's own scorer does.",
 }

@@ -94,3 +94,88 @@ device_option = option("--device", metavar="D", help="cpu or cuda.  [default: th
 bundles_base_option = option(
     "--base", metavar="ID|DIR", help="An adapter's or LoRA's encoder.  [default: where it was trained]"
 )
+
+Shared = Callable[[Function], Function]
+
+
+def _together(*options: Shared[Any]) -> Shared[Any]:
+    """Several options as one decorator, in this order in help."""
+
+    def decorate(function: Any) -> Any:
+        for one in reversed(options):
+            function = one(function)
+        return function
+
+    return decorate
+
+
+training_options = _together(
+    option(
+        "--inter-task",
+        multiple=True,
+        metavar="NAME",
+        help="What a plain adapter of PEFT or AdapterHub after --inter was trained on; repeat for several, in order.  "
+        "[default: the folder's or repository's name]",
+    ),
+    option(
+        "--inter-languages",
+        metavar="L[,L...]",
+        help="Train the intermediate task in these, where the data hold translated train sets.  [default: en]",
+    ),
+    option(
+        "--train-languages",
+        metavar="L[,L...]|each",
+        help="Train the target in these, where the data hold train splits in them; `each`: a model for each language "
+        "evaluated.  [default: en, or what a declared task says]",
+    ),
+    option(
+        "--few-shot",
+        multiple=True,
+        metavar="LANG=N",
+        help="N examples of that language, after the other training; each=N: a model for each language. Repeatable.",
+    ),
+    option(
+        "--dev-language",
+        metavar="L[,L...]|same",
+        help="Choose the target's checkpoint on these dev splits; `same`: in the languages it trains in.  "
+        "[default: en, or the first that a declared task says]",
+    ),
+    option(
+        "--benchmark",
+        type=BENCHMARK,
+        help="Whose languages, and whose targets `all` means.  [default: the recipe's, xtreme]",
+    ),
+)
+"""Of `train` and `matrix`: what is trained on, beside the tasks."""
+
+computing_options = _together(
+    data_option,
+    fill_option,
+    tasks_option,
+    store_option,
+    languages_option,
+    split_option,
+    option("--limit-train", type=click.IntRange(min=1), metavar="N", help="Train on the first N examples."),
+    option("--limit-eval", type=click.IntRange(min=1), metavar="N", help="Evaluate the first N a language."),
+    option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override any recipe key, e.g. target.epochs=2.",
+    ),
+    option("--dry-run", is_flag=True, help="Show the stages and what is done already; run nothing."),
+    as_json_option,
+    device_option,
+    option("--micro-batch-tokens", type=click.IntRange(min=1), metavar="N", help="Tokens of one pass."),
+    option(
+        "--checkpoint-seconds",
+        type=float,
+        default=60.0,
+        show_default=True,
+        metavar="S",
+        help="Between checkpoints.",
+    ),
+    option("--track", multiple=True, metavar="NAME", help="A tracker of accelerate's, e.g. tensorboard."),
+)
+"""Of `train` and `matrix`: data, places, limits, and how it is computed."""

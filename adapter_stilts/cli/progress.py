@@ -15,6 +15,7 @@ from adapter_stilts.cli.terminal import printable
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.parts import TrainPart
 from adapter_stilts.stages.watch import Watch
+from adapter_stilts.tasks.base import language_names
 from adapter_stilts.training.watch import Step
 
 PLAIN_SECONDS = 10.0
@@ -23,10 +24,9 @@ SMOOTHING = 0.05
 
 
 class Progress(Watch):
-    """Shows stage, step, loss, real tokens/s and time left; passes numbers on to trackers."""
+    """Shows stage, step, loss, real tokens/s and time left."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self._accelerator: Any = None
         self._quiet = quiet
         self._console = Console(stderr=True)
         self._live = self._console.is_terminal and not quiet
@@ -51,7 +51,6 @@ class Progress(Watch):
         self._first = 0
         self._speed: float | None = None
         self._interrupted = False
-        self._tracked = 0
         self.training = False
 
     def __enter__(self) -> Progress:
@@ -70,12 +69,12 @@ class Progress(Watch):
         self._interrupted = True
 
     def attached(self, accelerator: Any, stages: tuple[Stage, ...]) -> None:
-        self._accelerator, self._waiting = accelerator, list(stages)
+        self._waiting = list(stages)
 
     def started(self, stage: Stage, number: int, total: int) -> None:
         self._title = printable(f"[{number}/{total}] {stage.title}")
         languages = stage.part.dev_languages if isinstance(stage.part, TrainPart) else ()
-        self._dev = ", ".join("English" if language == "en" else language for language in languages)
+        self._dev = language_names(languages)
         self._speed, self._printed, self._first, self._began = None, 0.0, 0, time.perf_counter()
         self.training = False
 
@@ -90,7 +89,7 @@ class Progress(Watch):
             self._bar.remove_task(self._row)
             self._row = None
         self.training = False
-        took = "" if status != "ran" else f" in {_clock(seconds)}"
+        took = "" if status != "ran" else f" in {clock(seconds)}"
         self.say(f"{self._title}: {status}{took}")
 
     def step(self, step: Step) -> None:
@@ -99,10 +98,6 @@ class Progress(Watch):
         self._speed = speed if self._speed is None else self._speed + SMOOTHING * (speed - self._speed)
         numbers = f"loss {step.loss:.3f}  {self._speed:,.0f} tokens/s"
         self._show(step.step, step.total_steps, numbers)
-        if self._accelerator is not None and self._accelerator.trackers:
-            self._tracked += 1
-            values = {"loss": step.loss, "learning_rate": step.learning_rate, "tokens_per_second": speed}
-            self._accelerator.log({f"{self._title}/{k}": v for k, v in values.items()}, step=self._tracked)
 
     def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
         found = "  ".join(f"{name} {value:.2f}" for name, value in metrics.items())
@@ -139,7 +134,7 @@ class Progress(Watch):
             if not first:
                 left = (now - self._began) / max(done - self._first, 1) * (total - done)
                 print(
-                    f"{self._title}: {done}/{total}  {numbers}  {_clock(left)} left{self._behind(done, total)}",
+                    f"{self._title}: {done}/{total}  {numbers}  {clock(left)} left{self._behind(done, total)}",
                     file=sys.stderr,
                     flush=True,
                 )
@@ -155,10 +150,11 @@ class Progress(Watch):
         whole = sum(seconds for seconds in known if seconds is not None)
         if done > self._first:
             whole += (time.perf_counter() - self._began) / (done - self._first) * (total - done)
-        return f", {_clock(whole)} in all"
+        return f", {clock(whole)} in all"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """``m:ss`` or ``h:mm:ss``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

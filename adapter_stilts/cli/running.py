@@ -15,6 +15,7 @@ from adapter_stilts.cli.terminal import say, say_json
 from adapter_stilts.errors import Interrupted
 from adapter_stilts.evaluation.membership import BENCHMARKS
 from adapter_stilts.runtime import is_first_process
+from adapter_stilts.stages.executors import Executor
 from adapter_stilts.study import Results, Study
 
 SHOWN_PLACES = 3
@@ -23,7 +24,7 @@ SHOWN_PLACES = 3
 def show_plan(study: Study, as_json: bool) -> int:
     """Print the stages, and which of them the store holds."""
     states = [state.to_json() for state in study.states()]
-    _notices(study)
+    tell_notices(study)
     if not is_first_process():
         return 0
     if as_json:
@@ -33,12 +34,12 @@ def show_plan(study: Study, as_json: bool) -> int:
     return 0
 
 
-def run(study: Study, as_json: bool) -> int:
+def run(study: Study, as_json: bool, executor: Executor | None = None) -> int:
     """Run what is missing, print the results; the exit code of what failed, or 0."""
-    _notices(study)
+    tell_notices(study)
     progress = Progress(quiet=not is_first_process())
     with progress, StoppingAtAStep(progress):
-        results = study.run(progress, check=False)
+        results = study.run(progress, check=False, executor=executor)
     if is_first_process():
         _show(study, results, as_json)
     codes = [state.error.exit_code for state in results.failed if state.error is not None]
@@ -69,7 +70,8 @@ def _next_steps(study: Study, results: Results) -> list[str]:
     ]
     lines = [f"results: {', '.join(shown)} (metrics.json, scores/, predictions/)"]
     bundle = next((result.bundle for result in reversed(finished) if result.bundle is not None), None)
-    if bundle is not None and study.bundle is None:
+    # What another machine trained is fetched from an address when a stage starts from it, and not before.
+    if bundle is not None and bundle.is_dir() and study.bundle is None:
         lines += [
             f"bundle:  {bundle}",
             f"next:    adapter-stilts hub show {shlex.quote(str(bundle))}    # or: evaluate, compose, export, hub push",
@@ -89,7 +91,8 @@ def _after_training(results: Results) -> list[str]:
     ]
 
 
-def _notices(study: Study) -> None:
+def tell_notices(study: Study) -> None:
+    """Tell what a user should know before it runs."""
     for notice in study.notices if is_first_process() else ():
         say(f"note: {notice}", err=True)
 
@@ -97,7 +100,8 @@ def _notices(study: Study) -> None:
 class StoppingAtAStep:
     """Ctrl-C once: stop at the next safe point, in training after the step, with a checkpoint. Twice: stop at once.
 
-    SIGTERM counts as Ctrl-C. Whatever phase it comes in, no later stage begins.
+    SIGTERM counts as Ctrl-C, but not for a second one: a cluster's manager and a launcher may both send it. Whatever
+    phase it comes in, no later stage begins.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -111,7 +115,7 @@ class StoppingAtAStep:
                 self._before[number] = signal.signal(number, self._stop)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        again, self._number = self._number is not None, number
+        again, self._number = self._number is not None and number == signal.SIGINT, number
         self._progress.interrupt()
         if again or not self._progress.training:
             raise Interrupted(number)

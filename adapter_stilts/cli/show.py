@@ -12,6 +12,7 @@ from rich.table import Table
 
 from adapter_stilts.cli.terminal import plain, say
 from adapter_stilts.evaluation.membership import Benchmark
+from adapter_stilts.tasks.base import language_names
 
 BASELINE = "none"
 
@@ -21,7 +22,7 @@ NEWER = "_seqeval1"
 
 def stages(rows: Sequence[Mapping[str, Any]]) -> None:
     """A dry run's stages."""
-    table = _table("Stages")
+    table = empty_table("Stages")
     for name in ("kind", "task", "status", "directory"):
         table.add_column(name, overflow="fold")
     for row in rows:
@@ -31,7 +32,7 @@ def stages(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def bundles(where: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """What a folder or an organisation shares."""
-    table = _table(where)
+    table = empty_table(where)
     for name in ("address", "mode", "task", "base", "dev", "MB"):
         table.add_column(name, overflow="fold", justify="right" if name == "MB" else "left")
     for row in rows:
@@ -39,7 +40,7 @@ def bundles(where: str, rows: Sequence[Mapping[str, Any]]) -> None:
             table.add_row(plain(row["address"]), "cannot be read", plain(row["error"]))
             continue
         scores = ", ".join(f"{name} {value:.1f}" for name, value in row["metrics"].items())
-        scores = f"{_named(row['dev'])}: {scores}" if scores else ""
+        scores = f"{language_names(row['dev'])}: {scores}" if scores else ""
         size = f"{row['bytes'] / 1e6:.2f}" if row["bytes"] else ""
         told = (row["address"], row["tuning"], row["task"], row["base"], scores, size)
         table.add_row(*(plain(text) for text in told))
@@ -57,19 +58,19 @@ def results(cells: Sequence[Mapping[str, Any]], benchmark: Benchmark | None) -> 
     for cell in cells:
         for target, result in cell["results"].items():
             title = f"{target}, {_taught(cell)} after {cell['inter']}{_coverage(target, result, benchmark)}"
-            _print(_languages(f"{title}{_chosen([result])}{_limits(result)}", result))
+            _print(_languages(f"{title}{chosen([result])}{_limits(result)}", result))
     if len(cells) > 1 or any(len(cell["results"]) > 1 for cell in cells):
         _print(_compared(cells, benchmark))
 
 
 def trained(rows: Sequence[Mapping[str, Any]]) -> None:
     """What was trained where no target is: its dev scores, and where it lies."""
-    table = _table("Trained, with scores on the dev split that chose the checkpoint")
+    table = empty_table("Trained, with scores on the dev split that chose the checkpoint")
     for name in ("intermediate", "dev", "scores", "bundle"):
         table.add_column(name, overflow="fold")
     for row in rows:
         scores = ", ".join(f"{name} {value:.2f}" for name, value in row["metrics"].items())
-        told = (row["inter"], _named(row["dev"]) or "none", scores or "–", row["bundle"])
+        told = (row["inter"], language_names(row["dev"]) or "none", scores or "–", row["bundle"])
         table.add_row(*(plain(text) for text in told))
     _print(table, width=None)  # a folded path could not be copied
 
@@ -78,17 +79,13 @@ def _taught(cell: Mapping[str, Any]) -> str:
     return cell.get("taught") or "zero-shot"
 
 
-def _named(languages: Sequence[str]) -> str:
-    return ", ".join("English" if language == "en" else language for language in languages)
-
-
-def _chosen(results: Sequence[Mapping[str, Any]]) -> str:
+def chosen(results: Sequence[Mapping[str, Any]]) -> str:
     """Which dev split chose the checkpoints, and which split the scores are on where it is not test."""
     known = [result["dev"] for result in results if "dev" in result]
     told = dict.fromkeys(
         "no checkpoint chosen"
         if dev is None
-        else f"checkpoint chosen on {_named(dev)} dev"
+        else f"checkpoint chosen on {language_names(dev)} dev"
         if dev
         else "last checkpoint, for want of a dev split"
         for dev in known
@@ -99,15 +96,18 @@ def _chosen(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _all_chosen(cells: Sequence[Mapping[str, Any]]) -> str:
-    return _chosen([result for cell in cells for result in cell["results"].values()])
+    return chosen([result for cell in cells for result in cell["results"].values()])
 
 
 def _all_limits(cells: Sequence[Mapping[str, Any]]) -> str:
+    return limits_of([result for cell in cells for result in cell["results"].values()])
+
+
+def limits_of(results: Sequence[Mapping[str, Any]]) -> str:
     """The limits in force in any of several results."""
     found: dict[str, int] = {}
-    for cell in cells:
-        for result in cell["results"].values():
-            found |= {name: count for name, count in result.get("limits", {}).items() if count is not None}
+    for result in results:
+        found |= {name: count for name, count in result.get("limits", {}).items() if count is not None}
     return _limits({"limits": found})
 
 
@@ -139,7 +139,7 @@ def _languages(title: str, result: Mapping[str, Any]) -> Table:
     beside = result.get("beside", {})
     levels = result.get("levels", {})
     extra = sorted({name for values in beside.values() for name in values if not name.endswith(NEWER)})
-    table = _table(title)
+    table = empty_table(title)
     table.caption = reading(list(beside.values()))
     table.add_column("language")
     if levels:
@@ -215,7 +215,7 @@ def _compared(cells: Sequence[Mapping[str, Any]], benchmark: Benchmark | None) -
         targets.append(name)
     gain = " (gain)" if alike else ""
     title = f"Average over languages, by intermediate task{gain}"
-    table = _table(f"{title}{_all_chosen(cells)}{_all_limits(cells)}")
+    table = empty_table(f"{title}{_all_chosen(cells)}{_all_limits(cells)}")
     grid: list[list[str]] = [["intermediate", *targets]]
     for inter, row in scores.items():
         shown: list[str] = []
@@ -260,7 +260,8 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
-def _table(title: str) -> Table:
+def empty_table(title: str) -> Table:
+    """A table in the manner of all."""
     return Table(title=title, title_justify="left", caption_justify="left")
 
 

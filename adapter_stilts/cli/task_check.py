@@ -21,6 +21,8 @@ def lines(checked: Checked) -> Iterator[str]:
         for language, count in counts.items():
             classes = checked.look.classes[split][language]
             told = ", ".join(f"{name} {number}" for name, number in classes.items())
+            least, greatest = checked.look.ranges.get(split, {}).get(language, (None, None))
+            told = told if least is None else f"from {least:g} to {greatest:g}"
             yield f"{f'{split}, {language}':<16} {count}{f': {told}' if told else ''}"
     for number, example in enumerate(checked.encoded, start=1):
         yield from _example(number, example)
@@ -32,6 +34,7 @@ def found(checked: Checked) -> dict[str, Any]:
     return {
         "counts": checked.look.counts,
         "classes": checked.look.classes,
+        "ranges": checked.look.ranges,
         "notices": list(checked.look.notices),
         "tokenizer": checked.tokenizer,
         "examples": [

@@ -7,18 +7,11 @@ from typing import Any
 import click
 
 from adapter_stilts.cli.options import (
-    BENCHMARK,
     add_tasks,
-    as_json_option,
-    data_option,
-    device_option,
-    fill_option,
-    languages_option,
+    computing_options,
     mode_option,
     option,
-    split_option,
-    store_option,
-    tasks_option,
+    training_options,
 )
 
 
@@ -33,45 +26,12 @@ from adapter_stilts.cli.options import (
     "compare.",
 )
 @option(
-    "--inter-task",
-    multiple=True,
-    metavar="NAME",
-    help="What a plain adapter of PEFT or AdapterHub after --inter was trained on; repeat for several, in order.  "
-    "[default: the folder's or repository's name]",
-)
-@option(
-    "--inter-languages",
-    metavar="L[,L...]",
-    help="Train the intermediate task in these, where the data hold translated train sets.  [default: en]",
-)
-@option(
     "--target",
     multiple=True,
     metavar="TASK[,TASK...]",
     help="Target task or tasks, by commas or repeated; `all` the benchmark's, FILE.toml one of your own.",
 )
-@option(
-    "--train-languages",
-    metavar="L[,L...]|each",
-    help="Train the target in these, where the data hold train splits in them; `each`: a model for each language "
-    "evaluated.  [default: en]",
-)
-@option(
-    "--few-shot",
-    multiple=True,
-    metavar="LANG=N",
-    help="N examples of that language, after the training in English; each=N: a model for each language. Repeatable.",
-)
-@option(
-    "--dev-language",
-    metavar="L[,L...]|same",
-    help="Choose the target's checkpoint on these dev splits; `same`: in the languages it trains in.  [default: en]",
-)
-@option(
-    "--benchmark",
-    type=BENCHMARK,
-    help="Whose languages, and whose targets `all` means.  [default: the recipe's, xtreme]",
-)
+@training_options
 @mode_option
 @option(
     "--combine",
@@ -85,38 +45,12 @@ from adapter_stilts.cli.options import (
     metavar="P",
     help="fp32 or bf16; 8bit or 4bit under a frozen encoder.  [default: an --inter bundle's, or the recipe's]",
 )
-@data_option
-@fill_option
-@tasks_option
-@store_option
 @option("--seed", type=int, metavar="N", help="Of new heads, dropout and the order of examples.")
-@languages_option
-@split_option
-@option("--limit-train", type=click.IntRange(min=1), metavar="N", help="Train on the first N examples.")
-@option("--limit-eval", type=click.IntRange(min=1), metavar="N", help="Evaluate the first N a language.")
-@option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override any recipe key, e.g. target.epochs=2.",
-)
-@option("--dry-run", is_flag=True, help="Show the stages and what is done already; run nothing.")
-@as_json_option
-@device_option
-@option("--micro-batch-tokens", type=click.IntRange(min=1), metavar="N", help="Tokens of one pass.")
-@option(
-    "--checkpoint-seconds",
-    type=float,
-    default=60.0,
-    show_default=True,
-    metavar="S",
-    help="Between checkpoints.",
-)
-@option("--track", multiple=True, metavar="NAME", help="A tracker of accelerate's, e.g. tensorboard.")
+@computing_options
 def train(dry_run: bool, as_json: bool, task_folder: str | None, **flags: Any) -> int:
-    """Train on one intermediate task or several, then on a target task, in English; evaluate in every language.
+    """Train on one intermediate task or several, then on a target task; evaluate in every language.
 
+    Training is in English, or in the languages that options or a declared task name.
     Without --target the intermediate tasks are trained alone, and their bundles are what is left. Finished stages are
     kept in the store: the same command answers from it, an interrupted one resumes.
 
@@ -134,9 +68,11 @@ def train(dry_run: bool, as_json: bool, task_folder: str | None, **flags: Any) -
       adapter-stilts train --target udpos --train-languages each --dev-language same --data DATA
       adapter-stilts train --inter hellaswag
     """
+    from adapter_stilts.axes import refuse_matrix
     from adapter_stilts.cli.running import run, show_plan
     from adapter_stilts.library import plan_train
 
+    refuse_matrix(flags["recipe"])
     add_tasks(task_folder)
     # Of these the library takes None where nothing is named.
     flags |= {name: flags[name] or None for name in ("inter", "inter_task", "target", "few_shot")}

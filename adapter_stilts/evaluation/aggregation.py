@@ -9,21 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
+from adapter_stilts.evaluation.metrics import correlations
+
 Row: TypeAlias = dict[str, float | str]
 
 IDENTITY = "id"
+NUMBERS = frozenset({"gold", "predicted"})
+"""Columns of a row that holds a number and what was predicted for it."""
 
 
 def aggregate(rows: Sequence[Row]) -> dict[str, float]:
     """Metrics in percent, by the official scorers' names; none of no rows.
 
     Columns tell how: ``gold``, ``predicted`` and ``correct`` count spans or pairs, whose F1 it is (micro-averaged, as
-    seqeval's and `bucc_f1` of XTREME's `evaluate.py`); ``words`` and ``correct`` count words, whose accuracy it is; any
-    others are scores of the example in percent, and the metrics of their names are the means.
+    seqeval's and `bucc_f1` of XTREME's `evaluate.py`); ``words`` and ``correct`` count words, whose accuracy it is;
+    ``gold`` and ``predicted`` alone are numbers, whose correlations they are; any others are scores of the example in
+    percent, and the metrics of their names are the means.
     """
     if not rows:
         return {}
     columns = tuple(name for name in rows[0] if name != IDENTITY)
+    if frozenset(columns) == NUMBERS:
+        return correlations(*([float(row[name]) for row in rows] for name in ("gold", "predicted")))
     count = _COUNTED.get(frozenset(columns))
     if count is not None:
         return count({name: sum(float(row[name]) for row in rows) for name in columns})

@@ -57,6 +57,15 @@ def _score_labels(predictions: Path, labels: Path, language: str, note: Note) ->
     return {"accuracy": metrics.accuracy(predicted, gold)}
 
 
+def _score_numbers(predictions: Path, labels: Path, language: str, note: Note) -> Scores:
+    predicted, gold = submission.read_numbers(predictions), submission.read_numbers(labels)
+    _check_lengths(predictions, len(predicted), labels, len(gold))
+    for path, numbers in ((predictions, predicted), (labels, gold)):
+        if not metrics.correlates(numbers):
+            note(f"{path}: every line is {numbers[0]:g}: no correlation is defined, which counts as 0")
+    return metrics.correlations(gold, predicted)
+
+
 def _score_choices(predictions: Path, labels: Path, language: str, note: Note) -> Scores:
     predicted, gold = submission.read_choices(predictions), submission.read_choices(labels)
     _check_lengths(predictions, len(predicted), labels, len(gold))
@@ -170,6 +179,9 @@ _RANKINGS = Form(
 FORMS: Mapping[str, Form] = {
     "labels": Form(
         "tsv", _score_labels, submission.render_labels, lambda path: len(submission.read_lines(path))
+    ),
+    "numbers": Form(
+        "tsv", _score_numbers, submission.render_labels, lambda path: len(submission.read_numbers(path))
     ),
     "choices": Form(
         "jsonl", _score_choices, submission.render_choices, lambda path: len(submission.read_choices(path))

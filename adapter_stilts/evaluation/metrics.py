@@ -1,4 +1,4 @@
-"""The metrics of XTREME and XTREME-R, as their official scorers compute them.
+"""The metrics of XTREME and XTREME-R, as their official scorers compute them, and the correlations of GLUE's STS-B.
 
 Helpers for one example return a fraction in [0, 1]; functions over a whole test set return percent (0..100)
 under the official metric names. Sources: google-research/xtreme `evaluate.py` for what is computed for which
@@ -15,6 +15,9 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from adapter_stilts.errors import UnknownNameError
 from adapter_stilts.evaluation.spans import spans
@@ -232,6 +235,53 @@ def mean_average_precision_at_20(
         raise ValueError("every query needs a relevant id")
     total = sum(average_precision_at_20(relevant, ranked.get(query, ())) for query, relevant in gold.items())
     return 100.0 * total / len(gold)
+
+
+def correlations(gold: Sequence[float], predicted: Sequence[float]) -> dict[str, float]:
+    """`pearson` and `spearman` in percent (-100..100), as GLUE reports them of STS-B (https://arxiv.org/abs/1804.07461).
+
+    Spearman's is Pearson's of the ranks, of which equal numbers have the mean, as in SciPy's `spearmanr`. Where one
+    side varies not at all no correlation is defined, and both are 0: such predictions tell nothing apart
+    (`correlates`).
+
+    Raises:
+        ValueError: nothing to score, or two different lengths.
+    """
+    if len(gold) != len(predicted) or not gold:
+        raise ValueError(f"{len(predicted)} predictions for {len(gold)} numbers")
+    if not (correlates(gold) and correlates(predicted)):
+        return {"pearson": 0.0, "spearman": 0.0}
+    sides = [np.asarray(side, dtype=np.float64) for side in (gold, predicted)]
+    return {
+        "pearson": 100.0 * _pearson(*sides),
+        "spearman": 100.0 * _pearson(*map(_average_ranks, sides)),
+    }
+
+
+def correlates(numbers: Sequence[float]) -> bool:
+    """Whether a correlation with these is defined: they are finite, and not all the same."""
+    held = np.asarray(numbers, dtype=np.float64)
+    return bool(np.isfinite(held).all()) and len(set(held.tolist())) > 1
+
+
+def _pearson(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
+    units = []
+    for side in (first, second):
+        # By a power of two, which rounds nothing, so that neither sum nor squares overflow or vanish; centred twice, as
+        # the mean of numbers that lie close together is rounded.
+        scaled = side
+        for _ in range(2):
+            scaled = np.ldexp(scaled, -int(np.frexp(np.abs(scaled).max())[1]))
+            scaled = scaled - scaled.mean()
+        units.append(scaled / np.sqrt(scaled @ scaled))
+    return min(1.0, max(-1.0, float(units[0] @ units[1])))
+
+
+def _average_ranks(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Ranks from 1; equal numbers share the mean of theirs."""
+    _, places, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    ranks: npt.NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return ranks
 
 
 def _overlap_f1(predicted: Sequence[str], gold: Sequence[str]) -> float:

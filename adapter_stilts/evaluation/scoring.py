@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 from adapter_stilts.errors import UnknownNameError
 from adapter_stilts.evaluation.aggregation import Row, aggregate
 from adapter_stilts.evaluation.metrics import (
+    correlates,
     mlqa_exact_match,
     mlqa_f1,
     squad_exact_match,
@@ -19,6 +21,8 @@ from adapter_stilts.evaluation.metrics import (
 )
 from adapter_stilts.evaluation.spans import spans
 from adapter_stilts.tasks.base import Task, judged_of
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,24 @@ def _labels(task: Task, examples: Sequence[Any], predictions: Sequence[Any], lan
         for example, predicted in zip(examples, predictions, strict=True)
         if example.label is not None
     ]
+    return Scored(rows, list(predictions))
+
+
+def _numbers(task: Task, examples: Sequence[Any], predictions: Sequence[float], language: str) -> Scored:
+    """Rows of what is told of each example and what it has; where one of the two never varies, a warning says so."""
+    rows: list[Row] = [
+        {"id": example.id, "gold": float(example.label), "predicted": float(predicted)}
+        for example, predicted in zip(examples, predictions, strict=True)
+        if example.label is not None
+    ]
+    for column, what in (("gold", "number in the data"), ("predicted", "prediction")):
+        numbers = [float(row[column]) for row in rows]
+        if rows and not correlates(numbers):
+            same = len(set(numbers)) == 1 and math.isfinite(numbers[0])
+            told = f"every {what} is {numbers[0]:g}" if same else f"some {what}s are not finite"
+            _log.warning(
+                "%s (%s): %s: no correlation is defined, which counts as 0", task.name, language, told
+            )
     return Scored(rows, list(predictions))
 
 
@@ -209,6 +231,7 @@ Scorer: TypeAlias = Callable[[Task, Sequence[Any], Sequence[Any], str], Scored]
 
 SCORERS: Mapping[str, Scorer] = {
     "labels": _labels,
+    "numbers": _numbers,
     "answers": _answers,
     "answers_by_language": _answers_by_language,
     "spans": _spans,

@@ -3,6 +3,7 @@
 One file a language, `<folder>/<task>/test-<language>.<suffix>`, in predictions and labels alike:
 
 - label lines (`tsv`): one label, or the index of the foreign sentence, a line;
+- number lines (`tsv`): one number a line, of tasks of no benchmark;
 - tag lines (`tsv`): one tag a line, a blank line between sentences;
 - pair lines (`tsv`): two ids a line, separated by a tab;
 - choice rows (`jsonl`): `{"label": 0}` a line;
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from adapter_stilts.errors import DataError
+from adapter_stilts.tasks.columns import finite
 
 Note: TypeAlias = Callable[[str], None]
 
@@ -41,6 +43,17 @@ def read_lines(path: Path, note: Note | None = None) -> list[str]:
     if not lines[-1]:
         lines.pop()
     return [line.strip() for line in lines]
+
+
+def read_numbers(path: Path) -> list[float]:
+    """Number lines. Raises DataError on a line that is no finite number."""
+    numbers = []
+    for line, text in enumerate(read_lines(path), start=1):
+        number = finite(text)
+        if number is None:
+            raise DataError(path, line, f"expected a finite number, found {_brief(text)}")
+        numbers.append(number)
+    return numbers
 
 
 def read_sentences(path: Path, note: Note | None = None) -> list[Sentence]:

@@ -31,6 +31,16 @@ class TextClassificationExample:
 
 
 @dataclass(frozen=True, slots=True)
+class TextRegressionExample:
+    """A text, or two, and the number that it has (None where the split has no labels)."""
+
+    id: str
+    text: str
+    label: float | None
+    second_text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MultipleChoiceExample:
     """A prompt and its continuations; `label` is the index of the right one (None on unlabelled splits)."""
 
@@ -135,6 +145,7 @@ def first_examples(examples: Sequence[Example], count: int | None) -> list[Examp
 Example: TypeAlias = (
     PairClassificationExample
     | TextClassificationExample
+    | TextRegressionExample
     | MultipleChoiceExample
     | SpanQAExample
     | TaggingExample

@@ -41,19 +41,18 @@ def head_shape(labels: Sequence[str]) -> HeadShape:
 def encode(
     examples: Sequence[PairClassificationExample], tokenizer: Any, settings: Settings, labels: Sequence[str]
 ) -> Features:
-    premises, hypotheses = token_ids(
-        tokenizer,
-        [example.premise for example in examples],
-        [example.hypothesis for example in examples],
-    )
-    template = template_of(tokenizer, pair=True)
-    first, second = cut_longest_first(
-        premises.lengths, hypotheses.lengths, settings.max_length - template.num_special
-    )
-    layout = assemble(
-        template, premises, (premises.offsets[:-1], first), hypotheses, (hypotheses.offsets[:-1], second)
-    )
+    premises = [example.premise for example in examples]
+    hypotheses = [example.hypothesis for example in examples]
+    layout = laid_out(tokenizer, premises, hypotheses, settings.max_length)
     return labelled(layout, [example.label for example in examples], labels)
+
+
+def laid_out(tokenizer: Any, firsts: Sequence[str], seconds: Sequence[str], max_length: int) -> Layout:
+    """One sequence a pair of texts, the longer of which is cut first, at its end."""
+    first, second = token_ids(tokenizer, firsts, seconds)
+    template = template_of(tokenizer, pair=True)
+    kept = cut_longest_first(first.lengths, second.lengths, max_length - template.num_special)
+    return assemble(template, first, (first.offsets[:-1], kept[0]), second, (second.offsets[:-1], kept[1]))
 
 
 def labelled(layout: Layout, given: Sequence[str | None], labels: Sequence[str]) -> Features:

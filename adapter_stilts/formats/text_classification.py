@@ -24,7 +24,7 @@ from adapter_stilts.formats.pair_classification import labelled
 from adapter_stilts.formats.pair_classification import loss_sum as loss_sum
 from adapter_stilts.formats.pair_classification import reduce as reduce
 from adapter_stilts.formats.pair_classification import units as units
-from adapter_stilts.formats.tokens import assemble, template_of
+from adapter_stilts.formats.tokens import Layout, assemble, template_of
 from adapter_stilts.formats.wordwise import token_ids
 
 SCHEMA = 1
@@ -42,8 +42,13 @@ class Settings(FormatSettings):
 def encode(
     examples: Sequence[TextClassificationExample], tokenizer: Any, settings: Settings, labels: Sequence[str]
 ) -> Features:
-    (texts,) = token_ids(tokenizer, [example.text for example in examples])
-    template = template_of(tokenizer, pair=False)
-    kept = np.minimum(texts.lengths, settings.max_length - template.num_special)
-    layout = assemble(template, texts, (texts.offsets[:-1], kept))
+    layout = laid_out(tokenizer, [example.text for example in examples], settings.max_length)
     return labelled(layout, [example.label for example in examples], labels)
+
+
+def laid_out(tokenizer: Any, texts: Sequence[str], max_length: int) -> Layout:
+    """One sequence a text, which is cut at its end."""
+    (pieces,) = token_ids(tokenizer, texts)
+    template = template_of(tokenizer, pair=False)
+    kept = np.minimum(pieces.lengths, max_length - template.num_special)
+    return assemble(template, pieces, (pieces.offsets[:-1], kept))

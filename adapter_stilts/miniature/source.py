@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from random import Random
 from types import MappingProxyType
+from typing import Any
 
 from adapter_stilts.errors import UnknownNameError, UsageError
 from adapter_stilts.formats.examples import Example
@@ -38,6 +39,8 @@ class MiniatureSource:
         self.seed = seed
         # What dev and test mean is decided once for all languages; training is in one.
         self._items: dict[tuple[str, Split], list[Item]] = {}
+        # A matrix asks for each thousands of times.
+        self._fingerprints: dict[tuple[Any, ...], str] = {}
 
     place = "the miniature"
     constructed = True
@@ -82,9 +85,12 @@ class MiniatureSource:
 
     def fingerprint(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> str:
         """Of the generator's schema and seed and of what is asked for; nothing is generated."""
-        self._checked(task, split, language, options)
-        asked = ["miniature", SCHEMA, self.seed, task.name, split, language]
-        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+        known = (task.name, split, language, tuple(options.items()))
+        if known not in self._fingerprints:
+            self._checked(task, split, language, options)
+            asked = ["miniature", SCHEMA, self.seed, task.name, split, language]
+            self._fingerprints[known] = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+        return self._fingerprints[known]
 
     def examples(self, task: Task, split: Split, language: str, options: Mapping[str, str]) -> list[Example]:
         """The examples of a split in a language. Dev exists in every language, not only where it is used.

@@ -47,7 +47,7 @@ class BundleInfo(BaseModel):
     parents: tuple[str, ...]
     """Keys of the stages it was trained from."""
     metrics: dict[str, float]
-    """Dev metrics of the chosen checkpoint, in percent: English ones, or of the settings' `dev_languages`."""
+    """Dev metrics of the chosen checkpoint, in percent; of which languages, `dev_languages` says."""
     versions: dict[str, str]
     heads: dict[str, HeadInfo] = Field(default_factory=dict)
     """The heads of a stage over several tasks, by name. Empty where there is one, of `format` and `labels`."""
@@ -57,6 +57,16 @@ class BundleInfo(BaseModel):
     """The command that makes it; None where that is not known."""
     declared: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Declarations of the tasks of its maker's own that it was trained on, by name (`tasks/declaration.py`)."""
+
+    @property
+    def dev_languages(self) -> tuple[str, ...]:
+        """The languages whose dev splits chose the checkpoint; none where none did, or it is not known.
+
+        A stage's settings name them where they are not English alone (`TrainPart.settings`).
+        """
+        found = self.settings.get("dev_languages", ["en"])
+        told = isinstance(found, list | tuple) and all(isinstance(language, str) for language in found)
+        return tuple(found) if self.metrics and told else ()
 
     def answers(self, format_name: str, labels: tuple[str, ...]) -> bool:
         """Whether a head fits."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from adapter_stilts.formats import format_names, get_format
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.tasks import all_tasks
+from adapter_stilts.tasks.base import language_names
 from adapter_stilts.tasks.declaration import Declaration, Where
 from adapter_stilts.tasks.declared import declaration_of
 
@@ -73,9 +74,8 @@ def _what(info: BundleInfo) -> str:
     lines = [f"{made} with adapter-stilts {version}, on the encoder {base}".rstrip() + "."]
     if info.metrics:
         scores = ", ".join(f"{name} {value:.1f}" for name, value in sorted(info.metrics.items()))
-        languages = info.settings.get("dev_languages", ["en"])
-        dev = ", ".join("English" if language == "en" else language for language in languages)
-        lines.append(f"{dev[:1].upper()}{dev[1:]} dev, which chose the checkpoint, in percent: {scores}.")
+        dev = f"{language_names(info.dev_languages)} dev".strip()
+        lines.append(f"{dev[:1].upper()}{dev[1:]}, which chose the checkpoint, in percent: {scores}.")
     if "export" in info.settings:
         lines += ["", *_exported(info)]
     return "\n".join(lines) + "\n"
@@ -126,8 +126,8 @@ def _own_task(declared: Declaration, info: BundleInfo) -> str:
     """A task that its maker declared, and how whoever has its data evaluates the bundle on it."""
     facts = {
         "labels": ", ".join(declared.labels),
-        "trained in": ", ".join(declared.train_languages),
-        "evaluated in": ", ".join(declared.languages),
+        "train splits in": ", ".join(declared.train_languages),
+        "test splits in": ", ".join(declared.languages),
         "data": declared.dataset if declared.dataset != declared.name else "",
         "got at": declared.address,
         "licence": declared.licence,

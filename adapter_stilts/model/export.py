@@ -233,12 +233,15 @@ def _base_lines(info: BundleInfo, base: ResolvedBase, first: str) -> list[str]:
             f"# The encoder's folder ({known if base.id == MINIATURE else 'on the machine that wrote this'})"
         )
         arguments = [_literal(str(Path(base.location).resolve()))]
-    if info.labels:
-        lines.append(f"labels = [{', '.join(map(_literal, info.labels))}]")
+    outputs = task_classes.outputs_of(info.format, info.labels)
+    if "id2label" in outputs:
+        lines.append(f"labels = [{', '.join(map(_literal, outputs['label2id']))}]")
         arguments += [
             "id2label=dict(enumerate(labels))",
             "label2id={label: i for i, label in enumerate(labels)}",
         ]
+    if "problem_type" in outputs:
+        arguments.append(f"problem_type={_literal(outputs['problem_type'])}")
     return [*lines, f"model = {name}.from_pretrained({', '.join(arguments)})"]
 
 

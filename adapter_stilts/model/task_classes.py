@@ -5,7 +5,7 @@ Which class a format's models are of, the format says (`Format.TASK_CLASS`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -108,6 +108,17 @@ def has_task_class(model_type: str, format_name: str, pooler: bool = False) -> b
         pooler: whether the head reads the encoder's pooler, which no task class has before a dense head.
     """
     return not pooler and is_known(model_type) and class_of(format_name) in _FAMILIES[model_type][1]
+
+
+def outputs_of(format_name: str, labels: Sequence[str]) -> dict[str, Any]:
+    """What the config of a task class says of the head's outputs: their names, and that one alone is a number.
+
+    Without the latter Transformers' pipelines would take a sigmoid of it.
+    """
+    regression = class_of(format_name) == _SEQUENCES and len(labels) < 2
+    names = labels or (["number"] if regression else [])
+    named = {"id2label": dict(enumerate(names)), "label2id": {name: row for row, name in enumerate(names)}}
+    return {**(named if names else {}), **({"problem_type": "regression"} if regression else {})}
 
 
 def activation(config: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from adapter_stilts.model.bundle_info import BundleInfo
@@ -61,6 +61,7 @@ class Cell:
         added: the baseline that a recipe adds, which nobody asked for by name.
         dev: the languages whose dev split chose the checkpoint; empty where the last weights were kept, None where
             none was chosen (the base itself, a merge) or it is not known (a bundle of another library).
+        combine: how its intermediate tasks enter target training; ``continue`` of one alone, and of none.
     """
 
     inter: str
@@ -74,6 +75,7 @@ class Cell:
     added: bool = False
     taught: Taught = Taught()
     dev: tuple[str, ...] | None = ("en",)
+    combine: str = "continue"
 
     @property
     def label(self) -> str:
@@ -94,9 +96,10 @@ class Cell:
             "label": self.label,
             "mode": self.mode,
             "precision": self.precision,
+            "combine": self.combine,
             "base": self.base,
             "seed": self.seed,
-            "limits": asdict(self.limits),
+            "limits": dict(self.limits.__dict__),
             "train_languages": list(taught.languages),
             "few_shot": dict(taught.few_shot),
             "few_shot_when": taught.when if taught.few_shot else None,
@@ -110,7 +113,7 @@ def taught_by(info: BundleInfo) -> tuple[Taught, tuple[str, ...] | None]:
     settings = info.settings
     if "training" not in settings:  # merged, or somebody else's: not known
         return Taught(()), None
-    dev = tuple(settings.get("dev_languages", ("en",))) if info.metrics else ()
+    dev = info.dev_languages
     if "mixture" not in settings:
         return Taught(), dev
     parts = [part["data"] for task in settings["mixture"]["tasks"] for part in task["parts"]]

@@ -14,6 +14,7 @@ from adapter_stilts.runtime import Runtime, evaluation_tokens
 from adapter_stilts.stages.data import CachedTokenizer, SplitData
 from adapter_stilts.stages.drawing import Draw
 from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.kept import Kept
 from adapter_stilts.stages.parts import EvaluatePart, Reading
 from adapter_stilts.stages.store import Store
 from adapter_stilts.stages.watch import Watch
@@ -65,11 +66,12 @@ class Machine:
 
 @dataclass(frozen=True)
 class Context:
-    """Both, with the tokenizer."""
+    """Both, with the tokenizer and what earlier stages left for later ones."""
 
     inputs: Inputs
     machine: Machine
     tokenizer: CachedTokenizer
+    kept: Kept = field(default_factory=Kept)
 
     def bundle_of(self, stage: Stage) -> Path | None:
         """The bundle a stage starts from: its parent's, or one given by digest; None is the base."""
@@ -91,9 +93,40 @@ class Context:
         """A split of a task, read as a stage reads it."""
         source = self.inputs.source
         task = with_labels(get_task(reading.task), source, reading.options)
-        return SplitData(
-            task, split, language, source, reading.options, reading.settings, self.tokenizer, limit, draw
-        )
+        read = (reading.options, reading.settings, self.tokenizer, limit, draw)
+        return self.kept.split(SplitData(task, split, language, source, *read))
+
+
+class Contexts:
+    """A context for the encoder of each stage; each encoder's tokenizer is loaded once.
+
+    Args:
+        bases: the encoders of a plan, by the fingerprint in its stages' parts.
+        bundles, texts: as `Inputs` has them.
+    """
+
+    def __init__(
+        self,
+        bases: Mapping[str, ResolvedBase],
+        source: Source,
+        bundles: Mapping[str, Path],
+        texts: Mapping[str, TextSource],
+        machine: Machine,
+    ) -> None:
+        self._inputs = {key: Inputs(base, source, bundles, texts) for key, base in bases.items()}
+        self._machine = machine
+        self._found: dict[str, Context] = {}
+
+    def __call__(self, stage: Stage) -> Context:
+        """What a stage runs with; one that reads no encoder takes any."""
+        key = getattr(stage.part, "base", None) or next(iter(self._inputs))
+        if key not in self._found:
+            from adapter_stilts.model.backbone import load_tokenizer
+
+            inputs = self._inputs[key]
+            tokenizer = CachedTokenizer(load_tokenizer(inputs.base), self._machine.runtime.cache)
+            self._found[key] = Context(inputs, self._machine, tokenizer)
+        return self._found[key]
 
 
 def find_base(base: Base) -> ResolvedBase:
@@ -145,28 +178,37 @@ def build_accelerator(runtime: Runtime) -> Any:
     Raises:
         UsageError: no such device or tracker.
     """
-    import torch
     from accelerate import Accelerator
 
-    if runtime.device not in (None, "cpu", "cuda"):
-        raise UsageError(f"--device {runtime.device}: choices are cpu and cuda")
-    if runtime.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch finds no GPU here; use --device cpu")
-    _check_trackers(runtime.trackers)
+    check_runtime(runtime, here=True)
     try:
-        accelerator = Accelerator(
+        return Accelerator(
             cpu=runtime.device == "cpu",
             log_with=list(runtime.trackers) or None,
             project_dir=str(runtime.store / "trackers") if runtime.trackers else None,
         )
-        if runtime.trackers:
-            accelerator.init_trackers("adapter-stilts")
     except (ValueError, ImportError) as error:
         raise UsageError(f"--track {','.join(runtime.trackers)}: {error}") from error
-    return accelerator
 
 
-def _check_trackers(names: Sequence[str]) -> None:
+def check_runtime(runtime: Runtime, here: bool) -> None:
+    """Refuse a device or a tracker that is none, and where stages run here also those that this machine lacks.
+
+    Raises:
+        UsageError: no such device or tracker.
+    """
+    if runtime.device not in (None, "cpu", "cuda"):
+        raise UsageError(f"--device {runtime.device}: choices are cpu and cuda")
+    if here and runtime.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise UsageError("--device cuda: torch finds no GPU here; use --device cpu")
+    if runtime.trackers:
+        _check_trackers(runtime.trackers, here)
+
+
+def _check_trackers(names: Sequence[str], here: bool) -> None:
     """Refuse what accelerate would leave out with a warning.
 
     Raises:
@@ -181,7 +223,7 @@ def _check_trackers(names: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             raise UnknownNameError("tracker", name, known)
-        if name not in installed:
+        if here and name not in installed:
             raise UsageError(
                 f"--track {name}: its package is not installed, so nothing would be tracked: "
                 f"pip install {name.replace('_', '-')}"

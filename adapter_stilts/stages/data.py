@@ -19,7 +19,7 @@ from adapter_stilts.errors import UsageError, cause_of
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.base import CUT, FormatSettings
 from adapter_stilts.formats.examples import Example, first_examples
-from adapter_stilts.formats.features import MANIFEST, Features
+from adapter_stilts.formats.features import MANIFEST, Features, item_lengths
 from adapter_stilts.formats.tokens import template_of
 from adapter_stilts.io import digest_of, whole_directory
 from adapter_stilts.stages.drawing import Draw, drawn
@@ -85,8 +85,21 @@ class SplitData:
     @cached_property
     def features(self) -> Features:
         """Encoded examples, from the cache where they are in it."""
+        features = _cached(self.tokenizer.cache, self._key, lambda: self._encoded(self.examples))
+        if CUT in features.per_example and (cut := features.per_example[CUT]).any():
+            _log.warning(
+                "%s %s (%s): %d parts of %d of %d examples are longer than a window and were cut at their start; "
+                "--set formats.%s.too_long=error refuses them",
+                *(self.task.name, self.split, self.language),
+                *(cut.sum(), (cut > 0).sum(), len(cut)),
+                self.task.format,
+            )
+        return features
+
+    @cached_property
+    def _key(self) -> str:
         format = get_format(self.task.format)
-        key = digest_of(
+        return digest_of(
             {
                 "data": self.source.fingerprint(self.task, self.split, self.language, self.options),
                 "tokenizer": self.tokenizer.fingerprint,
@@ -97,22 +110,35 @@ class SplitData:
             }
         )
 
-        def encode() -> Features:
-            try:
-                return format.encode(self.examples, self.tokenizer.tokenizer, self.settings, self.task.labels)
-            except ValueError as error:
-                raise UsageError(f"{self.task.name} {self.split} ({self.language}): {error}") from error
+    def _encoded(self, examples: list[Example]) -> Features:
+        format = get_format(self.task.format)
+        try:
+            return format.encode(examples, self.tokenizer.tokenizer, self.settings, self.task.labels)
+        except ValueError as error:
+            raise UsageError(f"{self.task.name} {self.split} ({self.language}): {error}") from error
 
-        features = _cached(self.tokenizer.cache, key, encode)
-        if CUT in features.per_example and (cut := features.per_example[CUT]).any():
-            _log.warning(
-                "%s %s (%s): %d parts of %d of %d examples are longer than a window and were cut at their start; "
-                "--set formats.%s.too_long=error refuses them",
-                *(self.task.name, self.split, self.language),
-                *(cut.sum(), (cut > 0).sum(), len(cut)),
-                self.task.format,
-            )
-        return features
+    @cached_property
+    def size(self) -> Size:
+        """How much it is: of encoded data counted, else from a sample of the examples."""
+        if (_place(self.tokenizer.cache, self._key) / MANIFEST).is_file():
+            features, share = self.features, 1.0
+        else:
+            sample = self.examples[:: max(1, len(self.examples) // SAMPLE)][:SAMPLE]
+            features, share = self._encoded(sample), len(self.examples) / max(1, len(sample))
+        lengths = item_lengths(features, get_format(self.task.format).ITEMS)
+        return Size(round(len(lengths) * share), round(int(lengths.sum()) * share))
+
+
+SAMPLE = 200
+"""Examples that are encoded to tell of all how long they are."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Training items of a split (windows of a passage, or examples), and the tokens of all of them."""
+
+    items: int
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -153,7 +179,7 @@ class TextData:
 
 
 def _cached(cache: Path, key: str, encode: Callable[[], Features]) -> Features:
-    directory = cache / "features" / key[:2] / key
+    directory = _place(cache, key)
     if (directory / MANIFEST).is_file():
         try:
             return Features.load(directory)
@@ -169,3 +195,7 @@ def _cached(cache: Path, key: str, encode: Callable[[], Features]) -> Features:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # it was so while we wrote
             raise
     return features
+
+
+def _place(cache: Path, key: str) -> Path:
+    return cache / "features" / key[:2] / key

@@ -26,7 +26,7 @@ def drawn(examples: Sequence[Example], draw: Draw) -> list[Example]:
 
     - of labels (pair classification): as many of each as there are, from the label that is rarest among those drawn;
     - of tags: sentences with a tag other than ``O`` first;
-    - of all else (questions, choices): each as likely as another.
+    - of all else (questions, choices, numbers): each as likely as another.
 
     Raises:
         ValueError: there are fewer examples.

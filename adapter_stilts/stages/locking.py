@@ -16,12 +16,21 @@ from pathlib import Path
 from adapter_stilts.errors import StoreError
 from adapter_stilts.io import disk_errors
 
+_LONGEST = 1 << 16
+
 
 class Lock:
     """A lock that is held. `take` makes one; `release` may be called again."""
 
     def __init__(self, path: Path, handle: int) -> None:
         self._path, self._handle = path, handle
+
+    def write(self, text: str) -> None:
+        """Say in the file what its holder does, where the disk takes it; who reads it may meet half of it."""
+        if self._handle >= 0:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._handle, 0)
+                os.pwrite(self._handle, text.encode(), 0)
 
     def release(self) -> None:
         """Let go, and remove the file, and its folder where that is empty now."""
@@ -61,6 +70,26 @@ def take(path: Path) -> Lock | None:
             os.close(handle)
             raise
         os.close(handle)  # its holder removed it between our opening and our locking
+
+
+def read_held(path: Path) -> str | None:
+    """What the holder of a lock says of itself; None where nobody holds it."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        # Shared, so that two who ask do not see each other; the holder's own is exclusive.
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with contextlib.suppress(OSError):  # on SMB nobody but the holder may read it
+            return os.read(handle, _LONGEST).decode(errors="replace")
+        return ""
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return None
 
 
 def _opened(path: Path) -> int:

@@ -15,7 +15,7 @@ from adapter_stilts.formats.base import FormatSettings
 from adapter_stilts.model.merge import Merge
 from adapter_stilts.model.tuning.base import TuningSettings
 from adapter_stilts.recipe import MixtureSettings, Optimizer, Robust, TrainingSettings
-from adapter_stilts.stages.graph import Part
+from adapter_stilts.stages.graph import Part, Stage
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Split
 
@@ -352,6 +352,17 @@ class FetchPart(Part):
 
     def to_json(self) -> dict[str, Any]:
         return {"bundle": self.bundle}
+
+
+def tasks_of(stage: Stage) -> set[str]:
+    """The tasks that a stage reads."""
+    part = stage.part
+    if isinstance(part, EvaluatePart):
+        return {part.reading.task}
+    if not isinstance(part, TrainPart):
+        return set()
+    read = [task for member in part.members for task in member.tasks]
+    return {task.task for task in read} | {split.reading.task for task in read for split in task.dev}
 
 
 def _robust(robust: Robust | None) -> dict[str, Any]:

@@ -4,17 +4,13 @@
 <store>/<stage>/metrics.json                an evaluation: per language, averages, counts
 <store>/<stage>/scores/<language>.jsonl     a row an example, from which the language's metrics are computed
 <store>/<stage>/predictions/<task>/…        in the benchmarks' submission format, by split and language
-<store>/plans/<digest>.json                 the cells of one plan, written once the store holds a result of it
-
-A stage does not know its cells: equal stages have one key, whatever they were asked for as. So the name of a cell is
-written as it was planned, and never guessed from a stage's parents.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +18,12 @@ from adapter_stilts.errors import StoreError
 from adapter_stilts.evaluation.aggregation import Row
 from adapter_stilts.evaluation.scoring import Scored
 from adapter_stilts.evaluation.xtreme import write_predictions
-from adapter_stilts.io import digest_of, disk_errors, write_json
-from adapter_stilts.stages.cells import Cell
-from adapter_stilts.stages.graph import KEY_DIGITS, Stage
+from adapter_stilts.io import write_json
+from adapter_stilts.stages.graph import Stage
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import Source
 
-STAGE, METRICS, SCORES, PREDICTIONS, PLANS = "stage.json", "metrics.json", "scores", "predictions", "plans"
-PLAN_SCHEMA = 1
+STAGE, METRICS, SCORES, PREDICTIONS = "stage.json", "metrics.json", "scores", "predictions"
 INSTEAD = "another place with --store"
 
 
@@ -101,8 +95,19 @@ def read_metrics(directory: Path) -> dict[str, Any]:
 
 
 def read_scores(directory: Path, language: str) -> list[Row]:
-    """The rows of one language of an evaluate stage."""
-    text = (directory / SCORES / f"{language}.jsonl").read_text(encoding="utf-8")
+    """The rows of one language of an evaluate stage.
+
+    Raises:
+        StoreError: there are none, as in results that were exported without rows.
+    """
+    path = directory / SCORES / f"{language}.jsonl"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise StoreError(
+            f"{path} is not there: {directory} holds averages alone; export the plan again with its rows, or read the "
+            "store that it was exported from"
+        ) from None
     return [json.loads(line) for line in text.split("\n") if line]
 
 
@@ -127,38 +132,3 @@ def summarise(task: Task, results: Mapping[str, Scored], source: Source) -> dict
         "beside": {language: result.beside for language, result in results.items() if result.beside},
         "levels": {language: source.levels[language] for language in results if language in source.levels},
     }
-
-
-def write_cells(store: Path, cells: Iterable[Cell]) -> None:
-    """Keep the names of a plan's cells. Equal plans are one file.
-
-    Raises:
-        StoreError: the store cannot be written.
-    """
-    rows = [{**cell.about(), "target": cell.target, "evaluate": cell.evaluate.name} for cell in cells]
-    value = {"schema": PLAN_SCHEMA, "cells": rows}
-    path = store / PLANS / f"{digest_of(value)[:KEY_DIGITS]}.json"
-    if not path.is_file():
-        with disk_errors(path, INSTEAD):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, value, INSTEAD)
-
-
-def names_of(store: Path) -> Mapping[str, tuple[str, ...]]:
-    """Under which names each evaluate stage of a store was planned, by the stage's name.
-
-    Raises:
-        StoreError: a plan cannot be read.
-    """
-    found: dict[str, dict[str, None]] = {}
-    for path in sorted((store / PLANS).glob("*.json")):
-        try:
-            rows = json.loads(path.read_text(encoding="utf-8"))["cells"]
-            for row in rows:
-                found.setdefault(str(row["evaluate"]), {})[str(row.get("label", row["inter"]))] = None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise StoreError(
-                f"{path} cannot be read ({error!r}): remove it, and run the same command again, which answers from "
-                "the store and writes it anew"
-            ) from error
-    return {stage: tuple(names) for stage, names in found.items()}

@@ -19,7 +19,8 @@ from adapter_stilts.evaluation.membership import Benchmark, in_a_benchmark, offi
 from adapter_stilts.evaluation.xtreme import prediction_path
 from adapter_stilts.io import broken_seal, whole_directory
 from adapter_stilts.stages.parts import EvaluatePart
-from adapter_stilts.stages.record import STAGE, names_of, read_stage
+from adapter_stilts.stages.plans import names_of
+from adapter_stilts.stages.record import STAGE, read_stage
 from adapter_stilts.tasks import get_task
 
 

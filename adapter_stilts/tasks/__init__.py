@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,9 @@ __all__ = [
     "Task",
     "add_bundled",
     "add_file",
+    "add_files",
     "add_folder",
+    "added_files",
     "all_tasks",
     "get_task",
     "is_added",
@@ -108,6 +110,22 @@ def add_file(file: str | Path) -> Task:
     task = task_in(path)
     check_files(task, str(path))
     return _take(path, task)
+
+
+def added_files(names: Collection[str]) -> list[str]:
+    """The files that some tasks were added from, sorted; those of bundles are read again with the bundles."""
+    return sorted(
+        str(path) for path, task in _added.items() if task.name in names and path.suffix in (SUFFIX, ".py")
+    )
+
+
+def add_files(files: Iterable[str]) -> None:
+    """Make tasks known as `added_files` told of them. Raises UsageError, DataError as `add_file`, `add_folder`."""
+    for file in files:
+        if is_file(file):
+            add_file(file)
+        elif Path(file) not in _added:
+            add_folder(Path(file).parent)
 
 
 def add_bundled(values: Mapping[str, Any], bundle: str | Path) -> Task:

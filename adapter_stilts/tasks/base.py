@@ -10,7 +10,7 @@ source, see `Task.codes`) and the name of any of the task's options, ``{words}``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -127,7 +127,8 @@ class Task:
             for the tasks that only XTREME-R has; all that the data set has for those of neither.
         train_task: the task whose English train and dev splits train a target; its own name where it has
             its own, None where nothing is trained (retrieval).
-        labels: the label set in the order of the head's outputs; empty where the format has none.
+        labels: the label set in the order of the head's outputs; of text regression a name for its number, by which
+            tasks have one head or not; empty where the format has none.
         files, hub: per split, where the rows are; several are alternatives, tried in order.
         folder: the data set's folder inside a data folder; the task's name where empty.
         codes: language code -> the name release files use (``{"de": "deu"}``); the code itself where empty.
@@ -201,6 +202,11 @@ class Task:
         version = {} if self.schema == 1 else {"schema": self.schema}
         told = {"declared": self.declared} if self.declared else {}
         return {**fields, "task": self.name, "split": split, **version, **told}
+
+
+def language_names(languages: Iterable[str]) -> str:
+    """Languages as messages, tables and cards name them: English by its name, others by their codes."""
+    return ", ".join("English" if language == "en" else language for language in languages)
 
 
 def judged_of(task: Task) -> Judged:

@@ -5,7 +5,10 @@ Shared by the task files; a release row and a hub row differ in names and nestin
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from adapter_stilts.formats.examples import Answer, SpanQAExample, TaggingExample
@@ -55,6 +58,22 @@ def choice(row: Row, column: str, count: int) -> int:
     if isinstance(number, bool) or not isinstance(number, int | str) or str(number) not in valid:
         raise ValueError(f"label {_shown(number)} in column {column!r} is not one of: {', '.join(valid)}")
     return int(number)
+
+
+def finite(held: Any) -> float | None:
+    """The finite number that a value is, or that it spells with a decimal point; None where it is none."""
+    # A bool is an int to Python; float() takes "nan", "1_000" and digits of any script.
+    if isinstance(held, bool) or not isinstance(held, int | float | Decimal | str):
+        return None
+    if isinstance(held, str) and not re.fullmatch(
+        r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", held, re.A | re.I
+    ):
+        return None
+    try:
+        number = float(held)
+    except (OverflowError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def records(row: Row, column: str, keys: Sequence[str]) -> list[dict[str, Any]]:

@@ -87,7 +87,7 @@ class Declaration(_Section):
     labels: tuple[str, ...] = ()
     """In the order of the head's outputs; of choices their names, counted from 0 where they have none."""
     metric: Names = ()
-    """By default accuracy, of questions exact match and F1, of tags F1."""
+    """By default accuracy, of numbers both correlations, of questions exact match and F1, of tags F1."""
     role: Literal["intermediate", "target"] = "target"
     """A target is evaluated, and may be an intermediate task too; an intermediate task is trained on alone."""
     train_languages: Names = ("en",)

@@ -85,7 +85,7 @@ def task_of(declared: Declaration, home: Path | None) -> Task:
         paper=declared.citation,
         licence=declared.licence,
         address=declared.address,
-        labels=declared.labels if SHAPES[declared.format].labels else (),
+        labels=_outputs(declared),
         folder=".",
         codes=declared.codes,
         files={split: _files(declared, split, names) for split, names in named.items()},
@@ -95,6 +95,16 @@ def task_of(declared: Declaration, home: Path | None) -> Task:
         home=home,
         trained_in=declared.train_languages,
     )
+
+
+def _outputs(declared: Declaration) -> tuple[str, ...]:
+    """The names of the head's outputs, by which two tasks have one head or not.
+
+    A number is named after the task that trains it: what another task measures is no answer to this one.
+    """
+    if declared.format == "text_regression":
+        return (declared.train_task or declared.name,)
+    return declared.labels if SHAPES[declared.format].labels else ()
 
 
 def check_files(task: Task, where: str) -> None:

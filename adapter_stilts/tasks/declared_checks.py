@@ -16,6 +16,7 @@ def check(declared: Declaration, where: Where) -> None:
     """Raises UsageError where columns, labels, places or languages do not go with the format or with each other."""
     _check_columns(declared, where)
     _check_labels(declared, where)
+    _check_metric(declared, where)
     _check_places(declared, where)
     _check_languages(declared, where)
 
@@ -47,6 +48,17 @@ def _check_labels(declared: Declaration, where: Where) -> None:
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         raise where.error("labels", f"labels lists {', '.join(twice)} twice")
+
+
+def _check_metric(declared: Declaration, where: Where) -> None:
+    """Those that are counted together are declared together: a score is the mean of them all."""
+    together = SHAPES[declared.format].metric
+    if len(together) > 1 and set(declared.metric) != set(together):
+        raise where.error(
+            "metric",
+            f"metric = {list(declared.metric)}: tasks of format {declared.format} are scored by "
+            f"{' and '.join(together)} together, whose mean chooses the checkpoint; leave metric out",
+        )
 
 
 def _check_places(declared: Declaration, where: Where) -> None:

@@ -17,6 +17,7 @@ from adapter_stilts.formats.examples import (
     SpanQAExample,
     TaggingExample,
     TextClassificationExample,
+    TextRegressionExample,
 )
 from adapter_stilts.tasks import columns as read
 from adapter_stilts.tasks.base import INDEX, LOCATION, Row
@@ -32,7 +33,7 @@ class Shape:
     Args:
         fields: of its example, each in the column of its name unless the declaration names another.
         labels: whether the declaration lists them; None where it may, as names of the choices.
-        metric: where it says none.
+        metric: where it says none. Several are counted together.
         example: from a row, its columns and the labels.
         text: what an example shows, by which two of them are the same.
     """
@@ -82,9 +83,30 @@ def label_of(row: Row, columns: Columns, labels: Sequence[str]) -> str | None:
     return name
 
 
+def number_of(row: Row, columns: Columns) -> float | None:
+    """A field that is a number, as such or as text; None where the column is empty."""
+    held = column(row, columns, "label")
+    if held is None or held == "":
+        return None
+    number = read.finite(held)
+    if number is None:
+        (where,) = columns["label"]
+        raise ValueError(
+            f"label {held!r} in column {where!r} is no finite number, such as 3.5. Mend the row"
+            + (": before decimals stands a point" if isinstance(held, str) and "," in held else "")
+        )
+    return number
+
+
 def _single(row: Row, columns: Columns, labels: Sequence[str]) -> Example:
     text = string(row, columns, "text")
     return TextClassificationExample(example_id(row, columns), text, label_of(row, columns, labels))
+
+
+def _number(row: Row, columns: Columns, labels: Sequence[str]) -> Example:
+    text = string(row, columns, "text")
+    second = string(row, columns, "second_text") if "second_text" in columns else None
+    return TextRegressionExample(example_id(row, columns), text, number_of(row, columns), second)
 
 
 def _pair(row: Row, columns: Columns, labels: Sequence[str]) -> Example:
@@ -133,6 +155,9 @@ def _tagged(row: Row, columns: Columns, labels: Sequence[str]) -> Example:
 
 SHAPES: Mapping[str, Shape] = {
     "text_classification": Shape(("text", "label"), True, ("accuracy",), _single, lambda e: e.text),
+    "text_regression": Shape(
+        ("text", "label"), False, ("pearson", "spearman"), _number, lambda e: (e.text, e.second_text)
+    ),
     "pair_classification": Shape(
         ("premise", "hypothesis", "label"), True, ("accuracy",), _pair, lambda e: (e.premise, e.hypothesis)
     ),
@@ -150,7 +175,8 @@ SHAPES: Mapping[str, Shape] = {
 }
 """The formats that can be declared."""
 
-OPTIONAL = {"span_qa": ("answer", "answer_start")}
-"""Fields in the place of others: an answer in columns of its own instead of SQuAD's nested ``answers``."""
+OPTIONAL = {"span_qa": ("answer", "answer_start"), "text_regression": ("second_text",)}
+"""Fields that a declaration may name, all or none: an answer in columns of its own in the place of SQuAD's nested
+``answers``; of a number that two texts have, the second."""
 EVERYWHERE = ("id", "language")
 """Fields of every format that a declaration may name a column for."""

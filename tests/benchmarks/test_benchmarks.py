@@ -159,6 +159,25 @@ def test_mining_finds_what_was_planted(tmp_path: Path) -> None:
     assert found["peak_bytes"]["resident"] >= found["peak_bytes_before_mining"]["resident"] > 0
 
 
+def test_intervals_hold_what_was_simulated(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    options = ("--rounds", "40", "--resamples", "300", "--metric", "f1 of mining", "--threads", "1")
+    script = [sys.executable, str(SCRIPTS / "coverage.py"), *options, "--out", str(out)]
+    finished = subprocess.run(script, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    found = json.loads(finished.stdout)
+    assert found == json.loads(out.read_text(encoding="utf-8"))
+    assert (found["benchmark"], found["rounds"], list(found["metrics"])) == ("coverage", 40, ["f1 of mining"])
+    studies = found["metrics"]["f1 of mining"]
+    for study in studies["coverage"]:
+        # 40 studies: a true 95 % gives fewer than 33 once in a thousand times.
+        assert study["intervals"]["examples"]["of_these_seeds"] >= 33 / 40
+        assert study["intervals"].keys() >= {"examples", "seeds_and_examples"} or study["seeds"] == 1
+    alone, seeds = studies["false_positives"]
+    assert (alone["rounds"], seeds["rounds"], alone["languages"]) == (10, 5, 10)
+    assert alone["starred"]["examples"]["cells_holm"] <= alone["starred"]["examples"]["cells"] < 0.15
+
+
 def test_memory_measures_what_was_estimated(tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     options = ("--geometry", "nano", "--cells", "full/fp32,lora/8bit", "--lengths", "64", "--threads", "1")
@@ -290,3 +309,23 @@ def test_real_text_is_told_by_the_model_that_was_taught_in_it(
     # Told again without training: what is there, and none of the mode that is not.
     again = run("real_inlanguage.py", data_dir, base_dir, out, *options, "--modes", "full,lora", "--finished")
     assert (again["results"], again["summary"]) == (found["results"], found["summary"])
+
+
+def test_a_matrix_is_planned_answered_again_and_told_beforehand(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    parts = ("--parts", "planning,warm_start,again,overhead")
+    finished = subprocess.run(
+        [sys.executable, str(SCRIPTS / "matrix.py"), "--quick", "--threads", "1", *parts, "--out", str(out)],
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    result = json.loads(finished.stdout)
+    assert result == json.loads(out.read_text(encoding="utf-8"))
+    assert (result["benchmark"], result["quick"]) == ("matrix", True)
+    # Two tasks before XNLI and Tatoeba, and without any: 8 stages, of which one trains MNLI for nobody but itself.
+    assert result["again"]["stages"] == result["overhead"]["stages"] == 8
+    assert not result["again"]["torch"]
+    assert not result["planning"]["torch"]
+    assert result["planning"]["cells"] > 800
+    assert result["warm_start"]["later"]["median"] > 0

@@ -159,14 +159,44 @@ def test_what_a_bundle_says_of_it(cli: Cli, own: Path, tmp_path: Path) -> None:
 def test_trained_and_chosen_in_another_language(cli: Cli, own: Path, tmp_path: Path) -> None:
     file = own / "topics.toml"
     file.write_text('train_languages = "de"\n' + file.read_text(encoding="utf-8"), encoding="utf-8")
-    arguments = ("--mode", "lora", "--store", tmp_path / "runs", "--json", *QUICK)
-    ran = cli("train", "--inter", "none", "--target", file, *arguments)
+    shown = ("--mode", "lora", "--store", tmp_path / "runs", *QUICK)
+    arguments = ("--inter", "none", "--target", file, *shown)
+    ran = cli("train", *arguments, "--json")
     assert ran.code == 0, ran.err
     trained = next(Path(s["dir"]) for s in ran.json["stages"] if s["kind"] == "train")
     stage = json.loads((trained / "stage.json").read_text(encoding="utf-8"))
     (member,) = stage["part"]["mixture"]["tasks"]
     assert list(member["parts"][0]["data"]["train"]) == ["de"]
     assert set(stage["dev"]) == {"accuracy"}
+
+    # Whatever tells of it names that language, and not English.
+    card = (trained / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert "\nDe dev, which chose the checkpoint, in percent: accuracy " in card
+    assert "train topics (de): de dev at step " in ran.err
+    assert "English" not in card + ran.err
+    table = cli("train", *arguments)
+    assert "topics, trained in de after none; checkpoint chosen on de dev\n" in table.out
+    alone, listed = cli("train", "--inter", file, *shown), cli("hub", "list", trained)
+    evaluated = cli(
+        "evaluate", trained / "bundle", "--target", file, "--store", tmp_path / "other", *QUICK[:4]
+    )
+    for each in (table, alone, listed, evaluated):
+        assert each.code == 0, each.err
+        assert "de" in each.out
+        assert "English" not in each.out + each.err
+    assert "de: accuracy " in listed.out
+
+
+def test_without_a_dev_split_in_its_language(cli: Cli, own: Path, tmp_path: Path) -> None:
+    file = own / "topics.toml"
+    text = file.read_text(encoding="utf-8").replace("dev = ", "# dev = ")
+    file.write_text('train_languages = "de"\n' + text, encoding="utf-8")
+    ran = cli("train", "--inter", "none", "--target", file, "--store", tmp_path / "runs", "--json", *QUICK)
+    assert "topics: no de dev split at hand; the last weights are kept, not the best" in ran.err
+    kept = next(Path(s["dir"]) for s in ran.json["stages"] if s["kind"] == "train")
+    assert "English" not in (kept / "bundle" / "README.md").read_text(encoding="utf-8") + ran.err
+    (row,) = cli("hub", "list", kept, "--json").json["bundles"]
+    assert (row["metrics"], row["dev"]) == ({}, [])
 
 
 def test_mistakes_are_told_before_anything_runs(cli: Cli, own: Path, tmp_path: Path) -> None:

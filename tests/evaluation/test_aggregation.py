@@ -34,6 +34,16 @@ def test_no_rows_have_no_metrics() -> None:
             {"f1": 50.0},
         ),
         ([{"id": "a", "gold": 1, "predicted": 0, "correct": 0}], {"f1": 0.0}),
+        # (1, 2, 4) and (5, 7, 9): 4 + 4/3 of 14/3 and 8, and of both the ranks are 1, 2, 3.
+        (
+            [
+                {"id": "a", "gold": 1.0, "predicted": 5.0},
+                {"id": "b", "gold": 2.0, "predicted": 7.0},
+                {"id": "c", "gold": 4.0, "predicted": 9.0},
+            ],
+            {"pearson": pytest.approx(600 / (14 / 3 * 8) ** 0.5), "spearman": pytest.approx(100.0)},
+        ),
+        ([{"id": "a", "gold": 2.0, "predicted": 3.0}], {"pearson": 0.0, "spearman": 0.0}),
     ],
 )  # fmt: skip
 def test_by_hand(rows: list[Row], metrics: dict[str, float]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapter_stilts.errors import UnknownNameError
 from adapter_stilts.evaluation import metrics
@@ -251,3 +253,58 @@ def test_mean_average_precision_counts_queries_without_candidates() -> None:
     for empty in ({}, {"1": []}):
         with pytest.raises(ValueError, match="relevant"):
             metrics.mean_average_precision_at_20(empty, ranked)
+
+
+ANSCOMBE = [10.0, 8.0, 13.0, 9.0, 11.0, 14.0, 6.0, 4.0, 12.0, 7.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("gold", "predicted", "pearson", "spearman"),
+    [
+        # The first two of Anscombe's quartet (1973), whose published correlation is 0.816.
+        (ANSCOMBE, [8.04, 6.95, 7.58, 8.81, 8.33, 9.96, 7.24, 4.26, 10.84, 4.82, 5.68], 81.642, None),
+        (ANSCOMBE, [9.14, 8.14, 8.74, 8.77, 9.26, 8.1, 6.13, 3.1, 9.13, 7.26, 4.74], 81.624, None),
+        # Ranks that differ by 194 in squares: 1 - 6 * 194 / (10 * 99) = -29 / 165.
+        (
+            [106, 100, 86, 101, 99, 103, 97, 113, 112, 110],
+            [7, 27, 2, 50, 28, 29, 20, 12, 6, 17],
+            None,
+            -2900 / 165,
+        ),
+        # Equal numbers: the ranks are (1, 2.5, 2.5, 4), deviations (-1.5, 0, 0, 1.5) and (-1.5, -0.5, 0.5, 1.5).
+        ([1, 2, 2, 3], [1, 2, 3, 40], None, 450 / 22.5**0.5),
+        ([1, 2, 3], [3, 2, 1], -100.0, -100.0),
+        # No square overflows or vanishes, and no mean hides a difference in the last bit.
+        ([0, 5, 1], [-1e200, 9e200, 1e200], 100.0, 100.0),
+        ([1.0, 1.0 + 2**-52, 1.0], [2**-1074, 2**-1073, 2**-1074], 100.0, 100.0),
+    ],
+)
+def test_correlations(
+    gold: list[float], predicted: list[float], pearson: float | None, spearman: float | None
+) -> None:
+    found = metrics.correlations(gold, predicted)
+    if pearson is not None:
+        assert found["pearson"] == pytest.approx(pearson, abs=1e-3)
+    if spearman is not None:
+        assert found["spearman"] == pytest.approx(spearman, rel=1e-12)
+    assert metrics.correlations(predicted, gold) == pytest.approx(found), "it has no direction"
+
+
+@pytest.mark.parametrize("alike", [[2.0, 2.0, 2.0], [0.1 + 0.2] * 3, [1.0, float("nan"), 2.0]])
+def test_what_does_not_vary_has_no_correlation(alike: list[float]) -> None:
+    none = {"pearson": 0.0, "spearman": 0.0}
+    assert metrics.correlations([1, 2, 3], alike) == metrics.correlations(alike, [1, 2, 3]) == none
+    for gold, predicted in (([], []), ([1.0], [1.0, 2.0])):
+        with pytest.raises(ValueError, match=f"{len(predicted)} predictions for {len(gold)} numbers"):
+            metrics.correlations(gold, predicted)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(-40, 40)), min_size=2, max_size=20))
+def test_correlations_as_scipy_has_them(pairs: list[tuple[int, int]]) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    gold, predicted = [float(a) for a, _ in pairs], [b / 4 for _, b in pairs]
+    if len(set(gold)) == 1 or len(set(predicted)) == 1:
+        return  # SciPy warns, and has NaN
+    found = metrics.correlations(gold, predicted)
+    assert found["pearson"] == pytest.approx(100 * stats.pearsonr(gold, predicted)[0], abs=1e-9)
+    assert found["spearman"] == pytest.approx(100 * stats.spearmanr(gold, predicted)[0], abs=1e-9)

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from adapter_stilts.errors import DataError
+from adapter_stilts.evaluation.forms import form_of
+from adapter_stilts.evaluation.metrics import correlations
 from adapter_stilts.evaluation.scoring import score
 from adapter_stilts.formats.examples import (
     Answer,
@@ -11,9 +16,10 @@ from adapter_stilts.formats.examples import (
     RetrievalExample,
     SpanQAExample,
     TaggingExample,
+    TextRegressionExample,
 )
 from adapter_stilts.formats.span_qa import no_answer_margins
-from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks import Task, get_task
 
 
 def test_accuracy_counts_labelled_examples_only() -> None:
@@ -29,6 +35,68 @@ def test_accuracy_counts_labelled_examples_only() -> None:
 def test_choices() -> None:
     examples = [MultipleChoiceExample(str(i), "p", ("a", "b"), gold) for i, gold in enumerate([1, 0])]
     assert score(get_task("hellaswag"), examples, [1, 1]).metrics == {"accuracy": 50.0}
+
+
+def numbers() -> Task:
+    return Task(
+        name="ratings",
+        role="target",
+        format="text_regression",
+        metric=("pearson", "spearman"),
+        languages=("en",),
+        train_task="ratings",
+        dataset="ratings",
+        paper="",
+        licence="",
+    )
+
+
+def test_numbers_keep_both_sides(caplog: pytest.LogCaptureFixture) -> None:
+    gold: list[float | None] = [0.5, 5, None, 2]
+    examples = [TextRegressionExample(str(n), "a", number) for n, number in enumerate(gold)]
+    scored = score(numbers(), examples, [1.0, 4.0, 9.0, 3.0], "de")
+    assert scored.rows == [
+        {"id": "0", "gold": 0.5, "predicted": 1.0},
+        {"id": "1", "gold": 5.0, "predicted": 4.0},
+        {"id": "3", "gold": 2.0, "predicted": 3.0},
+    ]
+    # Deviations (-2, 2.5, -0.5) and (-5/3, 4/3, 1/3).
+    pearson = 100 * (10 / 3 + 10 / 3 - 1 / 6) / (10.5 * (25 + 16 + 1) / 9) ** 0.5
+    assert scored.metrics == {"pearson": pytest.approx(pearson), "spearman": pytest.approx(100.0)}
+    assert scored.submission == [1.0, 4.0, 9.0, 3.0]
+    assert not caplog.records
+
+
+def test_one_number_for_all_is_told_and_scores_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    examples = [TextRegressionExample(str(n), "a", float(n)) for n in range(3)]
+    assert score(numbers(), examples, [2.5] * 3, "de").metrics == {"pearson": 0.0, "spearman": 0.0}
+    assert caplog.messages == [
+        "ratings (de): every prediction is 2.5: no correlation is defined, which counts as 0"
+    ]
+    caplog.clear()
+    alike = [TextRegressionExample(str(n), "a", 4.0) for n in range(3)]
+    assert score(numbers(), alike, [1.0, 2.0, 3.0]).metrics == {"pearson": 0.0, "spearman": 0.0}
+    assert "every number in the data is 4: no correlation" in caplog.text
+    caplog.clear()
+    assert score(numbers(), examples, [1.0, float("nan"), 3.0]).metrics["spearman"] == 0.0
+    assert "(en): some predictions are not finite: no correlation is defined" in caplog.text
+
+
+def test_files_of_numbers(tmp_path: Path) -> None:
+    form, told = form_of(numbers()), []
+    predictions, gold = tmp_path / "predictions.tsv", tmp_path / "labels.tsv"
+    predictions.write_text(form.render([1.0, 0.1 + 0.2, -2e-7]), encoding="utf-8")
+    gold.write_text("5\n2.5\n0\n", encoding="utf-8")
+    assert form.count(predictions) == 3
+    wanted = correlations([5, 2.5, 0], [1.0, 0.1 + 0.2, -2e-7])
+    assert form.score(predictions, gold, "en", told.append) == wanted
+    assert not told
+    predictions.write_text("2\n2\n2.0\n", encoding="utf-8")
+    assert form.score(predictions, gold, "en", told.append) == {"pearson": 0.0, "spearman": 0.0}
+    assert told == [f"{predictions}: every line is 2: no correlation is defined, which counts as 0"]
+    predictions.write_text("1\n\nnan\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"predictions\.tsv:2: expected a finite number, found ''"):
+        form.score(predictions, gold, "en", told.append)
 
 
 def test_answers_are_scored_by_english_rules_and_submitted_by_id() -> None:

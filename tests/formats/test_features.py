@@ -109,6 +109,7 @@ def test_a_format_is_a_module_that_says_it_is_one() -> None:
         "span_qa",
         "tagging",
         "text_classification",
+        "text_regression",
     )
     assert format_names() == ours
     offered = {*Format.__annotations__, *(name for name in vars(Format) if not name.startswith("_"))}

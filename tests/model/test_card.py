@@ -67,6 +67,37 @@ def test_what_a_person_reads() -> None:
     assert "Made by" not in model_card(info())
 
 
+DECLARED = {
+    "topics": {
+        "name": "topics",
+        "format": "text_classification",
+        "labels": ["a", "b"],
+        "train_languages": ["de"],
+        "languages": ["de", "fr"],
+        "files": {"train": ["train.csv"], "test": ["test-{language}.csv"]},
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("languages", "told"),
+    [(["de"], "De dev"), (["de", "en"], "De, English dev"), (["sw", "ta"], "Sw, ta dev"), (3, "Dev")],
+)
+def test_the_languages_that_chose_the_checkpoint(languages: Any, told: str) -> None:
+    """Not English where it was another's dev split: of a declared task, or where a run asked for it."""
+    named = {"task": "topics", "format": "text_classification", "labels": ("a", "b"), "declared": DECLARED}
+    card = model_card(info(**named, settings={"dev_languages": languages}, metrics={"accuracy": 50.0}))
+    assert f"\n{told}, which chose the checkpoint, in percent: accuracy 50.0." in card
+    assert ("English" in card) == ("English" in told)
+    assert "- train splits in: de\n- test splits in: de, fr\n" in card
+
+
+def test_what_no_dev_split_chose_names_no_language() -> None:
+    assert info(metrics={}).dev_languages == ()
+    assert "English" not in model_card(info(metrics={}))
+    assert info().dev_languages == ("en",), "settings name those that are not English alone"
+
+
 def test_several_heads_and_their_metrics() -> None:
     heads = {
         "hellaswag": HeadInfo(format="multiple_choice", labels=(), tasks=("hellaswag",)),

@@ -13,6 +13,7 @@ from adapter_stilts.formats.examples import (
     PairClassificationExample,
     SpanQAExample,
     TaggingExample,
+    TextRegressionExample,
 )
 from adapter_stilts.stages.drawing import Draw, drawn
 
@@ -24,6 +25,7 @@ SENTENCES: list[Example] = [
 ]
 OTHERS: dict[str, list[Example]] = {
     "questions": [SpanQAExample(str(n), "q", "c", (Answer("c", 0),)) for n in range(60)],
+    "numbers": [TextRegressionExample(str(n), "a", n / 10) for n in range(60)],
     "choices": [MultipleChoiceExample(str(n), "p", ("a", "b"), n % 2) for n in range(60)],
 }
 

@@ -16,7 +16,8 @@ from adapter_stilts.io import seal
 from adapter_stilts.stages.cells import Cell, Limits
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.parts import FetchPart
-from adapter_stilts.stages.record import write_cells
+from adapter_stilts.stages.planning.plan import Plan
+from adapter_stilts.stages.plans import write_plan
 from adapter_stilts.stages.submit import find_evaluations, write_submission
 from adapter_stilts.tasks import get_task
 
@@ -68,7 +69,7 @@ def stage(store: Path) -> MakeStage:
         if inter is not None:
             planned = Stage(task, FetchPart(task))
             cell = Cell(inter, task, planned, "full", "fp32", "a/base", 0, Limits())
-            write_cells(store, (cell,))
+            write_plan(store, Plan((cell,), ()), (), None, {})
             (path,) = [p for p in (store / "plans").iterdir() if planned.name in p.read_text()]
             path.write_text(path.read_text().replace(planned.name, directory.name))
         for language in languages or XTREME_R.languages.get(task) or XTREME.languages[task]:

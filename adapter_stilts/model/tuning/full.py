@@ -131,9 +131,7 @@ def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str,
         config.architectures = [encoder_class(config).__name__]
         if head:
             write_tensors(head, directory / HEAD)
-    if labels:
-        config.id2label = dict(enumerate(labels))
-        config.label2id = {label: row for row, label in enumerate(labels)}
+    config.update(task_classes.outputs_of(format_name, labels))
     config.dtype = str(next(model.encoder.parameters()).dtype).removeprefix("torch.")
     config.save_pretrained(directory)
     write_tensors(weights, directory / "model.safetensors")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,13 @@ def run(running: Running, part: EvaluatePart) -> None:
         return context.split(part.reading, asked, language, part.limit)
 
     splits = [split(part.split, language) for language in part.data]
-    results = evaluate_splits(model, splits, [split(*other) for other in part.beside], context.machine)
+    beside = [split(*other) for other in part.beside]
+    tokens = sum(len(each.features.input_ids.values) for each in (*splits, *beside))
+    began = time.perf_counter()
+    results = evaluate_splits(model, splits, beside, context.machine)
+    speed = tokens / max(1e-9, time.perf_counter() - began)
     if context.machine.writes:
-        with running.commit({}) as aside:
+        with running.commit({"tokens": tokens, "tokens_per_second": round(speed, 1)}) as aside:
             write_evaluation(aside, get_task(stage.task), results, context.inputs.source, part.split)
 
 

@@ -11,11 +11,11 @@ from adapter_stilts.model.bundle_info import BundleInfo
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.runtime import OVERHEAD_TOKENS, total_memory, versions
 from adapter_stilts.stages.command import command_of
-from adapter_stilts.stages.context import Context
+from adapter_stilts.stages.context import Context, Machine
 from adapter_stilts.stages.course import Course, course
 from adapter_stilts.stages.kinds import Running
 from adapter_stilts.stages.parts import TrainPart
-from adapter_stilts.stages.watch import Watch
+from adapter_stilts.stages.tracking import track_dev, track_step, tracked
 from adapter_stilts.training.learner import Learner
 from adapter_stilts.training.loop import Speed, train
 from adapter_stilts.training.memory import Training, micro_batch_tokens, pass_tokens
@@ -35,11 +35,12 @@ def run(running: Running, part: TrainPart) -> None:
         OVERHEAD_TOKENS.get(machine.device, OVERHEAD_TOKENS["cuda"]),
         machine.runtime.checkpoint_seconds,
     )
-    counter, work = _Counter(machine.watch), machine.store.work(stage)
+    counter, work = _Counter(machine), machine.store.work(stage)
     learner = Learner(
         chosen.model, get_tuning(part.mode), part.training, part.optimizer, chosen.evaluate, work
     )
-    trained = train(learner, chosen.mixture, part.seed, speed, machine.accelerator, counter)
+    with tracked(stage, machine):
+        trained = train(learner, chosen.mixture, part.seed, speed, machine.accelerator, counter)
     if not machine.writes:
         return
     base = context.inputs.base
@@ -94,10 +95,10 @@ def _pass_tokens(chosen: Course, part: TrainPart, context: Context, parents: int
 
 
 class _Counter(LoopWatch):
-    """Passes a loop's reports on and sums up its speed."""
+    """Passes a loop's reports on, to trackers too, and sums up its speed."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+    def __init__(self, machine: Machine) -> None:
+        self._watch, self._accelerator = machine.watch, machine.accelerator
         self._tokens = self._padded = 0
         self._seconds = 0.0
 
@@ -105,9 +106,11 @@ class _Counter(LoopWatch):
         self._tokens += step.tokens
         self._padded += step.padded_tokens
         self._seconds += step.seconds
+        track_step(step, self._accelerator)
         self._watch.step(step)
 
     def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
+        track_dev(step, metrics, self._accelerator)
         self._watch.evaluated(step, metrics)
 
     def say(self, message: str) -> None:
@@ -122,4 +125,5 @@ class _Counter(LoopWatch):
         return {
             "real_token_share": round(self._tokens / max(1, self._padded), 4),
             "tokens_per_second": round(self._tokens / max(1e-9, self._seconds), 1),
+            "step_seconds": round(self._seconds, 3),
         }

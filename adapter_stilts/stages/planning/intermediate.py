@@ -10,6 +10,7 @@ from adapter_stilts.errors import DataError, UsageError
 from adapter_stilts.hub.address import is_address
 from adapter_stilts.miniature.corpus import MiniatureText
 from adapter_stilts.recipe import MINIATURE, Text
+from adapter_stilts.recipe_sections import EACH
 from adapter_stilts.stages.parts import Member, TrainedTask, TrainedText
 from adapter_stilts.stages.planning.fetched import plan_fetching
 from adapter_stilts.stages.planning.names import NONE, held_languages, intermediate_task, trainable
@@ -35,6 +36,24 @@ class _Named:
 
     name: str
     tasks: tuple[Task, ...]
+
+
+def entries(request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The recipe's entries, ``each`` as those of the study's tasks that the data hold, and what is left out of it.
+
+    Raises:
+        DataError: ``each``, and the data hold none.
+    """
+    names: list[str] = []
+    notices: tuple[str, ...] = ()
+    for entry in request.recipe.intermediate.tasks:
+        if entry != EACH:
+            names.append(entry)
+            continue
+        found, told = _named(request, [ALL], entry)
+        names += sorted((one.name for one in found), key=STUDY.index)
+        notices += told
+    return tuple(dict.fromkeys(names)), tuple(dict.fromkeys(notices))
 
 
 def plan_intermediate(request: Request, entry: str) -> Added:
@@ -185,7 +204,7 @@ def _members(request: Request, named: Sequence[_Named]) -> tuple[list[Member], A
             trained, told = trained_task(
                 request,
                 TaughtTask(task, held_languages(request, task), task.trained_in[:1]),
-                "no English dev split at hand; it has no say in which checkpoint is kept",
+                "it has no say in which checkpoint is kept",
             )
             tasks.append(trained)
             notices += told

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
+from adapter_stilts.recipe_sections import EACH
 from adapter_stilts.stages.planning.request import Request
 from adapter_stilts.tasks import all_tasks, get_task
-from adapter_stilts.tasks.base import Task
+from adapter_stilts.tasks.base import Task, language_names
 from adapter_stilts.tasks.groups import ALL, TEXTS, UNIONS
 
 NONE = "none"
@@ -15,7 +16,7 @@ NONE = "none"
 
 def intermediate_task(name: str) -> Task:
     """A task that may be trained on first: it has a train split of its own. Raises UnknownNameError."""
-    extra = (NONE, ALL, *UNIONS, *TEXTS)
+    extra = (NONE, ALL, EACH, *UNIONS, *TEXTS)
     return _known_task(name, "intermediate task", extra, lambda task: task.train_task == task.name)
 
 
@@ -29,7 +30,7 @@ def train_task(request: Request, target: Task) -> Task:
 
     Raises:
         UsageError: the recipe names one of another head.
-        DataError: it is trained in English, and the train split is not at hand.
+        DataError: it is trained in its own language, most often English, and the train split is not at hand.
     """
     name = request.recipe.target.train_task or target.train_task
     assert name is not None
@@ -46,11 +47,11 @@ def train_task(request: Request, target: Task) -> Task:
 
 
 def trainable(request: Request, task: Task, target: Task | None = None) -> Task:
-    """The task, if its English train split is at hand. Raises DataError."""
+    """The task, if a train split in its own languages, most often English, is at hand. Raises DataError."""
     source = request.source
     if source.languages(task, "train"):
         return task
-    message = f"holds no {_named(task.trained_in)} train split of {task.name!r}"
+    message = f"holds no {language_names(task.trained_in)} train split of {task.name!r}"
     others = [other.name for other in same_head(target or task) if source.languages(other, "train")]
     if target is not None and others:
         trains = f", which trains {target.name!r}" if target.name != task.name else ""
@@ -60,10 +61,6 @@ def trainable(request: Request, task: Task, target: Task | None = None) -> Task:
     else:
         message += f"; get it ({task.dataset}), or leave out --data to read the hub (--fill-from-hub: what is lacking)"
     raise DataError(source.place if task.home is None else task.home, None, message)
-
-
-def _named(languages: Sequence[str]) -> str:
-    return "English" if tuple(languages) == ("en",) else ", ".join(languages)
 
 
 def held_languages(request: Request, task: Task) -> tuple[str, ...]:

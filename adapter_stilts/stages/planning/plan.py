@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
-from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
+from adapter_stilts.errors import AdapterStiltsError, BundleError, UnknownNameError, UsageError
 from adapter_stilts.formats import format_names
 from adapter_stilts.hub.address import address_of
 from adapter_stilts.model.backbone import ResolvedBase
@@ -26,7 +27,7 @@ from adapter_stilts.stages.parts import FetchPart, TrainPart
 from adapter_stilts.stages.planning.combining import plan_combination
 from adapter_stilts.stages.planning.declared import looked_at
 from adapter_stilts.stages.planning.evaluating import evaluation_languages, plan_evaluating
-from adapter_stilts.stages.planning.intermediate import plan_intermediate
+from adapter_stilts.stages.planning.intermediate import entries, plan_intermediate
 from adapter_stilts.stages.planning.names import NONE, target_task
 from adapter_stilts.stages.planning.request import Added, Request, together
 from adapter_stilts.stages.planning.targets import expanded
@@ -48,6 +49,7 @@ class Plan:
         bundles: folders of bundles that stages start from, by their digest in the stage's part.
         texts: text that stages train on, by name (``mlm``, ``tlm``).
         ends: where there is no target, the intermediate stages that are asked for, by their name.
+        bases: the encoders, by the fingerprint in the stages' parts.
     """
 
     cells: tuple[Cell, ...]
@@ -55,6 +57,7 @@ class Plan:
     bundles: Mapping[str, Path] = field(default_factory=dict)
     texts: Mapping[str, TextSource] = field(default_factory=dict)
     ends: Mapping[str, Stage] = field(default_factory=dict)
+    bases: Mapping[str, ResolvedBase] = field(default_factory=dict)
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -62,11 +65,26 @@ class Plan:
         return in_order((*(cell.evaluate for cell in self.cells), *self.ends.values()))
 
 
-def plan(recipe: Recipe, resolve: Callable[[], ResolvedBase], source: Source) -> Plan:
+LeaveOut: TypeAlias = Callable[[str, AdapterStiltsError], None]
+"""Told of what cannot be, and why, where that is left out of a plan; raises the error where it is not."""
+
+
+def refuse(what: str, error: AdapterStiltsError) -> None:
+    """What cannot be ends planning."""
+    raise error
+
+
+def plan(
+    recipe: Recipe,
+    resolve: Callable[[], ResolvedBase],
+    source: Source,
+    leave_out: LeaveOut = refuse,
+) -> Plan:
     """Resolve everything a result depends on and lay out the stages.
 
     Args:
         resolve: finds the base; called last, so that a misspelt task is told before the network is asked.
+        leave_out: takes a cell that cannot be, as one of a matrix.
 
     Raises:
         UsageError: an unknown task, language or option, or tasks that do not fit together.
@@ -76,14 +94,20 @@ def plan(recipe: Recipe, resolve: Callable[[], ResolvedBase], source: Source) ->
     _check_names(request)
     if not recipe.target.tasks:
         return plan_alone(request)
-    names = recipe.intermediate.tasks
+    names, told = entries(request)
+    whole = [Added(notices=told)]
     if recipe.intermediate.baseline and NONE not in names:
         names = (NONE, *names)
-    starts = {name: plan_intermediate(request, name) for name in names}
+    starts: dict[str, Added] = {}
+    for name in names:
+        try:
+            starts[name] = plan_intermediate(request, name)
+        except (UsageError, BundleError) as error:
+            leave_out(f"--inter {name}", error)
     target_names, told = expanded(recipe, source)
     targets = [target_task(name) for name in target_names]
     languages, more = evaluation_languages(request, targets)
-    whole = [*starts.values(), Added(notices=told + more + looked_at(request, targets))]
+    whole += [*starts.values(), Added(notices=told + more + looked_at(request, targets))]
     if recipe.combine != "continue":
         starts = plan_combination(request, starts)
         whole += starts.values()
@@ -95,11 +119,16 @@ def plan(recipe: Recipe, resolve: Callable[[], ResolvedBase], source: Source) ->
     for inter, before in starts.items():
         for target in targets:
             for one in taught[target.name]:
-                added = _plan_cell(request, target, languages[target.name], before, one)
+                try:
+                    added = _plan_cell(request, target, languages[target.name], before, one)
+                except (UsageError, BundleError) as error:
+                    leave_out(f"{inter}, {target.name}", error)
+                    continue
                 whole.append(added)
                 cells.append(_cell(recipe, inter, before, target, added.stages[-1], one))
     found = together([*whole, _filled(source)])
-    return Plan(tuple(cells), found.notices, found.bundles, found.texts)
+    bases = {request.base.fingerprint: request.base}
+    return Plan(tuple(cells), found.notices, found.bundles, found.texts, bases=bases)
 
 
 def _filled(source: Source) -> Added:
@@ -151,7 +180,8 @@ def _cell(recipe: Recipe, inter: str, before: Added, target: Task, stage: Stage,
     )
     added = inter == NONE and NONE not in recipe.intermediate.tasks
     about = (recipe.mode, recipe.precision, recipe.base.id, recipe.seed, limits)
-    return Cell(inter, target.name, stage, *about, added, taught, _chosen_on(stage, before))
+    combine = recipe.combine if before.stages else "continue"
+    return Cell(inter, target.name, stage, *about, added, taught, _chosen_on(stage, before), combine)
 
 
 def _chosen_on(stage: Stage, before: Added) -> tuple[str, ...] | None:
@@ -169,7 +199,8 @@ def plan_alone(request: Request) -> Plan:
         UsageError: nothing is trained, or what is asked for is trained on the target.
     """
     recipe = request.recipe
-    names = [name for name in recipe.intermediate.tasks if name != NONE]
+    names, told = entries(request)
+    names = tuple(name for name in names if name != NONE)
     if not names:
         choices = ", ".join(task.name for task in all_tasks() if task.role == "target")
         raise UsageError(
@@ -192,9 +223,10 @@ def plan_alone(request: Request) -> Plan:
         starts = plan_combination(request, starts)
         whole += starts.values()
     found = together(whole)
-    told = "no target: the intermediate stages are trained, and nothing is evaluated but dev"
+    alone = "no target: the intermediate stages are trained, and nothing is evaluated but dev"
     ends = {name: added.stages[0] for name, added in starts.items()}
-    return Plan((), (told, *found.notices), found.bundles, found.texts, ends)
+    bases = {request.base.fingerprint: request.base}
+    return Plan((), (alone, *told, *found.notices), found.bundles, found.texts, ends, bases)
 
 
 def plan_evaluation(
@@ -226,7 +258,8 @@ def plan_evaluation(
         taught = Taught(())
     cell = Cell(address_of(bundle), target.name, added.stages[0], *about, False, taught, dev)
     told = notices + looked_at(request, [target]) + added.notices + _filled(source).notices
-    return Plan((cell,), tuple(dict.fromkeys(told)), {digest: bundle})
+    bases = {request.base.fingerprint: request.base}
+    return Plan((cell,), tuple(dict.fromkeys(told)), {digest: bundle}, bases=bases)
 
 
 def _check_answers(bundle: Path, info: BundleInfo, target: Task) -> None:

@@ -23,7 +23,7 @@ from adapter_stilts.stages.planning.names import NONE
 from adapter_stilts.stages.planning.reading import options_of, reading
 from adapter_stilts.stages.planning.request import Added, Request, together
 from adapter_stilts.tasks import get_task
-from adapter_stilts.tasks.base import Task
+from adapter_stilts.tasks.base import Task, language_names
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,7 @@ def plan_training(
         DataError: a dev split that is asked for is not at hand.
     """
     task = taught.task
-    trained, notices = trained_task(
-        request, taught, "no English dev split at hand; the last weights are kept, not the best"
-    )
+    trained, notices = trained_task(request, taught, "the last weights are kept, not the best")
     part = TrainPart(
         **_common(request, settings, [task], task.name),
         members=(Member(task.name, task.name, (trained,)),),
@@ -140,7 +138,7 @@ def trained_task(
     """A task's train and dev splits, and what is to be told of them.
 
     Args:
-        without_dev: what it means that there is no English dev split.
+        without_dev: what it means that there is no dev split in the task's own language, most often English.
 
     Raises:
         DataError: a dev split in another language is not at hand.
@@ -154,7 +152,7 @@ def trained_task(
     dev = tuple(filter(None, (_dev(request, taught, language) for language in sorted(set(taught.dev)))))
     own = task.trained_in[0]
     lacks = own in taught.dev and own not in {split.language for split in dev}
-    told = (f"{task.name}: {without_dev}",) if lacks else ()
+    told = (f"{task.name}: no {language_names([own])} dev split at hand; {without_dev}",) if lacks else ()
     return TrainedTask(reading(request, task, trains=True), train, dev, taught.drawn), told
 
 
@@ -179,7 +177,7 @@ def _dev(request: Request, taught: TaughtTask, language: str) -> DevSplit | None
                 source.place,
                 None,
                 f"holds no dev split of {' or '.join(tasks)} in {language!r}; it holds: {told}. Choose on one of "
-                "these, or leave out target.dev_languages (--dev-language) for English",
+                f"these, or leave out target.dev_languages (--dev-language) for {language_names(task.trained_in[:1])}",
             )
         found = having[0]
     fingerprint = source.fingerprint(found, "dev", language, options_of(request, found))

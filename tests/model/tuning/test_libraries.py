@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 
 from adapter_stilts.model import task_classes
 from adapter_stilts.model.task_model import TaskModel
+from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.model.weights import fill
 from adapter_stilts.tasks import get_task
 
@@ -262,3 +264,19 @@ def _disturb(model: Any) -> None:
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+
+
+@pytest.mark.parametrize("mode", ["lora", "ia3"])
+def test_the_same_modules_are_the_same_file_in_every_process(
+    attached: Attached, tiny_base: Path, mode: str, tmp_path: Path
+) -> None:
+    """PEFT keeps names of layers in sets, whose order is another in each process; digests are of the files."""
+    layers = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "layer.1.output.dense"]
+    tuning = get_tuning(mode)
+    settings = tuning.Settings.model_validate({"target_modules": layers})
+    tuning.save(attached(tiny_base, "tagging", (tuning, settings)), tmp_path, "tagging", ())
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert config["target_modules"] == sorted(layers)
+    if mode == "ia3":
+        assert len(config["feedforward_modules"]) > 1
+        assert config["feedforward_modules"] == sorted(config["feedforward_modules"])

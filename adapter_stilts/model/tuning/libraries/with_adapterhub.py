@@ -238,11 +238,12 @@ def _save_head(
     build_full_config = adapterhub("adapters.configuration").build_full_config
 
     values = build_full_config(None, encoder.config, name=None, **about)
-    if labels:
-        values |= {"label2id": {label: row for row, label in enumerate(labels)}, "num_labels": len(labels)}
+    named = task_classes.outputs_of(format_name, labels).get("label2id")
+    if named:
+        values |= {"label2id": named, "num_labels": len(named)}
     write_json(directory / HEAD_CONFIG, values)
-    named = task_classes.head_to_task_class(encoder.config.model_type, format_name, head.state_dict())
-    write_tensors(named, directory / HEAD_WEIGHTS)
+    weights = task_classes.head_to_task_class(encoder.config.model_type, format_name, head.state_dict())
+    write_tensors(weights, directory / HEAD_WEIGHTS)
 
 
 def fusion_parameters(encoder: nn.Module, name: str) -> dict[str, nn.Parameter]:

@@ -144,6 +144,10 @@ class PeftTuning:
             # An ending that fits layers of the encoder may fit the head's as well, which are not changed.
             ours = [layer for layer in layers if fits(layer, config.target_modules)]
             config.exclude_modules = ours or None
+        # PEFT writes a set in its own order, which differs from process to process.
+        for field, value in vars(config).items():
+            if isinstance(value, set):
+                setattr(config, field, sorted(value))
         config.save_pretrained(str(directory))
 
     def load_modules(self, model: TaskModel, directory: Path, name: str = TRAINED) -> None:

@@ -1,0 +1,52 @@
+"""`adapter-stilts status`."""
+
+from __future__ import annotations
+
+import click
+
+from adapter_stilts.cli.options import as_json_option, option
+
+
+@click.command()
+@click.argument("store", default="runs")
+@option("--plan", metavar="FILE", help="A plan of the store's folder plans.  [default: the one written last]")
+@option("--watch", "keep", is_flag=True, help="Stay, and show it anew each second, until it is through.")
+@as_json_option
+def status(store: str, plan: str | None, keep: bool, as_json: bool) -> int:
+    """How far a plan is: cells, stages, what runs where, what failed. It is read from the store alone.
+
+    STORE is the folder after --store of `matrix` or `train`; it may be watched from another machine that has it.
+
+    \b
+    Examples:
+      adapter-stilts status runs
+      adapter-stilts status runs --watch
+    """
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from adapter_stilts.cli import board
+    from adapter_stilts.cli.terminal import say, say_json
+    from adapter_stilts.errors import UsageError
+    from adapter_stilts.stages.overview import Onlooker, latest_plan
+    from adapter_stilts.stages.plans import read_plan
+    from adapter_stilts.stages.store import Store
+
+    root = Path(store)
+    if not root.is_dir():
+        raise UsageError(f"{store}: no such store; name the folder after --store of the command that runs")
+    Store(root)  # one of a newer version is told
+    found = latest_plan(root) if plan is None else read_plan(Path(plan))
+    onlooker = Onlooker(found)
+    if keep and not as_json:
+        board.watch(onlooker.look, Console())
+    seen = onlooker.look()
+    if as_json:
+        say_json(seen.to_json())
+        return 0
+    if not keep:
+        Console().print(board.running(seen))
+    for line in board.endings(found.path, seen.failed):
+        say(line)
+    return 0

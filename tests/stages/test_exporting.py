@@ -1,0 +1,110 @@
+"""Results without weights: what is copied, and that the copy answers as a store."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter_stilts.errors import StoreError, UsageError
+from adapter_stilts.io import broken_seal
+from adapter_stilts.stages.exporting import export_results
+from adapter_stilts.stages.keeping import kept_stages
+from adapter_stilts.stages.plans import read_plan
+from adapter_stilts.stages.record import read_metrics, read_scores
+from adapter_stilts.stages.store import Store
+
+BEFORE = {"evaluate-xquad-c": ("train-squad_v1-b",), "train-squad_v1-b": ("train-mnli-a",)}
+Listing = Callable[[Path], list[str]]
+
+
+@pytest.fixture
+def full(shelf: Any) -> Any:
+    """Three stages in a row, and one of another plan."""
+    shelf.stage("train-mnli-a", weight=100_000)
+    shelf.stage("train-squad_v1-b", ("train-mnli-a",), weight=100_000)
+    shelf.stage("evaluate-xquad-c", ("train-squad_v1-b",), weight=100_000)
+    shelf.stage("train-snli-d")
+    return shelf
+
+
+def files(*extra: str) -> list[str]:
+    train, mnli, evaluate = (
+        f"train-squad_v1-{'b' * 12}",
+        f"train-mnli-{'a' * 12}",
+        f"evaluate-xquad-{'c' * 12}",
+    )
+    found = [f"{name}/{file}" for name in (train, mnli, evaluate) for file in ("SHA256SUMS", "stage.json")]
+    found += [f"{evaluate}/metrics.json", *(f"{evaluate}/{name}" for name in extra)]
+    return sorted([*found, "store.json", "SHA256SUMS", f"plans/{'0' * 12}.json"])
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_records_of_the_plan_alone(full: Any, tmp_path: Path, listing: Listing, older: bool) -> None:
+    more: Any = {"schema": 1, "recipes": [], "stages": []} if older else {"before": BEFORE}
+    plan = full.plan("0" * 12, "evaluate-xquad-c", **more)
+    out = tmp_path / "results"
+    made = export_results(read_plan(plan), out)
+    assert listing(out) == files("scores/de.jsonl")
+    assert sorted(made.stages) == sorted(
+        full.name(short) for short in ("train-mnli-a", "train-squad_v1-b", "evaluate-xquad-c")
+    )
+    assert made.missing == ()
+    assert made.bytes == sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) < 10_000
+    assert broken_seal(out, ("store.json", f"plans/{'0' * 12}.json")) is None
+    checked = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=out, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    assert read_scores(out / full.name("evaluate-xquad-c"), "de") == [{"f1": 50.0}]
+    assert kept_stages(out)[0].told == "xquad after hellaswag (lora, 8bit, base, seed 0)"
+
+
+def test_without_rows(full: Any, tmp_path: Path, listing: Listing) -> None:
+    plan = full.plan("0" * 12, "evaluate-xquad-c", before=BEFORE)
+    export_results(read_plan(plan), tmp_path / "results", rows=False)
+    assert listing(tmp_path / "results") == files()
+    evaluation = tmp_path / "results" / full.name("evaluate-xquad-c")
+    assert read_metrics(evaluation)["average"] == {"f1": 50.0}
+    with pytest.raises(StoreError, match="holds averages alone"):
+        read_scores(evaluation, "de")
+    # And once more, of the copy.
+    again = read_plan(tmp_path / "results" / "plans" / plan.name)
+    export_results(again, tmp_path / "again")
+    assert listing(tmp_path / "again") == files()
+
+
+def test_it_runs_nothing(full: Any, tmp_path: Path) -> None:
+    plan = full.plan("0" * 12, "evaluate-xquad-c", before=BEFORE)
+    export_results(read_plan(plan), tmp_path / "results")
+    store = Store(tmp_path / "results")
+    assert store.exported
+    assert not Store(full.root).exported
+    with pytest.raises(StoreError, match="exported without weights"):
+        store.open()
+
+
+def test_what_is_not_finished_is_told(full: Any, tmp_path: Path) -> None:
+    more = {**BEFORE, "evaluate-xnli-f": ("train-snli-d",)}
+    plan = read_plan(full.plan("0" * 12, "evaluate-xquad-c", "evaluate-xnli-f", before=more))
+    made = export_results(plan, tmp_path / "results")
+    assert made.missing == (full.name("evaluate-xnli-f"),)
+    assert len(made.stages) == 4
+
+
+def test_what_cannot_be_exported(full: Any, tmp_path: Path) -> None:
+    nothing = read_plan(full.plan("1" * 12, "evaluate-xnli-f"))
+    with pytest.raises(UsageError, match="no stage of it is finished"):
+        export_results(nothing, tmp_path / "results")
+    plan = read_plan(full.plan("0" * 12, "evaluate-xquad-c", before=BEFORE))
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "file").write_text("")
+    for place in (tmp_path / "there", tmp_path / "there" / "file"):
+        with pytest.raises(UsageError, match="holds files already"):
+            export_results(plan, place)
+    (full.root / full.name("evaluate-xquad-c") / "scores" / "de.jsonl").write_text('{"f1": 90.0}\n')
+    with pytest.raises(StoreError, match=r"scores/de\.jsonl is damaged"):
+        export_results(plan, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+    assert not list(tmp_path.glob("results*"))
