@@ -89,6 +89,7 @@ class Board(Progress):
     def __init__(self, onlooker: Onlooker) -> None:
         super().__init__()
         self._onlooker = onlooker
+        self._titles = {stage.key: stage.title for stage in onlooker.plan.stages}
         self._board: Live | None = None
 
     def __enter__(self) -> Board:
