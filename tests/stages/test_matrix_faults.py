@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -302,6 +303,27 @@ def test_the_plan_that_was_run_last_is_told_of_also_where_the_clock_was_set_back
     assert again.code == 0, again.err
     assert again.json["cells"] == first.json["cells"]
     assert cli("status", tmp_path / "store", "--json").json["plan"] == first.json["plan"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="no libfaketime: apt-get install faketime")
+def test_a_clock_that_was_set_back_two_days_while_a_matrix_was_half_done(
+    cli: Cli, matrix: Any, tmp_path: Path, listing: Listing
+) -> None:
+    alone = cli(*matrix("--store", tmp_path / "alone"))
+    assert cli(*matrix("--inter", "none")).code == 0
+    before = ["faketime", "-m", "-f", "-2d", sys.executable, "-m", "adapter_stilts"]
+    for more in (["--workers", "1"], []):
+        ran = subprocess.run([*before, *matrix(*more)], capture_output=True, text=True, timeout=300)
+        assert ran.returncode == 0, ran.stderr
+        assert [cell["results"] for cell in json.loads(ran.stdout)["cells"]] == [
+            cell["results"] for cell in alone.json["cells"]
+        ]
+    told = subprocess.run([*before, "status", str(tmp_path / "store")], capture_output=True, text=True)
+    assert told.stdout.startswith("2 of 2 cells"), told.stdout + told.stderr
+    assert {name for name in listing(tmp_path / "store") if not name.startswith("plans/")} == {
+        name for name in listing(tmp_path / "alone") if not name.startswith("plans/")
+    }
 
 
 def test_a_failure_that_is_told_late_leaves_nothing(tmp_path: Path, listing: Listing) -> None:
