@@ -20,6 +20,8 @@ VERBS = {
     "matrix": "Train and evaluate every combination of several tasks, modes, encoders and seeds.",
     "stage": "Run one stage of a plan, as a cluster's job does.",
     "status": "Tell how far a plan is, from the store alone.",
+    "report": "Tell what was gained, where and for whom: tables with intervals, of what a store holds.",
+    "compare": "Compare two cells on the same examples, language by language.",
     "evaluate": "Evaluate a trained bundle on a target task.",
     "compose": "Merge bundles into one by an expression, without training.",
     "export": "Write a bundle as a plain checkpoint, or in a library's own layout.",

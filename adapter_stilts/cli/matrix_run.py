@@ -10,7 +10,7 @@ from adapter_stilts.cli import show
 from adapter_stilts.cli.board import Board, endings
 from adapter_stilts.cli.matrix_table import tables
 from adapter_stilts.cli.progress import Progress
-from adapter_stilts.cli.running import StoppingAtAStep, tell_notices
+from adapter_stilts.cli.running import StoppingAtAStep, report_line, tell_notices
 from adapter_stilts.cli.terminal import say, say_json
 from adapter_stilts.errors import StoreError
 from adapter_stilts.matrices import Forecast, forecast
@@ -113,6 +113,8 @@ def run_matrix(study: Study, as_json: bool, executor: Executor | None) -> int:
     for line in endings(saved, onlooker.failures(errors)):
         say(line, err=True)
     say(f"plan:    {saved}    # adapter-stilts status {shlex.quote(str(study.runtime.store))}", err=True)
+    if any(result.metrics is not None for result in results.cells):
+        say(report_line(study.runtime.store), err=True)
     codes = [state.error.exit_code for state in results.failed if state.error is not None]
     return max(codes, default=0)
 

@@ -329,3 +329,14 @@ def test_a_matrix_is_planned_answered_again_and_told_beforehand(tmp_path: Path) 
     assert not result["planning"]["torch"]
     assert result["planning"]["cells"] > 800
     assert result["warm_start"]["later"]["median"] > 0
+
+
+def test_reports_are_timed_without_torch(tmp_path: Path) -> None:
+    script = [sys.executable, str(SCRIPTS / "report.py"), "--threads", "1", "--rounds", "1"]
+    options = ["--small", "25", "--large", "200", "--examples", "10", "--out", str(tmp_path / "report.json")]
+    finished = subprocess.run([*script, *options], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    result = json.loads(finished.stdout)
+    assert (result["small"]["cells"], result["large"]["cells"]) == (25, 200)
+    assert result["large"]["page_bytes"] < 2_000_000
+    assert not any(one["torch"] for one in result["reports"].values())
