@@ -62,19 +62,23 @@ def seal(directory: Path, leave_out: Iterable[str] = ()) -> None:
     write_text(directory / DIGESTS, "".join(lines))
 
 
-def broken_seal(directory: Path, names: Iterable[str]) -> str | None:
+def broken_seal(directory: Path, names: Iterable[str], alone: bool = False) -> str | None:
     """What differs from the listing that `seal` wrote, in words; None where nothing does.
 
     Args:
         names: files that have to be listed.
+        alone: whether they alone are looked at, of the files that are listed.
     """
+    wanted = list(names)
     try:
         lines = (directory / DIGESTS).read_text(encoding="utf-8").splitlines()
         listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-        for name in names:
+        for name in wanted:
             if name not in listed:
                 return f"{DIGESTS} does not list {name}"
         for name, digest in listed.items():
+            if alone and name not in wanted:
+                continue
             if Path(name).is_absolute() or ".." in Path(name).parts:
                 return f"{DIGESTS} is damaged"
             if not (directory / name).is_file():

@@ -21,6 +21,8 @@ VERBS = {
     "suggest": "Rank intermediate tasks for a target, without training any of them.",
     "stage": "Run one stage of a plan, as a cluster's job does.",
     "status": "Tell how far a plan is, from the store alone.",
+    "report": "Tell what was gained, where and for whom: tables with intervals, of what a store holds.",
+    "compare": "Compare two cells on the same examples, language by language.",
     "evaluate": "Evaluate a trained bundle on a target task.",
     "compose": "Merge bundles into one by an expression, without training.",
     "export": "Write a bundle as a plain checkpoint, or in a library's own layout.",

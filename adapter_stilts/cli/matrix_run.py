@@ -10,7 +10,7 @@ from adapter_stilts.cli import show
 from adapter_stilts.cli.board import Board, endings
 from adapter_stilts.cli.matrix_table import tables
 from adapter_stilts.cli.progress import Progress
-from adapter_stilts.cli.running import StoppingAtAStep, tell_notices
+from adapter_stilts.cli.running import StoppingAtAStep, report_line, tell_notices
 from adapter_stilts.cli.terminal import say, say_json
 from adapter_stilts.errors import StoreError
 from adapter_stilts.matrices import Forecast, forecast
@@ -91,11 +91,14 @@ def run_matrix(study: Study, as_json: bool, executor: Executor | None) -> int:
     """Run what is missing, print a table of all cells; the exit code of what failed, or 0."""
     tell_notices(study)
     states = study.states()
+    missing = any(state.status != "cached" for state in states)
+    if missing:
+        study.check(here=executor is None or executor.here)
     say(counted(study, [state.to_json() for state in states]), err=True)
     try:
         saved = study.save()
     except StoreError:
-        if any(state.status != "cached" for state in states):
+        if missing:
             raise
         return _answer(study, as_json)
     onlooker = Onlooker(read_plan(saved))
@@ -110,6 +113,8 @@ def run_matrix(study: Study, as_json: bool, executor: Executor | None) -> int:
     for line in endings(saved, onlooker.failures(errors)):
         say(line, err=True)
     say(f"plan:    {saved}    # adapter-stilts status {shlex.quote(str(study.runtime.store))}", err=True)
+    if any(result.metrics is not None for result in results.cells):
+        say(report_line(study.runtime.store), err=True)
     codes = [state.error.exit_code for state in results.failed if state.error is not None]
     return max(codes, default=0)
 
@@ -135,6 +140,7 @@ def queue_matrix(study: Study, options: SlurmOptions, dry_run: bool, as_json: bo
 
     tell_notices(study)
     states = [state.to_json() for state in study.states()]
+    study.check(here=False)
     say(counted(study, states), err=True)
     saved = study.save()
     told: dict[str, Any] = {**graph(study, states), "plan": str(saved)}

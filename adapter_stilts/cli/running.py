@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -76,7 +77,12 @@ def _next_steps(study: Study, results: Results) -> list[str]:
             f"bundle:  {bundle}",
             f"next:    adapter-stilts hub show {shlex.quote(str(bundle))}    # or: evaluate, compose, export, hub push",
         ]
-    return lines
+    return [*lines, report_line(study.runtime.store)] if len(finished) > 1 else lines
+
+
+def report_line(store: Path) -> str:
+    """The command that tells what was gained."""
+    return f"report:  adapter-stilts report {shlex.quote(str(store))}    # gains with intervals; --out DIR for a page"
 
 
 def _after_training(results: Results) -> list[str]:

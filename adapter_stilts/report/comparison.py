@@ -92,6 +92,16 @@ class Resampled:
         name = f"{self.name} over {baseline.name}"
         return Resampled(name, self.seeds, self.languages, observed, values, self.draws)
 
+    def of_seeds(self, seeds: Sequence[int | None]) -> Resampled:
+        """The same of some seeds alone. Raises UsageError where one is not there."""
+        for seed in seeds:
+            if seed not in self.seeds:
+                raise UsageError(f"no seed {seed} of {self.name}; it has {_told(self.seeds)}")
+        rows = [self.seeds.index(seed) for seed in seeds]
+        return Resampled(
+            self.name, tuple(seeds), self.languages, self.observed[rows], self.values[:, rows], self.draws
+        )
+
     def by_examples(self, languages: Sequence[str] | None = None, level: float = LEVEL) -> Estimate:
         """The mean over seeds and languages, with the interval over examples.
 

@@ -140,9 +140,9 @@ def _columns(rows: Sequence[Row], metric: str, name: str) -> dict[str, Floats]:
     """The columns that the metric is counted from, (rows,) each, once looked at."""
     if not rows:
         raise DataError(name, None, "no example: nothing can be said of none")
-    ids = Counter(str(row[IDENTITY]) for row in rows)
-    if len(ids) < len(rows):
-        twice = ids.most_common(1)[0][0]
+    ids = [str(row[IDENTITY]) for row in rows]
+    if len(set(ids)) < len(rows):
+        twice = Counter(ids).most_common(1)[0][0]
         raise DataError(name, None, f"two rows have the id {twice!r}, so that examples cannot be matched")
     there = frozenset(rows[0]) - {IDENTITY}
     kind = _KINDS.get(there)
@@ -150,7 +150,16 @@ def _columns(rows: Sequence[Row], metric: str, name: str) -> dict[str, Floats]:
     if metric not in metrics:
         raise UnknownNameError(f"metric of {name}", metric, metrics)
     wanted = sorted(there) if kind is not None else [metric]
-    return {column: np.asarray([_number(row, column, name) for row in rows]) for column in wanted}
+    return {column: _column(rows, column, name) for column in wanted}
+
+
+def _column(rows: Sequence[Row], column: str, name: str) -> Floats:
+    values = [row.get(column) for row in rows]
+    if {type(value) for value in values} <= {int, float}:
+        found = np.asarray(values, dtype=np.float64)
+        if np.isfinite(found).all():
+            return found
+    return np.asarray([_number(row, column, name) for row in rows])
 
 
 def _number(row: Row, column: str, name: str) -> float:

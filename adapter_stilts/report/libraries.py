@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from functools import cache
 from typing import Any
 
 from adapter_stilts.errors import UsageError
 
 
+def is_there(name: str) -> bool:
+    """Whether a library is installed; it is not imported."""
+    return importlib.util.find_spec(name) is not None
+
+
+@cache
 def scipy_part(name: str, purpose: str) -> Any:
     """A part of scipy, imported when it is first needed.
 

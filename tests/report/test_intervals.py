@@ -143,6 +143,7 @@ def test_student_where_all_agree() -> None:
 
 def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy.special", None)
+    libraries.scipy_part.cache_clear()
     with pytest.raises(UsageError, match=r"an interval over examples needs scipy .*adapter-stilts\[report\]"):
         expanded(0.95, 10)
     with pytest.raises(UsageError, match="a rank needs scipy"):

@@ -1,0 +1,79 @@
+"""`adapter-stilts report`."""
+
+from __future__ import annotations
+
+import click
+
+from adapter_stilts.cli.options import option
+
+SHOWN_NOTES = 20
+"""A large store that is damaged may have thousands."""
+
+
+@click.command()
+@click.argument("store", default="runs")
+@option(
+    "--plan",
+    "plans",
+    multiple=True,
+    metavar="PLAN",
+    help="A plan's file, or the first digits of its name in the store; may be repeated.  [default: all of them]",
+)
+@option("--baseline", default="none", show_default=True, metavar="ENTRY", help="What gains are over.")
+@option(
+    "--by",
+    metavar="GROUPING[,...]",
+    help="Tables of each target by `language`, language `family`, level of `resources`; `total` gives none of them.  "
+    "[default: language; with --out all three]",
+)
+@option(
+    "--resamples",
+    type=click.IntRange(min=100),
+    default=10_000,
+    show_default=True,
+    metavar="N",
+    help="Of the bootstrap; fewer are quicker, and their p-values coarser.",
+)
+@option(
+    "--out",
+    metavar="DIR",
+    help="Write a page (index.html) there, the tables as CSV, Markdown and LaTeX, figures as SVG and PDF.",
+)
+def report(
+    store: str, plans: tuple[str, ...], baseline: str, by: str | None, resamples: int, out: str | None
+) -> int:
+    """Is a gain real, where, and for whom: tables of what a store holds, read from its records alone.
+
+    STORE is the folder after --store of `matrix` or `train`. Gains have intervals: of means over languages over seeds
+    and examples, where there are several seeds; else, and of single languages, over examples. Each caption says which.
+    What cannot be compared is left out, and told. With --out the tables by language stand in the files alone.
+
+    \b
+    Examples:
+      adapter-stilts report runs
+      adapter-stilts report runs --out report
+      adapter-stilts report runs --by family,resources --plan 0d7e5b22516c --baseline mnli
+    """
+    from adapter_stilts.cli import report_tables
+    from adapter_stilts.cli.terminal import note, say
+    from adapter_stilts.report.libraries import is_there
+    from adapter_stilts.report.making import make_report
+    from adapter_stilts.report.writing import write_report
+    from adapter_stilts.runtime import default_cache
+
+    asked = by or ("language" if out is None else "language,family,resources")
+    wanted = [part.strip() for part in asked.split(",") if part.strip() not in ("", "total")]
+    kept = default_cache() / "reports"
+    found = make_report(store, plans=plans, baseline=baseline, by=wanted, resamples=resamples, cache=kept)
+    report_tables.tables(found, grouped=out is None or by is not None)
+    for one in found.notes[:SHOWN_NOTES]:
+        note(one)
+    if len(found.notes) > SHOWN_NOTES:
+        note(f"and {len(found.notes) - SHOWN_NOTES} more, which --out DIR writes")
+    if out is not None:
+        pdfs = is_there("matplotlib")
+        page, *others = write_report(found, out, pdfs)
+        if not pdfs:
+            note("no figures as PDF, for which matplotlib is needed: pip install 'adapter-stilts[report]'")
+        say(f"written: {page} and {len(others)} files of tables and figures beside it", err=True)
+    return 0

@@ -1,0 +1,269 @@
+"""The cells that a store's plans name, and what their evaluations left."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from adapter_stilts.errors import StoreError, UsageError
+from adapter_stilts.io import DIGESTS, broken_seal
+from adapter_stilts.report.chains import Chains, differing, told
+from adapter_stilts.report.scores import BASELINE, Setting
+from adapter_stilts.stages.keeping import read_found_plan
+from adapter_stilts.stages.plans import PLANS, PlanFile, plans_of
+from adapter_stilts.stages.record import METRICS, STAGE, read_metrics, read_stage
+from adapter_stilts.stages.store import Store
+
+REPAIR = "remove its directory and run its command again"
+
+
+@dataclass(frozen=True)
+class System:
+    """What is compared within a setting.
+
+    Args:
+        inter: the intermediate entry, as it was asked for; ``none`` is without.
+        combine: how several enter target training; ``continue`` where they do not.
+        limit: first examples of the intermediate train sets; None took all.
+    """
+
+    inter: str
+    combine: str = "continue"
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A cell as a plan names it.
+
+    Args:
+        label: its name among the cells of its target.
+        stage: the evaluate stage that answers it.
+        taught: what else than English the target was taught in; empty of English alone.
+    """
+
+    system: System
+    setting: Setting
+    seed: int | None
+    label: str
+    stage: str
+    plan: Path
+
+    @property
+    def taught(self) -> str:
+        return self.label.removeprefix(self.system.inter).removeprefix(", ")
+
+    @property
+    def told(self) -> str:
+        """For messages."""
+        setting = self.setting
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        return f"{self.label} before {setting.target} ({setting.mode}, {setting.precision}{seed})"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A cell whose evaluation is finished and sound.
+
+    Args:
+        metrics: metrics.json.
+    """
+
+    cell: Planned
+    directory: Path
+    metrics: Mapping[str, Any]
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those that have a score."""
+        return tuple(language for language, metrics in self.metrics["languages"].items() if metrics)
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """Those whose scores are averaged: of no benchmark only where there are no others."""
+        outside = set(self.metrics.get("outside", ()))
+        inside = tuple(language for language in self.languages if language not in outside)
+        return inside or self.languages
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Languages of the target that were not evaluated, or had no example."""
+        empty = [language for language, metrics in self.metrics["languages"].items() if not metrics]
+        return (*self.metrics.get("missing", ()), *empty)
+
+    def score(self, language: str) -> float:
+        """The task's score in percent: the mean of its metrics ((EM + F1) / 2 of questions, as XTREME has it)."""
+        metrics = self.metrics["languages"][language]
+        return math.fsum(metrics.values()) / len(metrics)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a report is made of.
+
+    Args:
+        planned: every cell once, in the order of the plans, the latest first.
+        found: those that are finished.
+        notes: what was left out, and why, with the stage's name.
+    """
+
+    store: Path
+    planned: tuple[Planned, ...]
+    found: tuple[Evaluated, ...]
+    notes: tuple[str, ...]
+    chains: Chains
+
+    @property
+    def unfinished(self) -> tuple[Planned, ...]:
+        """Cells without a result, whatever the cause."""
+        done = {one.cell for one in self.found}
+        return tuple(cell for cell in self.planned if cell not in done)
+
+
+def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
+    """The cells of plans, and their results.
+
+    Args:
+        store: its folder.
+        plans: files in its folder ``plans``, or the first digits of their names; all of them where none is named.
+
+    Raises:
+        UsageError: there is no such store, or nothing is finished in it.
+        UnknownNameError: it has no such plan.
+        StoreError: a plan that was named cannot be read.
+    """
+    root = Path(store)
+    if not root.is_dir():
+        raise UsageError(f"{store}: no such store; name the folder after --store of the command that ran")
+    Store(root)  # one of a newer version is told
+    files = [read_found_plan(str(plan), root) for plan in plans] or list(plans_of(root))
+    if not files:
+        raise UsageError(
+            f"{store}: no plan in its folder {PLANS}/; `adapter-stilts matrix` and `train` write one"
+        )
+    notes: list[str] = []
+    planned = _planned(files, notes)
+    chains = Chains(root)
+    finished = {cell: one for cell in planned if (one := _evaluated(root, cell, notes)) is not None}
+    found = tuple(one for one in _consistent(list(finished.values()), chains, notes))
+    if not found:
+        why = "; ".join(dict.fromkeys(notes)) or f"none of {len(planned)} planned cells is finished"
+        raise UsageError(
+            f"{store}: nothing to report: {why}; `adapter-stilts status {store}` tells how far it is"
+        )
+    return Collection(root, planned, found, tuple(dict.fromkeys(notes)), chains)
+
+
+def _planned(files: Iterable[PlanFile], notes: list[str]) -> tuple[Planned, ...]:
+    """Every cell once; several plans may name the same."""
+    found: dict[tuple[Any, ...], Planned] = {}
+    for file in files:
+        try:
+            cells = [_cell(file, about) for about in file.cells]
+        except (KeyError, TypeError, AttributeError) as error:
+            notes.append(
+                f"{file.path}: written by an older version, lacks {error}: run its command again, which writes it anew"
+            )
+            continue
+        for cell in cells:
+            found.setdefault((cell.system, cell.setting, cell.seed, cell.stage), cell)
+    return tuple(found.values())
+
+
+def _cell(file: PlanFile, about: Mapping[str, Any]) -> Planned:
+    setting = Setting.of(about, str(about["target"]))
+    if not setting.train_languages:  # no checkpoint of its own to be chosen
+        setting = replace(setting, dev=None)
+    inter = str(about["inter"])
+    limit = None if inter == BASELINE else about["limits"]["intermediate"]
+    system = System(inter, about.get("combine", "continue"), limit)
+    label = str(about.get("label", inter))
+    return Planned(system, setting, about["seed"], label, str(about["evaluate"]), file.path)
+
+
+def _evaluated(store: Path, cell: Planned, notes: list[str]) -> Evaluated | None:
+    """The finished evaluation; None where there is none, or what is there cannot be used, which is noted."""
+    directory = store / cell.stage
+    try:
+        read_stage(directory)
+        damage = damage_of(directory, alone=True)
+        if damage is not None:
+            raise StoreError(damage)
+        metrics = read_metrics(directory)
+        if not all(isinstance(metrics[name], dict) for name in ("languages", "counts")):
+            raise ValueError("it lacks languages and counts")
+    except FileNotFoundError:
+        if (directory / STAGE).is_file():
+            notes.append(f"{cell.stage} ({cell.told}): no {METRICS}; left out: {REPAIR}")
+        return None
+    except (StoreError, ValueError, KeyError, TypeError, OSError) as error:
+        notes.append(f"{cell.stage} ({cell.told}): {error}; left out: {REPAIR}")
+        return None
+    found = Evaluated(cell, directory, metrics)
+    for language, scores in metrics["languages"].items():
+        for name, value in scores.items():
+            if not isinstance(value, (int, float)) or not math.isfinite(value):
+                why = f"{name} in {language} is {value} and no finite number"
+                notes.append(f"{cell.stage} ({cell.told}): {why}; left out: {REPAIR}")
+                return None
+    if not found.languages:
+        notes.append(f"{cell.stage} ({cell.told}): no language has an example; left out")
+        return None
+    return found
+
+
+def damage_of(directory: Path, alone: bool = False) -> str | None:
+    """What of an evaluation differs from its digests; None of one without, as an older version left it.
+
+    Args:
+        alone: whether its rows and predictions are left out, which are looked at when they are read.
+    """
+    if not (directory / DIGESTS).is_file():
+        return None
+    return broken_seal(directory, (STAGE, METRICS), alone)
+
+
+def _consistent(found: Sequence[Evaluated], chains: Chains, notes: list[str]) -> list[Evaluated]:
+    """Without cells of which there are two versions, and without seeds that were trained by other settings."""
+    kept = []
+    by_seed: dict[tuple[Any, ...], list[Evaluated]] = defaultdict(list)
+    for one in found:
+        by_seed[one.cell.system, one.cell.setting, one.cell.seed].append(one)
+    by_cell: dict[tuple[Any, ...], list[Evaluated]] = defaultdict(list)
+    for versions in by_seed.values():
+        if len(versions) > 1:
+            notes.append(_versions(versions, chains))
+        else:
+            by_cell[versions[0].cell.system, versions[0].cell.setting].append(versions[0])
+    for seeds in by_cell.values():
+        first = seeds[0]
+        unlike = [(one, differences) for one in seeds[1:] if (differences := _unlike(first, one, chains))]
+        if unlike:
+            other, differences = unlike[0]
+            notes.append(
+                f"{first.cell.stage} and {other.cell.stage} are seeds {first.cell.seed} and {other.cell.seed} of "
+                f"{first.cell.told} by unlike settings ({told(differences)}): left out, all seeds; name one plan with "
+                f"--plan ({first.cell.plan} or {other.cell.plan})"
+            )
+        else:
+            kept += seeds
+    order = {one.cell: place for place, one in enumerate(found)}
+    return sorted(kept, key=lambda one: order[one.cell])
+
+
+def _unlike(one: Evaluated, other: Evaluated, chains: Chains) -> dict[str, tuple[Any, Any]]:
+    return differing(chains.settings(one.cell.stage), chains.settings(other.cell.stage))
+
+
+def _versions(versions: Sequence[Evaluated], chains: Chains) -> str:
+    first, second = versions[0], versions[1]
+    differences = told(_unlike(first, second, chains)) or "of which their records tell no difference"
+    stages = " and ".join(f"{one.cell.stage} (plan {one.cell.plan})" for one in versions)
+    return (
+        f"{first.cell.told}: {len(versions)} versions, {stages}: {differences}; left out, all of them: name one plan "
+        "with --plan"
+    )

@@ -1,0 +1,122 @@
+"""Where numbers come from: a cell's stages, their settings, and the commands that make them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapter_stilts.io import digest_of
+from adapter_stilts.report.blocks import Block
+from adapter_stilts.report.chains import Chains, flat
+from adapter_stilts.report.collect import Evaluated
+from adapter_stilts.report.ways import by_way, target_names
+from adapter_stilts.stages.plans import PLANS
+
+DIGITS = 12
+"""Of a digest among settings."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a stage was told, but for its seed.
+
+    Args:
+        id: the same for equal settings.
+        rows: name and value.
+    """
+
+    id: str
+    title: str
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage of a cell's chain.
+
+    Args:
+        settings: id of its settings.
+    """
+
+    stage: str
+    seconds: float
+    settings: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A cell with one seed.
+
+    Args:
+        steps: the first that was run first; what it evaluates was removed where it is alone.
+        commands: the one in the evaluated bundle's account, then the one that makes the evaluation from its plan.
+    """
+
+    seed: int | None
+    score: float
+    steps: tuple[Step, ...]
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a cell's numbers come from.
+
+    Args:
+        id: that numbers of it lead to (`Block.cell`).
+    """
+
+    id: str
+    title: str
+    runs: tuple[Run, ...]
+
+
+def origins(
+    blocks: Sequence[Block], chains: Chains, store: str
+) -> tuple[tuple[Origin, ...], tuple[Settings, ...]]:
+    """Of every cell, and all settings that they name.
+
+    Args:
+        store: as commands name it.
+    """
+    known: dict[str, Settings] = {}
+    found = []
+    for way, members in by_way(blocks).items():
+        for block, target in zip(members, target_names(members), strict=True):
+            for system in block.systems:
+                runs = tuple(
+                    _run(block, seed, run, chains, store, known) for seed, run in block.runs[system].items()
+                )
+                title = f"{block.name(system)} before {target} ({way.told})"
+                found.append(Origin(block.cell(system), title, runs))
+    return tuple(found), tuple(known.values())
+
+
+def _run(
+    block: Block, seed: int | None, run: Evaluated, chains: Chains, store: str, known: dict[str, Settings]
+) -> Run:
+    steps = []
+    for name, record in chains.history(run.cell.stage):
+        settings = _settings(f"{record['kind']} {record['task']}", record["part"])
+        known.setdefault(settings.id, settings)
+        steps.append(Step(name, float(record.get("seconds", 0.0)), settings.id))
+    score = sum(run.score(language) for language in block.languages) / len(block.languages)
+    plan = str(Path(store) / PLANS / run.cell.plan.name)
+    commands = [shlex.join(["adapter-stilts", "stage", plan, run.cell.stage])]
+    if len(steps) > 1 and (told := chains.command(steps[-2].stage)) is not None:
+        commands.insert(0, told)
+    return Run(seed, score, tuple(steps), tuple(commands))
+
+
+def _settings(title: str, part: Any) -> Settings:
+    rows = tuple((name, _value(value)) for name, value in flat(part).items() if value is not None)
+    return Settings(f"settings-{digest_of([title, rows])[:8]}", title, rows)
+
+
+def _value(value: Any) -> str:
+    told = str(value)
+    digest = len(told) == 64 and all(letter in "0123456789abcdef" for letter in told)
+    return told[:DIGITS] if digest else told

@@ -1,0 +1,195 @@
+"""A report as files: the page, CSV for pandas, Markdown, LaTeX with booktabs, figures as SVG and PDF."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from adapter_stilts.errors import UsageError
+from adapter_stilts.io import disk_errors
+from adapter_stilts.report.drawing import svg
+from adapter_stilts.report.figures import figures
+from adapter_stilts.report.making import Report
+from adapter_stilts.report.page import page
+from adapter_stilts.report.pdf import pdf
+from adapter_stilts.report.tables import Shown, Table
+
+INSTEAD = "another folder with --out"
+PAGE = "index.html"
+MARKDOWN, LATEX = "report.md", "report.tex"
+CHARACTERS = 96
+"""That a LaTeX table holds in a line, in its small type on a landscape page."""
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "†": r"$^\dagger$",
+    "*": r"$^{*}$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    '"': r"\textquotedbl{}",
+    "…": r"\ldots{}",
+    "’": "'",
+    "·": r"$\cdot$",
+    "×": r"$\times$",
+    "Δ": r"$\Delta$",
+}
+_HEAD = r"""\documentclass[a4paper,landscape]{article}
+\usepackage[T1]{fontenc}
+\usepackage[utf8]{inputenc}
+\usepackage{booktabs}
+\usepackage{longtable}
+\usepackage[margin=15mm]{geometry}
+\setlength{\parindent}{0pt}
+\begin{document}
+"""
+
+
+def write_report(report: Report, folder: str | Path, pdfs: bool = True) -> tuple[Path, ...]:
+    """Write the page, each table as CSV and LaTeX, all as Markdown, and the figures; returns the files.
+
+    ``index.html``; ``<table>.csv``; ``<table>.tex``, to be input into a paper that uses booktabs and longtable, and
+    ``report.tex`` of all; ``report.md``; ``<table>.svg`` and ``<table>.pdf`` of those that have a figure.
+
+    Args:
+        pdfs: whether figures are written as PDF, too, which matplotlib is needed for.
+
+    Raises:
+        UsageError: the folder is a file, or a library of the extra ``report`` is not installed.
+        StoreError: it cannot be written.
+    """
+    root = Path(folder)
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"{root} is a file: name a folder after --out")
+    texts = {f"{table.name}.tex": latex(table) for table in report.tables}
+    drawn = figures(report.tables)
+    texts |= {f"{name}.svg": svg(drawing, inline=False) for name, drawing in drawn.items()}
+    texts[PAGE] = page(report, drawn)
+    binary = {f"{name}.pdf": pdf(drawing) for name, drawing in drawn.items()} if pdfs else {}
+    texts[MARKDOWN] = markdown_page(report)
+    inputs = "\n".join(rf"\input{{{table.name}}}" for table in report.tables)
+    texts[LATEX] = f"{_HEAD}{inputs}\n{_latex_notes(report.notes)}\\end{{document}}\n"
+    with disk_errors(root, INSTEAD):
+        root.mkdir(parents=True, exist_ok=True)
+        for table in report.tables:
+            with (root / f"{table.name}.csv").open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, list(table.records[0]) if table.records else [])
+                writer.writeheader()
+                writer.writerows(table.records)
+        for name, text in texts.items():
+            (root / name).write_text(text, encoding="utf-8")
+        for name, content in binary.items():
+            (root / name).write_bytes(content)
+    names = [f"{table.name}.csv" for table in report.tables]
+    return tuple(root / name for name in (PAGE, *names, *(name for name in texts if name != PAGE), *binary))
+
+
+def in_parts(table: Table, width: Callable[[Sequence[Shown]], int], room: int) -> Iterator[Table]:
+    """The table in parts whose columns have room beside one another; each repeats the first column.
+
+    Args:
+        width: of the cells of a column, its name among them.
+    """
+    widths = [
+        width([Shown((name,)), *(row[number] for row in table.rows)])
+        for number, name in enumerate(table.columns)
+    ]
+    start = 1
+    while start < len(widths):
+        end, used = start + 1, widths[0] + widths[start]
+        while end < len(widths) and used + widths[end] <= room:
+            used += widths[end]
+            end += 1
+        yield replace(
+            table,
+            columns=(table.columns[0], *table.columns[start:end]),
+            rows=tuple((row[0], *row[start:end]) for row in table.rows),
+        )
+        start = end
+
+
+def markdown_page(report: Report) -> str:
+    """All tables, and what is told beside them."""
+    parts = [f"# Report\n\n{report.finished} of {report.cells} planned cells.\n"]
+    parts.append("".join(f"- {_markdown(sentence.text)}\n" for sentence in report.answer))
+    parts += [markdown(table) for table in report.tables]
+    if report.notes:
+        parts.append("## Notes\n\n" + "".join(f"- {_markdown(note)}\n" for note in report.notes))
+    return "\n".join(parts)
+
+
+def markdown(table: Table) -> str:
+    """A heading, the table, and its caption."""
+    lines = [f"## {_markdown(table.title)}", "", _row(table.columns)]
+    lines.append("| --- |" + " ---: |" * (len(table.columns) - 1))
+    lines += [_row([cell.text for cell in row]) for row in table.rows]
+    return "\n".join([*lines, "", " ".join(map(_markdown, table.captions)), ""])
+
+
+def _row(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_markdown, texts))} |"
+
+
+def _markdown(text: str) -> str:
+    """Text whose marks are shown and do nothing."""
+    return re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", text).replace("\n", " ")
+
+
+def latex(table: Table) -> str:
+    """The table in parts that fit a line, and its caption below."""
+    parts = in_parts(
+        table, lambda cells: max(len(line) for cell in cells for line in cell.lines) + 2, CHARACTERS
+    )
+    lines = [rf"\subsection*{{{_latex(table.title)}}}", r"{\footnotesize"]
+    for part in parts:
+        lines += [rf"\begin{{longtable}}[l]{{l{'r' * (len(part.columns) - 1)}}}", r"\toprule"]
+        lines += [_latex_row(part.columns), r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot"]
+        lines += [line for row in part.rows for line in _latex_rows(row)]
+        lines += [r"\end{longtable}"]
+    lines += [" ".join(map(_latex, table.captions)), r"\par}", ""]
+    return "\n".join(lines)
+
+
+def _latex_rows(row: Sequence[Shown]) -> list[str]:
+    """One line of the table for each line of its cells."""
+    number = max(len(cell.lines) for cell in row)
+    return [
+        _latex_row([cell.lines[line] if line < len(cell.lines) else "" for cell in row])
+        for line in range(number)
+    ]
+
+
+def _latex_row(texts: Sequence[str]) -> str:
+    return " & ".join(map(_latex, texts)) + r" \\"
+
+
+def _latex(text: str) -> str:
+    """Text as LaTeX shows it; a first bracket is shielded, which ``\\\\`` of the line before would take as its own.
+
+    What Latin type does not have is told by its number.
+    """
+    found = "".join(_LATEX.get(letter, letter) for letter in text.replace("\n", " "))
+    found = re.sub(r"[^\x20-\x7e\u00a0-\u00ff]", lambda letter: f"U+{ord(letter[0]):04X}", found)
+    return f"{{}}{found}" if found.startswith("[") else found
+
+
+def _latex_notes(notes: Sequence[str]) -> str:
+    if not notes:
+        return ""
+    items = "\n".join(rf"\item {_latex(note)}" for note in notes)
+    return f"\\subsection*{{Notes}}\n\\begin{{itemize}}\n{items}\n\\end{{itemize}}\n"

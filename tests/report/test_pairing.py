@@ -1,0 +1,94 @@
+"""Two cells by name, and their difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter_stilts.errors import DataError, UnknownNameError, UsageError
+from adapter_stilts.report.pairing import compare
+
+
+def test_a_difference_by_hand(made: Any, right: Callable[[str], Any]) -> None:
+    made.cell("mnli", "xnli", {"de": right("1110"), "es": right("1111")})
+    made.cell("none", "xnli", {"de": right("1100"), "es": right("1100")})
+    made.plan()
+    found = compare(made.root, "mnli", "none", "xnli", resamples=500)
+    rows = {row["language"]: row for row in found.records}
+    assert {name: (row["a"], row["b"], row["difference"]) for name, row in rows.items()} == {
+        "de": (75.0, 50.0, 25.0), "es": (100.0, 50.0, 50.0), "all": (87.5, 50.0, 37.5),
+    }  # fmt: skip
+    # The four questions are the same in both languages: four are drawn, not eight.
+    assert {name: row["examples"] for name, row in rows.items()} == {"de": 4, "es": 4, "all": 4}
+    assert "Of one seed, it makes no claim about others" in " ".join(found.captions)
+    back = compare(made.root, "none", "mnli", "xnli", resamples=500)
+    assert [row["difference"] for row in back.records] == [-25.0, -50.0, -37.5]
+
+
+def test_modes_are_compared_and_what_differs_is_told(whole: Path) -> None:
+    found = compare(whole, "mnli, full", "mnli, lora", "xquad", resamples=500)
+    told = " ".join(found.captions)
+    assert "a: mnli, full, fp32, made." in told
+    assert "Seeds in common: 3." in told
+    *languages, these, anew = found.records
+    assert {row["interval"] for row in (*languages, these)} == {"examples"}
+    assert (these["language"], anew["language"]) == ("all", "all, trained anew")
+    assert anew["interval"] == "seeds and examples"
+    assert anew["difference"] == these["difference"]
+    assert "mode full and lora" in told
+
+
+def test_a_seed_may_be_named(whole: Path) -> None:
+    found = compare(whole, "mnli, full, seed 1", "MNLI,lora", "xquad", resamples=500)
+    assert {row["seeds"] for row in found.records} == {1}
+    with pytest.raises(
+        UsageError, match="mnli, full, fp32, made has seeds 1 and mnli, lora, fp32, made 2: a difference"
+    ):
+        compare(whole, "mnli, full, seed 1", "mnli, lora, seed=2", "xquad", resamples=500)
+
+
+def test_a_name_of_several_cells_is_answered_with_theirs(whole: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"'mnli' means 2 cells of xquad.*mnli, full, fp32, made; mnli, lora"
+    ):
+        compare(whole, "mnli", "none, lora", "xquad")
+
+
+def test_a_name_of_no_cell_is_answered_with_all(whole: Path) -> None:
+    with pytest.raises(
+        UnknownNameError, match=r"part of 'mnly, lora' 'mnly'; did you mean 'mnli'.*Cells of xquad"
+    ):
+        compare(whole, "mnly, lora", "none, lora", "xquad")
+    with pytest.raises(UsageError, match=r"no cell of xquad is 'mnli, none'\. Cells of xquad: none, full"):
+        compare(whole, "mnli, none", "none, lora", "xquad")
+    with pytest.raises(UsageError, match="no cell of xquad is 'mnli, lora, seed 7'"):
+        compare(whole, "mnli, lora, seed 7", "none, lora", "xquad")
+    with pytest.raises(UnknownNameError, match="unknown target of the store 'xquda'; did you mean 'xquad'"):
+        compare(whole, "mnli, lora", "none, lora", "xquda")
+
+
+def test_a_cell_has_no_difference_to_itself(whole: Path) -> None:
+    with pytest.raises(UsageError, match="'mnli, lora' and 'lora, mnli' are the same cell"):
+        compare(whole, "mnli, lora", "lora, mnli", "xquad")
+
+
+def test_a_whole_label_comes_before_a_part_of_one(made: Any, right: Callable[[str], Any]) -> None:
+    made.cell("none", "xnli", {"de": right("1100")})
+    swahili = {"label": "none, trained in sw", "train_languages": ["sw"]}
+    made.cell("none", "xnli", {"de": right("1000")}, epochs=3.0, **swahili)
+    made.plan()
+    found = compare(made.root, "none, trained in sw", "none", "xnli", resamples=500)
+    assert found.records[0]["difference"] == -25.0
+
+
+def test_rows_that_are_missing_are_told_with_the_stage(made: Any, right: Callable[[str], Any]) -> None:
+    made.cell("none", "xnli", {"de": right("1100")})
+    directory = made.cell("mnli", "xnli", {"de": right("1110")})
+    (directory / "scores" / "de.jsonl").unlink()
+    (directory / "SHA256SUMS").unlink()
+    made.plan()
+    with pytest.raises(DataError, match=f"{directory.name}: no rows"):
+        compare(made.root, "mnli", "none", "xnli")
