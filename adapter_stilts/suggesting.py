@@ -242,7 +242,7 @@ def _sources(request: Request) -> tuple[list[Source], tuple[str, ...]]:
     for name in names:
         tasks, told = tasks_of_entry(request, name)
         found.append(Source(name, tasks))
-        notices += told
+        notices += told if name in request.recipe.intermediate.tasks else ()  # `entries` told of `each`
     if len(found) < 2:
         raise UsageError(
             f"--among {', '.join(names)}: one source leaves nothing to rank; name several, or leave out --among for "
