@@ -6,7 +6,7 @@ suggest("tydiqa", recipe="miniature").rows[0].source
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,12 +132,16 @@ def suggest(
     wanted = _target(request, target, _command([EACH], target, more))
     trained_on = train_task(request, wanted)
     looked = looked_at(request, [wanted])
-    sets = TrainSets(request, default_cache(), device or default_device(), Draw(examples, 0))
+
+    def opened() -> TrainSets:
+        # What is told before any train set is read needs no torch, which looks for a GPU.
+        return TrainSets(request, default_cache(), device or default_device(), Draw(examples, 0))
+
     if bundles:
-        ranking, notices, trained = _ranked_bundles(bundles, trained_on, sets, mode, clock)
+        ranking, notices, trained = _ranked_bundles(bundles, trained_on, request, mode, opened, clock)
         more = _words({**flags, "mode": trained}, fill_from_hub, settings)
     else:
-        ranking, notices = _ranked_tasks(trained_on, wanted, sets, clock)
+        ranking, notices = _ranked_tasks(trained_on, wanted, request, opened, clock)
         trained = study.recipe.mode
     as_typed = dict(zip(study.recipe.intermediate.tasks, typed, strict=True)) if not bundles else {}
     first = [as_typed.get(row.source, row.source) for row in ranking.rows[:PICKS]]
@@ -146,7 +150,7 @@ def suggest(
         trained_on.name,
         request.base.id,
         trained,
-        sets.device,
+        device or default_device(),
         examples,
         ranking,
         _command(first, target, more),
@@ -171,26 +175,30 @@ def _bundles(typed: Sequence[str]) -> list[str]:
 
 
 def _ranked_tasks(
-    trained_on: Task, target: Task, sets: TrainSets, clock: Clock
+    trained_on: Task, target: Task, request: Request, opened: Callable[[], TrainSets], clock: Clock
 ) -> tuple[Ranking, tuple[str, ...]]:
     from adapter_stilts.select.suggestion import rank
 
-    sources, notices = _sources(sets.request)
-    recipe = sets.request.recipe
-    limits = (recipe.intermediate.limit_train, recipe.target.limit_train)
-    ranking = rank(sources, trained_on, sets, limits, clock)
+    sources, notices = _sources(request)
+    limits = (request.recipe.intermediate.limit_train, request.recipe.target.limit_train)
+    ranking = rank(sources, trained_on, opened(), limits, clock)
     return ranking, (*notices, *_same(sources, trained_on, target))
 
 
 def _ranked_bundles(
-    typed: Sequence[str], trained_on: Task, sets: TrainSets, mode: str | None, clock: Clock
+    typed: Sequence[str],
+    trained_on: Task,
+    request: Request,
+    mode: str | None,
+    opened: Callable[[], TrainSets],
+    clock: Clock,
 ) -> tuple[Ranking, tuple[str, ...], str]:
     """The ranking, what to tell, and the mode of the bundles."""
     from adapter_stilts.select.trained.bundles import trained_sources
     from adapter_stilts.select.trained.ranking import rank_trained
 
-    sources, notices = trained_sources(typed, sets.request.base, mode)
-    ranking = rank_trained(sources, trained_on, sets, sets.request.recipe.target.limit_train, clock)
+    sources, notices = trained_sources(typed, request.base, mode)
+    ranking = rank_trained(sources, trained_on, opened(), request.recipe.target.limit_train, clock)
     return ranking, notices, sources[0].info.tuning
 
 

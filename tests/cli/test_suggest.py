@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -201,6 +203,16 @@ def test_a_budget_too_short_says_how_much_is_needed(cli: Cli, monkeypatch: pytes
     ran = cli(*MINIATURE, "--target", "tydiqa", *FEW, "--budget", "1m")
     assert ran.code == 2
     assert "in 60.0 s 2 of 5 train sets were read; give about 151s" in ran.err
+
+
+def test_bad_input_is_told_without_torch() -> None:
+    code = (
+        "import sys; from adapter_stilts.cli.main import run; "
+        "print(run(['suggest', '--recipe', 'miniature', '--target', 'tydiqa', '--among', 'mnli']), "
+        "'torch' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.stdout == "2 False\n", ran.stderr
 
 
 def test_times() -> None:
