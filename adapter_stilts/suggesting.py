@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,9 +106,7 @@ def suggest(
         DataError: a train set is not at hand, or cannot be read.
     """
     from adapter_stilts.select.clock import Clock
-    from adapter_stilts.select.reading import TrainSets
     from adapter_stilts.select.record import record
-    from adapter_stilts.stages.drawing import Draw
     from adapter_stilts.stages.planning.declared import looked_at
     from adapter_stilts.stages.planning.names import train_task
     from adapter_stilts.stages.planning.request import Request
@@ -132,11 +131,7 @@ def suggest(
     wanted = _target(request, target, _command([EACH], target, more))
     trained_on = train_task(request, wanted)
     looked = looked_at(request, [wanted])
-
-    def opened() -> TrainSets:
-        # What is told before any train set is read needs no torch, which looks for a GPU.
-        return TrainSets(request, default_cache(), device or default_device(), Draw(examples, 0))
-
+    opened = partial(_train_sets, request, device, examples)
     if bundles:
         ranking, notices, trained = _ranked_bundles(bundles, trained_on, request, mode, opened, clock)
         more = _words({**flags, "mode": trained}, fill_from_hub, settings)
@@ -157,6 +152,14 @@ def suggest(
         record("bundles" if bundles else "tasks", wanted.name, trained),
         (*looked, *notices, *ranking.notices),
     )
+
+
+def _train_sets(request: Request, device: str | None, examples: int) -> TrainSets:
+    """Opened late: what is told before any train set is read needs no torch, which looks for a GPU."""
+    from adapter_stilts.select.reading import TrainSets
+    from adapter_stilts.stages.drawing import Draw
+
+    return TrainSets(request, default_cache(), device or default_device(), Draw(examples, 0))
 
 
 def _bundles(typed: Sequence[str]) -> list[str]:
