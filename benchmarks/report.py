@@ -8,8 +8,7 @@ its report takes 1,000 resamples. The large one has ten entries before five targ
 as many seeds as the cells need; its report takes 10,000. Each has rows of `--examples` examples a language.
 
 What is measured is the whole command, from the start of Python on, with its tables on a pipe. `seconds` is wall time,
-`processor_seconds` that of the process: on a busy machine the second tells of the work. ``again`` finds the intervals
-that ``first`` kept.
+`processor_seconds` that of the XX
 """
 
 from __future__ import annotations
@@ -45,25 +44,27 @@ def main() -> None:
     options = measure.parser(__doc__, 3, data=False)
     options.add_argument("--small", type=int, default=100, help="cells of the small store (default 100)")
     options.add_argument("--large", type=int, default=1000, help="cells of the large store (default 1,000)")
+    options.add_argument("--stores", type=Path, help="folder that stores are kept in, and taken from")
     options.add_argument("--examples", type=int, default=100, help="of a language (default 100)")
     given = options.parse_args()
     with measure.scratch() as folder:
+        stores = given.stores or folder
         small, few = made(
-            folder / "small", FEW_INTERS, FEW_TARGETS, ("lora",), given.small, 10, given.examples
+            stores / "small", FEW_INTERS, FEW_TARGETS, ("lora",), given.small, 10, given.examples
         )
-        large, many = made(folder / "large", INTERS, TARGETS, MODES, given.large, 20, given.examples)
+        large, many = made(stores / "large", INTERS, TARGETS, MODES, given.large, 20, given.examples)
         kept, out = folder / "kept", str(folder / "out")
-        found: dict[str, list[dict[str, Any]]] = measure.alternate(
-            {
-                "small": lambda _: timed(small, folder / "small_kept", True, "--resamples", "1000"),
-                "large_first": lambda _: timed(large, kept, True),
-                "large_again": lambda _: timed(large, kept, False),
-                "large_written": lambda _: timed(large, folder / "all_kept", True, "--out", out),
-                "large_written_again": lambda _: timed(large, folder / "all_kept", False, "--out", out),
-            },
-            given.rounds,
-            "report",
-        )
+        sides = {
+            "small": lambda: timed(small, folder / "small_kept", True, "--resamples", "1000"),
+            "large_first": lambda: timed(large, kept, True),
+            "large_again": lambda: timed(large, kept, False),
+            "large_written": lambda: timed(large, kept, False, "--by", "language", "--out", out),
+        }
+        found: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
+        for number in range(given.rounds):
+            for name, side in sides.items():
+                found[name].append(side())
+                print(f"report: round {number}, {name}: {found[name][-1]}", file=sys.stderr, flush=True)
         page = (folder / "out" / "index.html").stat().st_size
     measure.emit(
         {
@@ -98,15 +99,16 @@ def made(
 ) -> tuple[Path, int]:
     """A store of about so many cells, and how many it has."""
     seeds = max(1, cells // (len(inters) * len(targets) * len(modes)))
-    made_store.matrix(
-        store,
-        inters=inters,
-        targets=targets,
-        modes=modes,
-        seeds=seeds,
-        languages=languages,
-        examples=examples,
-    )
+    if not store.exists():
+        made_store.matrix(
+            store,
+            inters=inters,
+            targets=targets,
+            modes=modes,
+            seeds=seeds,
+            languages=languages,
+            examples=examples,
+        )
     return store, len(inters) * len(targets) * len(modes) * seeds
 
 

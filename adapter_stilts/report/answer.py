@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapter_stilts.report.blocks import Block, Gain
+from adapter_stilts.report.captions import least_of
 from adapter_stilts.report.collect import System
-from adapter_stilts.report.tables import Shown, Table
+from adapter_stilts.report.tables import ALPHA, Shown, Table
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,14 @@ class Sentence:
     cell: str = ""
 
 
-def answer(blocks: Sequence[Block], tables: Sequence[Table], baseline: str) -> tuple[Sentence, ...]:
+def answer(
+    blocks: Sequence[Block], tables: Sequence[Table], baseline: str, resamples: int
+) -> tuple[Sentence, ...]:
     """The largest gain that holds, or that none does; the largest loss that holds; how many of all hold.
 
     Args:
         tables: of them the summaries are read, whose stars are adjusted over their gains.
+        resamples: of the intervals.
     """
     of_cell = {block.cell(system): (block, system) for block in blocks for system in block.systems}
     shown: dict[str, tuple[Shown, str]] = {}
@@ -47,18 +51,28 @@ def answer(blocks: Sequence[Block], tables: Sequence[Table], baseline: str) -> t
     if up:
         told.append(_sentence("", *up[0], of_cell))
     else:
-        told.append(Sentence(f"No gain over {baseline} holds."))
+        told.append(Sentence(f"No gain over {baseline} holds{_because(list(shown.values()), resamples)}."))
         told.append(_sentence("The largest, which may be chance: ", *ranked[0], of_cell))
     if down:
         told.append(_sentence("The largest loss that holds: ", *down[-1], of_cell))
     number = len(shown)
-    told.append(
-        Sentence(
-            f"Of {_counted(number, 'difference', 'differences')} to {baseline}, {_counted(len(up), 'gain', 'gains')} "
-            f"and {_counted(len(down), 'loss', 'losses')} hold at 5 % after Holm's adjustment in each table."
+    if number > 1:
+        counted = f"{_counted(len(up), 'gain', 'gains')} and {_counted(len(down), 'loss', 'losses')}"
+        told.append(
+            Sentence(
+                f"Of {number} differences to {baseline}, {counted} hold at 5 % after Holm's adjustment in each table."
+            )
         )
-    )
     return tuple(told)
+
+
+def _because(shown: Sequence[tuple[Shown, str]], resamples: int) -> str:
+    """Where none could hold: so few resamples of so few examples tell no gain of so many from chance."""
+    estimates = [cell.gain.estimate for cell, _ in shown if cell.gain is not None and cell.gain.estimate]
+    least = least_of(estimates, resamples)
+    if least is None or least * len(estimates) < ALPHA:
+        return ""
+    return f", and with {resamples:,} resamples of so few examples hardly one could: raise --resamples"
 
 
 def _counted(number: int, one: str, several: str) -> str:
@@ -78,7 +92,13 @@ def _sentence(before: str, shown: Shown, name: str, of_cell: dict[str, tuple[Blo
     interval = gain.estimate.interval
     setting = block.setting
     seeds = len(gain.seeds)
-    over = "" if seeds > 1 else " over examples, with no claim about other seeds"
+    over = " over examples, with no claim about other seeds"
+    if seeds > 1:
+        these = block.gain(system, None, "examples")
+        assert these is not None
+        assert these.estimate is not None
+        only = these.estimate.interval
+        over = f" (of these very models {only.low:+.1f} to {only.high:+.1f})"
     ups = sum(value > 0 for value in _by_language(block, system, gain))
     text = (
         f"{before}{name} ({setting.mode}, {setting.precision}, {setting.base}): {gain.value:+.1f} points, "

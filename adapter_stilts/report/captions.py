@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from adapter_stilts.evaluation.membership import BENCHMARKS
 from adapter_stilts.report.blocks import Block, Gain
-from adapter_stilts.report.intervals import Estimate
+from adapter_stilts.report.intervals import Estimate, least_p_value
 from adapter_stilts.report.scores import Setting
 from adapter_stilts.report.tables import ALPHA, FEW, STAR
 from adapter_stilts.tasks.base import language_names
@@ -48,23 +48,35 @@ def interval(
         told = [f"{over}; of one seed, {examples}. {_SILENT}"]
     else:
         told = [f"{over}; {examples}. {_SILENT} The means over languages tell that."]
+    if any(estimate.seeds == 2 and estimate.interval.basis != "examples" for estimate in estimates):
+        told.append(
+            "Two seeds tell little of others, so that such an interval is wide: more make it narrower."
+        )
     if len(estimates) < len(known):
         told.append("A gain without brackets has no interval, for want of rows.")
     return [*told, *_starred(estimates, resamples, holding, together)]
+
+
+def least_of(estimates: Sequence[Estimate], resamples: int) -> float | None:
+    """The least p-value that one of them could have; None where one is over seeds, which has no such bound."""
+    if any(estimate.interval.basis != "examples" for estimate in estimates):
+        return None
+    return min((least_p_value(resamples, estimate.examples) for estimate in estimates), default=None)
 
 
 def _starred(estimates: Sequence[Estimate], resamples: int, holding: int, together: int | None) -> list[str]:
     """What a star says."""
     number = together or len(estimates)
     where = "of this table" if together is None else "of a column"
-    adjusted = f"at {100 * ALPHA:g} % after Holm's adjustment over the {number} gains {where}"
+    adjusted = f"at {100 * ALPHA:g} %"
+    if number > 1:
+        adjusted += f" after Holm's adjustment over the {number} gains {where}"
     told = [f"{STAR} A gain that holds {adjusted}." if holding else f"No gain holds {adjusted}."]
-    least = 2 / (resamples + 1)
-    over_examples = any(estimate.interval.basis == "examples" for estimate in estimates)
-    if over_examples and least * number >= ALPHA:
+    least = least_of(estimates, resamples)
+    if least is not None and least * number >= ALPHA:
         told.append(
-            f"With {resamples:,} resamples no p-value is below {least:.2g}, so that few or none of {number} can have a "
-            "star: raise --resamples."
+            f"With {resamples:,} resamples of these examples no p-value is below {least:.2g}, so that few or none of "
+            f"{number} can have a star: raise --resamples."
         )
     return told
 

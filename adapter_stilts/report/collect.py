@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ class Evaluated:
         """Those that have a score."""
         return tuple(language for language, metrics in self.metrics["languages"].items() if metrics)
 
-    @property
+    @cached_property
     def averaged(self) -> tuple[str, ...]:
         """Those whose scores are averaged: of no benchmark only where there are no others."""
         outside = set(self.metrics.get("outside", ()))

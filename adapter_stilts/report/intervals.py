@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 from typing import Literal, TypeAlias
 
@@ -115,7 +116,21 @@ def expanded_p_value(values: Floats, examples: int) -> float:
     Raises:
         UsageError: scipy is not installed.
     """
-    normal = -NormalDist().inv_cdf(percentile_p_value(values) / 2)
+    return _expanded(percentile_p_value(values), examples)
+
+
+@cache
+def least_p_value(resamples: int, examples: int) -> float:
+    """The least that `expanded_p_value` gives, where no resample falls on the other side.
+
+    Raises:
+        UsageError: scipy is not installed.
+    """
+    return _expanded(2 / (resamples + 1), examples)
+
+
+def _expanded(p_value: float, examples: int) -> float:
+    normal = -NormalDist().inv_cdf(p_value / 2)
     t = normal / math.sqrt(examples / (examples - 1))
     return float(2 * scipy_part("special", _OVER_EXAMPLES).stdtr(examples - 1, -t))
 

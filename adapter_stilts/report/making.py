@@ -86,7 +86,7 @@ def make_report(
     tables = tuple(_tables(found, built, baseline, kinds, resamples))
     return Report(
         found.store,
-        answer(built, tables, baseline),
+        answer(built, tables, baseline, resamples),
         tables,
         tuple(notes),
         len(found.planned),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from adapter_stilts.stages.plans import PLANS
 
 DIGITS = 12
 """Of a digest among settings."""
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def origins(
     Args:
         store: as commands name it.
     """
-    known: dict[str, Settings] = {}
+    known: dict[str, Settings] = {}  # by stage, of which cells share many
     found = []
     for way, members in by_way(blocks).items():
         for block, target in zip(members, target_names(members), strict=True):
@@ -92,7 +94,7 @@ def origins(
                 )
                 title = f"{block.name(system)} before {target} ({way.told})"
                 found.append(Origin(block.cell(system), title, runs))
-    return tuple(found), tuple(known.values())
+    return tuple(found), tuple({one.id: one for one in known.values()}.values())
 
 
 def _run(
@@ -100,9 +102,9 @@ def _run(
 ) -> Run:
     steps = []
     for name, record in chains.history(run.cell.stage):
-        settings = _settings(f"{record['kind']} {record['task']}", record["part"])
-        known.setdefault(settings.id, settings)
-        steps.append(Step(name, float(record.get("seconds", 0.0)), settings.id))
+        if name not in known:
+            known[name] = _settings(f"{record['kind']} {record['task']}", record["part"])
+        steps.append(Step(name, float(record.get("seconds", 0.0)), known[name].id))
     score = sum(run.score(language) for language in block.languages) / len(block.languages)
     plan = str(Path(store) / PLANS / run.cell.plan.name)
     commands = [shlex.join(["adapter-stilts", "stage", plan, run.cell.stage])]
@@ -118,5 +120,4 @@ def _settings(title: str, part: Any) -> Settings:
 
 def _value(value: Any) -> str:
     told = str(value)
-    digest = len(told) == 64 and all(letter in "0123456789abcdef" for letter in told)
-    return told[:DIGITS] if digest else told
+    return told[:DIGITS] if _DIGEST.fullmatch(told) else told

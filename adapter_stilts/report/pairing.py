@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapter_stilts.errors import UnknownNameError, UsageError
+from adapter_stilts.errors import DataError, UnknownNameError, UsageError
 from adapter_stilts.report.chains import differing, told
-from adapter_stilts.report.collect import Collection, Evaluated, System, collect
+from adapter_stilts.report.collect import REPAIR, Collection, Evaluated, System, collect, damage_of
 from adapter_stilts.report.comparison import Resampled, Runs, resample
 from adapter_stilts.report.counts import Counts
 from adapter_stilts.report.intervals import Estimate
@@ -137,6 +137,8 @@ def _all_compared(drawn: Mapping[str, Resampled], languages: Sequence[str]) -> l
 
 
 def _counts(run: Evaluated, languages: Sequence[str]) -> dict[str, Counts]:
+    if damage := damage_of(run.directory):
+        raise DataError(run.directory, None, f"{damage}: {REPAIR}")
     return {language: score_counts(run, language) for language in languages}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -192,8 +191,11 @@ def spread(values: Mapping[int | None, float]) -> Spread:
     """Mean and sample standard deviation of at least one seed's values."""
     seeds = tuple(sorted(values, key=lambda seed: (seed is None, seed or 0)))
     numbers = [values[seed] for seed in seeds]
-    deviation = statistics.stdev(numbers) if len(numbers) > 1 else None
-    return Spread(statistics.fmean(numbers), deviation, seeds)
+    mean = math.fsum(numbers) / len(numbers)
+    if len(numbers) < 2:
+        return Spread(mean, None, seeds)
+    squares = math.fsum((number - mean) ** 2 for number in numbers)
+    return Spread(mean, math.sqrt(squares / (len(numbers) - 1)), seeds)
 
 
 def _checked(scores: Iterable[Score]) -> list[Score]:

@@ -92,3 +92,13 @@ def test_rows_that_are_missing_are_told_with_the_stage(made: Any, right: Callabl
     made.plan()
     with pytest.raises(DataError, match=f"{directory.name}: no rows"):
         compare(made.root, "mnli", "none", "xnli")
+
+
+def test_damaged_rows_are_refused(made: Any, right: Callable[[str], Any]) -> None:
+    made.cell("none", "xnli", {"de": right("1100")})
+    directory = made.cell("mnli", "xnli", {"de": right("1110")})
+    with (directory / "scores" / "de.jsonl").open("a", encoding="utf-8") as file:
+        file.write(" ")
+    made.plan()
+    with pytest.raises(DataError, match=f"{directory.name}: scores/de.jsonl is damaged"):
+        compare(made.root, "mnli", "none", "xnli")
