@@ -75,6 +75,10 @@ if TYPE_CHECKING:
         Results,
         Study,
     )
+    from adapter_stilts.suggesting import (
+        Suggestion,
+        suggest,
+    )
     from adapter_stilts.tasks import (
         add_folder,
         all_tasks,
@@ -124,6 +128,8 @@ _HOMES = {
     "Watch": "adapter_stilts.stages.watch",
     "Results": "adapter_stilts.study",
     "Study": "adapter_stilts.study",
+    "Suggestion": "adapter_stilts.suggesting",
+    "suggest": "adapter_stilts.suggesting",
     "add_folder": "adapter_stilts.tasks",
     "all_tasks": "adapter_stilts.tasks",
     "get_task": "adapter_stilts.tasks",
@@ -147,6 +153,7 @@ __all__ = [
     "SpanQAExample",
     "StoreError",
     "Study",
+    "Suggestion",
     "TaggingExample",
     "Task",
     "TextClassificationExample",
@@ -172,6 +179,7 @@ __all__ = [
     "plan_matrix",
     "plan_train",
     "score",
+    "suggest",
     "train",
 ]
 

@@ -114,6 +114,7 @@ def forecast(study: Study, measure: bool = False, say: Callable[[str], None] = p
     store = Store(study.runtime.store)
     if measure:
         store.open()
+        write_speeds(store.root, ())  # a store that can only be read is told before minutes of measuring
         write_speeds(store.root, calibrate(missing, contexts, say))
     experience = Experience(store.root, (state.stage for state in states if state.status == "cached"))
     works: dict[str, Work | None] = {}

@@ -98,6 +98,18 @@ def size_of(text: str) -> int:
     return int(float(found[1]) * _UNITS[found[2].lower()])
 
 
+def seconds_of(text: str) -> float:
+    """Seconds of ``10m``, ``1.5h``, ``90s`` or a plain number. Raises UsageError."""
+    import re
+
+    from adapter_stilts.errors import UsageError
+
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smh]?)", text.strip())
+    if found is None:
+        raise UsageError(f"--budget {text}: should be a time such as 90s, 10m or 1.5h")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
 def total_memory(device_type: str) -> int:
     """Bytes of memory of the GPU or of the machine."""
     if device_type == "cuda":

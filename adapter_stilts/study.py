@@ -20,7 +20,14 @@ from adapter_stilts.recipe import Recipe
 from adapter_stilts.results import CellResult, Results, Trained
 from adapter_stilts.runtime import Runtime, is_first_process
 from adapter_stilts.stages.cells import Cell
-from adapter_stilts.stages.context import Contexts, Machine, build_accelerator, find_base, find_source
+from adapter_stilts.stages.context import (
+    Contexts,
+    Machine,
+    build_accelerator,
+    check_runtime,
+    find_base,
+    find_source,
+)
 from adapter_stilts.stages.executors import Executor
 from adapter_stilts.stages.graph import KEY_DIGITS, Stage
 from adapter_stilts.stages.parts import TrainPart, tasks_of
@@ -144,6 +151,17 @@ class Study:
         Store(self.runtime.store).publish_plan(path)
         return path
 
+    def check(self, here: bool) -> None:
+        """Refuse a device or a tracker that is none, before anything is written.
+
+        Args:
+            here: whether stages run on this machine: then also those are refused that it lacks.
+
+        Raises:
+            UsageError: no such device or tracker.
+        """
+        check_runtime(self.runtime, here)
+
     def states(self) -> tuple[StageState, ...]:
         """Every stage: ``cached`` where the store holds it, else ``to run``."""
         store = Store(self.runtime.store)
@@ -187,6 +205,7 @@ class Study:
                 for stage in stages:
                     store.tidy(stage)
             return tuple(StageState(stage, "cached", store.root / stage.name) for stage in stages)
+        self.check(here=executor is None or executor.here)
         store.open()
         saved = None
         if is_first_process():

@@ -5,6 +5,7 @@ A small matrix whose stages are of every kind (fetch, train, compose, evaluate) 
 Then, each time in a new store:
 
 - worker: of a run with two workers, the one that works on a stage of each kind is killed (SIGKILL);
+- lost: each worker that works on one stage is killed, until that is given up;
 - driver: who gives the work is killed (SIGKILL) at a random moment, and the command given again;
 - twice: the command is started twice at once, with two workers both, and with two and with none;
 - signals: Ctrl-C and SIGTERM, with workers and without, and the command given again;
@@ -15,7 +16,7 @@ Right are runs that end by themselves, with the exit code that docs tell, no pro
 (a killed one goes on from its checkpoint), and in the end the undisturbed files and no others, bit for bit. Prints one
 JSON value; leaves with 0 where nothing went wrong. Commands run in forks of this process, workers are their own.
 
-    scripts/matrix_faults.py --data DATA --base DIR --only worker,driver --rounds 1
+    scripts/matrix_faults.py --data DATA --base DIR --only worker,driver
     scripts/matrix_faults.py --data DATA --base DIR --rounds 5 --out benchmarks/results/matrix_faults.json
 """
 
@@ -121,6 +122,8 @@ class Faults:
         for part in ("intermediate", "target"):
             self._fixed += ["--set", f"{part}.max_steps={STEPS}", "--set", f"{part}.eval_every_steps=4"]
         self.wrong: list[str] = []
+        self.workers: int | None = options.workers or None
+        self.with_and_without = tuple(dict.fromkeys((self.workers, None)))
         self.full = root / "the-disk-is-full"
         self.alone = root / "alone" / "store"
 
@@ -204,7 +207,7 @@ def workers_of(store: Path) -> list[int]:
 def worker(faults: Faults, number: int) -> dict[str, Any]:
     """In one run, the worker on a stage of each kind is killed."""
     name = f"worker-{number}"
-    run, store, killed = faults.start(name, 2), faults.root / name / "store", Counter[str]()
+    run, store, killed = faults.start(name, faults.workers), faults.root / name / "store", Counter[str]()
     for kind in KINDS:
         stage = run.until(lambda kind=kind: _begun(store, kind))  # type: ignore[misc]
         if stage is None:
@@ -218,6 +221,26 @@ def worker(faults: Faults, number: int) -> dict[str, Any]:
         faults.wrong.append(f"{name}: {dict(killed)} killed, {lost} noticed, ran: {ran}")
     faults.equal(name, name)
     return {"killed": dict(killed), "noticed": lost}
+
+
+def lost(faults: Faults, number: int) -> dict[str, Any]:
+    """The workers on one stage are killed until it is given up."""
+    name = f"lost-{number}"
+    run, store, killed = faults.start(name, faults.workers), faults.root / name / "store", set[int]()
+    while not run.over() and time.monotonic() - run.began < PATIENCE:
+        for path in store.glob("work/train-snli-*.lock"):
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                process = int(json.loads(path.read_text())["process"])
+                if process not in killed:
+                    os.kill(process, signal.SIGKILL)
+                    killed.add(process)
+        time.sleep(0.001)
+    faults.check(name, run, 1)
+    if len(killed) != 1 + len(RETRIES):
+        faults.wrong.append(f"{name}: tried {len(killed)} times")
+    _retry(faults, name, run)
+    faults.equal(name, name)
+    return {"killed": len(killed)}
 
 
 def _begun(store: Path, kind: str) -> tuple[str, int] | None:
@@ -237,7 +260,7 @@ def ran_of(err: str) -> list[str]:
 def driver(faults: Faults, number: int) -> dict[str, Any]:
     """Who gives the work is killed: the workers stop by themselves, and the command given again goes on."""
     name = f"driver-{number}"
-    run, store = faults.start(name, 2), faults.root / name / "store"
+    run, store = faults.start(name, faults.workers), faults.root / name / "store"
     at = faults.dice.choice([0, 0, 1, 2, 4, 7])  # stages finished before
     run.until(lambda: len(list(store.glob("*/stage.json"))) >= at and (at or list(store.glob("work/*.lock"))))
     time.sleep(faults.dice.uniform(0.0, 1.0))
@@ -251,7 +274,7 @@ def driver(faults: Faults, number: int) -> dict[str, Any]:
     if held:
         faults.wrong.append(f"{name}: locks left over: {held}")
     begun = {path.parent.name for path in store.glob("work/*/checkpoint-????????")}
-    again = faults.start(name, 2)
+    again = faults.start(name, faults.workers)
     faults.check(name, again)
     faults.equal(name, name)
     return {"stages_before": at, "workers": len(workers), "gone_after": seconds, "begun": sorted(begun)}
@@ -277,9 +300,9 @@ def _lives(process: int) -> bool:
 def twice(faults: Faults, number: int) -> dict[str, Any]:
     """The same command twice at once."""
     told = {}
-    for other in (2, None):
+    for other in faults.with_and_without:
         name = f"twice-{number}-{other}"
-        first, second = faults.start(name, 2, "-1"), faults.start(name, other, "-2")
+        first, second = faults.start(name, faults.workers, "-1"), faults.start(name, other, "-2")
         for run in (first, second):
             faults.check(name, run)
         ran = Counter(ran_of(first.err) + ran_of(second.err))
@@ -288,7 +311,10 @@ def twice(faults: Faults, number: int) -> dict[str, Any]:
             faults.wrong.append(f"{name}: {stages} stages, ran: {ran}")
         if json.loads(first.out)["cells"] != json.loads(second.out)["cells"]:
             faults.wrong.append(f"{name}: other results")
-        told[f"2 and {other or 'no'} workers"] = [len(ran_of(first.err)), len(ran_of(second.err))]
+        told[f"{faults.workers or 'no'} and {other or 'no'} workers"] = [
+            len(ran_of(first.err)),
+            len(ran_of(second.err)),
+        ]
         faults.equal(name, name)
     return told
 
@@ -296,7 +322,7 @@ def twice(faults: Faults, number: int) -> dict[str, Any]:
 def signals(faults: Faults, number: int) -> dict[str, Any]:
     """Ctrl-C and SIGTERM: the right exit code, a checkpoint, and the command given again goes on."""
     told = {}
-    for workers in (2, None):
+    for workers in faults.with_and_without:
         for which in (signal.SIGINT, signal.SIGTERM):
             name = f"{which.name}-{workers}-{number}"
             run, store = faults.start(name, workers), faults.root / name / "store"
@@ -317,7 +343,7 @@ def signals(faults: Faults, number: int) -> dict[str, Any]:
 def full(faults: Faults, number: int) -> dict[str, Any]:
     """A disk that is full for a while, and one that stays so until a stage is given up."""
     told = {}
-    for workers in (2, None):
+    for workers in faults.with_and_without:
         for lasting in (False, True):
             name = f"full-{number}-{workers}-{lasting}"
             run, store = faults.start(name, workers), faults.root / name / "store"
@@ -351,7 +377,7 @@ def _retry(faults: Faults, name: str, run: Run) -> None:
 def damage(faults: Faults, number: int) -> dict[str, Any]:
     """The bundle that a stage starts from is damaged before it begins: its descendants alone are kept back."""
     name = f"damage-{number}"
-    run, store = faults.start(name, 2), faults.root / name / "store"
+    run, store = faults.start(name, faults.workers), faults.root / name / "store"
     path = run.until(lambda: next(store.glob("train-snli-????????????/bundle/*.safetensors"), None))
     content = path.read_bytes()
     path.write_bytes(content[:-1])
@@ -365,7 +391,15 @@ def damage(faults: Faults, number: int) -> dict[str, Any]:
     return dict(states)
 
 
-FAULTS: tuple[Callable[[Faults, int], dict[str, Any]], ...] = (worker, driver, twice, signals, full, damage)
+FAULTS: tuple[Callable[[Faults, int], dict[str, Any]], ...] = (
+    worker,
+    lost,
+    driver,
+    twice,
+    signals,
+    full,
+    damage,
+)
 
 
 @contextlib.contextmanager
@@ -394,11 +428,14 @@ def main() -> int:
     )
     parser.add_argument("--base", required=True, help="the encoder: a small one")
     parser.add_argument("--only", default=",".join(names), help=f"faults, by commas [{','.join(names)}]")
+    parser.add_argument("--workers", type=int, default=2, help="0 leaves out all that needs some [2]")
     parser.add_argument("--rounds", type=int, default=1, help="of each fault [1]")
     parser.add_argument("--seed", type=int, default=0, help="of the moments [0]")
     parser.add_argument("--out", type=Path, help="write the JSON there, too")
     options = parser.parse_args()
     chosen = options.only.split(",")
+    if not options.workers and {"worker", "lost"} & set(chosen):
+        parser.error("--workers 0: there is none to kill; leave out worker and lost with --only")
     if unknown := set(chosen) - set(names):
         parser.error(f"--only {','.join(sorted(unknown))}: choices are {', '.join(names)}")
     # Before the first fork, so that no child pays for it.

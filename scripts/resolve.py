@@ -21,11 +21,15 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 INSTALLS = {
     "constraints.txt": (
-        ["--extra", "adapters", "--extra", "test", "--extra", "docs", "--extra", "report"],
+        [f"--extra={name}" for name in ("adapters", "test", "docs", "report", "remote", "ray", "slurm")],
         "constraints.txt",
         (),
     ),
-    "constraints-5.txt": (["--extra", "test", "--extra", "report"], "constraints-5.txt", ()),
+    "constraints-5.txt": (
+        [f"--extra={name}" for name in ("test", "report", "remote", "ray", "slurm")],
+        "constraints-5.txt",
+        (),
+    ),
     "beside sentence-transformers and mteb": (
         [],
         None,

@@ -41,6 +41,16 @@ def summary(seen: Overview) -> str:
 
 def table(seen: Overview) -> Group:
     """The summary, the running stages, a row each, and what failed."""
+    lines = [
+        Text(printable(f"failed: {one.stage.title}: {one.error}")) for one in seen.failed[:SHOWN_FAILURES]
+    ]
+    if len(seen.failed) > SHOWN_FAILURES:
+        lines.append(Text(f"and {len(seen.failed) - SHOWN_FAILURES} more failed"))
+    return Group(running(seen), *lines)
+
+
+def running(seen: Overview) -> Group:
+    """The summary, and the running stages, a row each."""
     found = Table(box=None, pad_edge=False)
     for name in ("stage", "doing", "done", "tokens/s", "left", "where"):
         found.add_column(name, justify="left" if name in ("stage", "doing", "where") else "right")
@@ -54,12 +64,7 @@ def table(seen: Overview) -> Group:
         left = "" if report.seconds_left is None else clock(report.seconds_left)
         where = f"{report.host} {report.process}"
         found.add_row(plain(one.stage.title), report.doing, done, speed, left, plain(where))
-    lines = [
-        Text(printable(f"failed: {one.stage.title}: {one.error}")) for one in seen.failed[:SHOWN_FAILURES]
-    ]
-    if len(seen.failed) > SHOWN_FAILURES:
-        lines.append(Text(f"and {len(seen.failed) - SHOWN_FAILURES} more failed"))
-    return Group(Text(summary(seen)), *([found] if seen.running else []), *lines)
+    return Group(Text(summary(seen)), *([found] if seen.running else []))
 
 
 def endings(plan: Path, failed: Iterable[Failure]) -> list[str]:
@@ -84,6 +89,7 @@ class Board(Progress):
     def __init__(self, onlooker: Onlooker) -> None:
         super().__init__()
         self._onlooker = onlooker
+        self._titles = {stage.key: stage.title for stage in onlooker.plan.stages}
         self._board: Live | None = None
 
     def __enter__(self) -> Board:

@@ -91,11 +91,14 @@ def run_matrix(study: Study, as_json: bool, executor: Executor | None) -> int:
     """Run what is missing, print a table of all cells; the exit code of what failed, or 0."""
     tell_notices(study)
     states = study.states()
+    missing = any(state.status != "cached" for state in states)
+    if missing:
+        study.check(here=executor is None or executor.here)
     say(counted(study, [state.to_json() for state in states]), err=True)
     try:
         saved = study.save()
     except StoreError:
-        if any(state.status != "cached" for state in states):
+        if missing:
             raise
         return _answer(study, as_json)
     onlooker = Onlooker(read_plan(saved))
@@ -137,6 +140,7 @@ def queue_matrix(study: Study, options: SlurmOptions, dry_run: bool, as_json: bo
 
     tell_notices(study)
     states = [state.to_json() for state in study.states()]
+    study.check(here=False)
     say(counted(study, states), err=True)
     saved = study.save()
     told: dict[str, Any] = {**graph(study, states), "plan": str(saved)}

@@ -14,6 +14,7 @@ from rich.progress import Progress as Bar
 from adapter_stilts.cli.terminal import printable
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.parts import TrainPart
+from adapter_stilts.stages.titles import titles_of
 from adapter_stilts.stages.watch import Watch
 from adapter_stilts.tasks.base import language_names
 from adapter_stilts.training.watch import Step
@@ -43,6 +44,7 @@ class Progress(Watch):
         )
         self._row: Any = None
         self._title = ""
+        self._titles: Mapping[str, str] = {}
         self._dev = ""
         self._waiting: list[Stage] = []
         self._took: dict[tuple[str, str], float] = {}
@@ -70,9 +72,10 @@ class Progress(Watch):
 
     def attached(self, accelerator: Any, stages: tuple[Stage, ...]) -> None:
         self._waiting = list(stages)
+        self._titles = self._titles or titles_of(stages)
 
     def started(self, stage: Stage, number: int, total: int) -> None:
-        self._title = printable(f"[{number}/{total}] {stage.title}")
+        self._title = printable(f"[{number}/{total}] {self._titles.get(stage.key, stage.title)}")
         languages = stage.part.dev_languages if isinstance(stage.part, TrainPart) else ()
         self._dev = language_names(languages)
         self._speed, self._printed, self._first, self._began = None, 0.0, 0, time.perf_counter()

@@ -46,7 +46,7 @@ def status(store: str, plan: str | None, keep: bool, as_json: bool) -> int:
         say_json(seen.to_json())
         return 0
     if not keep:
-        Console().print(board.table(seen))
+        Console().print(board.running(seen))
     for line in board.endings(found.path, seen.failed):
         say(line)
     return 0

@@ -178,14 +178,9 @@ def build_accelerator(runtime: Runtime) -> Any:
     Raises:
         UsageError: no such device or tracker.
     """
-    import torch
     from accelerate import Accelerator
 
-    if runtime.device not in (None, "cpu", "cuda"):
-        raise UsageError(f"--device {runtime.device}: choices are cpu and cuda")
-    if runtime.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch finds no GPU here; use --device cpu")
-    _check_trackers(runtime.trackers)
+    check_runtime(runtime, here=True)
     try:
         return Accelerator(
             cpu=runtime.device == "cpu",
@@ -196,7 +191,24 @@ def build_accelerator(runtime: Runtime) -> Any:
         raise UsageError(f"--track {','.join(runtime.trackers)}: {error}") from error
 
 
-def _check_trackers(names: Sequence[str]) -> None:
+def check_runtime(runtime: Runtime, here: bool) -> None:
+    """Refuse a device or a tracker that is none, and where stages run here also those that this machine lacks.
+
+    Raises:
+        UsageError: no such device or tracker.
+    """
+    if runtime.device not in (None, "cpu", "cuda"):
+        raise UsageError(f"--device {runtime.device}: choices are cpu and cuda")
+    if here and runtime.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise UsageError("--device cuda: torch finds no GPU here; use --device cpu")
+    if runtime.trackers:
+        _check_trackers(runtime.trackers, here)
+
+
+def _check_trackers(names: Sequence[str], here: bool) -> None:
     """Refuse what accelerate would leave out with a warning.
 
     Raises:
@@ -211,7 +223,7 @@ def _check_trackers(names: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             raise UnknownNameError("tracker", name, known)
-        if name not in installed:
+        if here and name not in installed:
             raise UsageError(
                 f"--track {name}: its package is not installed, so nothing would be tracked: "
                 f"pip install {name.replace('_', '-')}"

@@ -21,7 +21,7 @@ from adapter_stilts.stages.context import Context
 from adapter_stilts.stages.data import Size
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.parts import EvaluatePart, TrainPart
-from adapter_stilts.stages.record import read_stage
+from adapter_stilts.stages.record import INSTEAD, read_stage
 from adapter_stilts.tasks import get_task
 
 SPEEDS = "speeds.json"
@@ -228,4 +228,4 @@ def write_speeds(store: Path, speeds: Iterable[Speed]) -> None:
     """Keep what was measured beside what was before. Raises StoreError."""
     known = {**read_speeds(store), **{speed.kind: speed for speed in speeds}}
     rows: list[dict[str, Any]] = [asdict(speed) for speed in known.values()]
-    write_json(store / SPEEDS, {"speeds": rows})
+    write_json(store / SPEEDS, {"speeds": rows}, INSTEAD)

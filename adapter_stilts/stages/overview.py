@@ -93,7 +93,7 @@ class Onlooker:
     """
 
     def __init__(self, plan: PlanFile) -> None:
-        self._plan = plan
+        self.plan = plan
         self._took: dict[str, float] = {}
         self._children: dict[str, list[str]] = defaultdict(list)
         for stage in plan.stages:
@@ -102,7 +102,7 @@ class Onlooker:
 
     def look(self) -> Overview:
         """How far the plan is now."""
-        plan, store = self._plan, self._plan.store
+        plan, store = self.plan, self.plan.store
         there = _names(store)
         for stage in plan.stages:
             if stage.name in there and stage.name not in self._took:
@@ -140,7 +140,7 @@ class Onlooker:
         Args:
             errors: why, by the stage's name.
         """
-        named = [stage for stage in self._plan.stages if stage.name in errors]
+        named = [stage for stage in self.plan.stages if stage.name in errors]
         return tuple(
             Failure(stage, errors[stage.name], len(self._after(stage.name) - self._took.keys()))
             for stage in named
@@ -160,7 +160,7 @@ class Onlooker:
     def _left(self, running: Sequence[Running], waiting: Iterable[PlannedStage]) -> float | None:
         """Seconds to the end, if as many processes go on as work now, on stages that take as long as those before."""
         took: dict[tuple[str, ...], list[float]] = defaultdict(list)
-        for stage in self._plan.stages:
+        for stage in self.plan.stages:
             if stage.name in self._took:
                 for like in ((stage.kind, stage.task), (stage.kind,)):
                     took[like].append(self._took[stage.name])

@@ -135,7 +135,12 @@ def write_plan(
         "cells": [_cell(cell) for cell in plan.cells],
         "ends": {name: stage.name for name, stage in plan.ends.items()},
     }
-    value = {"schema": SCHEMA, **asked, "inputs": inputs, "stages": [_stage(stage) for stage in plan.stages]}
+    value = {
+        "schema": SCHEMA,
+        **asked,
+        "inputs": inputs,
+        "stages": [_stage(stage, plan.titles[stage.key]) for stage in plan.stages],
+    }
     path = store / PLANS / f"{digest_of(asked)[:KEY_DIGITS]}.json"
     if not path.is_file() or _read(path) != value:
         with disk_errors(path, INSTEAD):
@@ -148,13 +153,13 @@ def _cell(cell: Cell) -> dict[str, Any]:
     return {**cell.about(), "target": cell.target, "evaluate": cell.evaluate.name}
 
 
-def _stage(stage: Stage) -> dict[str, Any]:
+def _stage(stage: Stage, title: str) -> dict[str, Any]:
     return {
         "name": stage.name,
         "key": stage.key,
         "kind": stage.kind,
         "task": stage.task,
-        "title": stage.title,
+        "title": title,
         "parents": [parent.name for parent in stage.parents],
     }
 

@@ -286,6 +286,31 @@ def test_languages_are_told_by_the_model_that_was_taught_in_them(tmp_path: Path)
     assert rows["english"]["scores"]["en"] == rows["in_language"]["scores"]["en"]
 
 
+def test_real_text_is_told_by_the_model_that_was_taught_in_it(
+    data_dir: Path, base_dir: Path, tmp_path: Path
+) -> None:
+    options = ("--quick", "--device", "cpu", "--store", str(tmp_path / "store"))
+    out = tmp_path / "result.json"
+    found = run("real_inlanguage.py", data_dir, base_dir, out, *options, "--modes", "lora")
+    assert (found["quick"], found["shots"], found["dev"]) == (True, 32, "en")
+    english = "uner/UNER_English-EWT/en_ewt-ud"
+    sizes = {name: found["sentences"][f"{english}-{name}.iob2"] for name in ("train", "dev", "test")}
+    assert sizes == {"train": 1200, "dev": 300, "test": 300}
+    assert found["sentences"]["masakhaner2/swa/train.txt"] == 500
+    rows = {(row["way"], row["language"]): row for row in found["results"]}
+    assert list(rows) == [
+        ("english", "en"),
+        ("english", "de"),
+        *((way, language) for language in ("sw", "yo") for way in ("english", "few_shot", "in_language")),
+    ]
+    assert {row["dev"] for row in rows.values()} == {"en"}
+    for (_, language), row in rows.items():
+        assert row["gain"] == pytest.approx(row["f1"] - rows["english", language]["f1"], abs=0.01)
+    # Told again without training: what is there, and none of the mode that is not.
+    again = run("real_inlanguage.py", data_dir, base_dir, out, *options, "--modes", "full,lora", "--finished")
+    assert (again["results"], again["summary"]) == (found["results"], found["summary"])
+
+
 def test_a_matrix_is_planned_answered_again_and_told_beforehand(tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     parts = ("--parts", "planning,warm_start,again,overhead")
@@ -315,3 +340,19 @@ def test_reports_are_timed_without_torch(tmp_path: Path) -> None:
     assert (result["small"]["cells"], result["large"]["cells"]) == (25, 200)
     assert result["large"]["page_bytes"] < 2_000_000
     assert not any(one["torch"] for one in result["reports"].values())
+
+
+def test_suggestions_are_held_against_the_truth(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    options = ("--quick", "--threads", "1", "--out", str(out))
+    finished = subprocess.run(
+        [sys.executable, str(SCRIPTS / "suggest.py"), *options], capture_output=True, text=True
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    result = json.loads(finished.stdout)
+    assert result == json.loads(out.read_text(encoding="utf-8"))
+    assert (result["benchmark"], result["quick"], result["examples"]) == ("suggest", True, 16)
+    assert len(result["results"]) == len(result["trained"]) == 11
+    assert set(result["cost_cpu_seconds"]) == {"reading", "embedding", "total"}
+    for row in result["results"]:
+        assert all(0 <= one["ndcg"] <= 1 and one["regret3"] >= 0 for one in row["quality"].values())

@@ -176,6 +176,8 @@ WRONG = [
     ("--combine continue,merge:glue", "unknown merge method 'glue'. Choices: linear,"),
     ("--recipe nosuch", "unknown recipe 'nosuch'. Choices:"),
     ("--mode full --precision 8bit", "--mode full cannot train 8bit weights"),
+    ("--track nosuch", "unknown tracker 'nosuch'. Choices:"),
+    ("--track nosuch --workers 2", "unknown tracker 'nosuch'. Choices:"),
 ]
 
 

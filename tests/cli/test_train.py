@@ -237,6 +237,9 @@ def edit(path: Path, change: Callable[[str], str]) -> None:
     path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
+BESIDE_STAGES = ("store.json", "plans/", "failed/", "work/")
+"""What a store holds where no stage was finished."""
+
 # (file, what is done to it, target and more, what is told with file and line)
 DAMAGED: dict[str, tuple[str, Callable[[Path], Any], list[str], str]] = {
     "missing train file": (
@@ -324,10 +327,10 @@ def test_damaged_data(
     assert ran.code == 1
     assert re.search(message, ran.err), ran.err
     assert "Traceback" not in ran.err
-    # No stage is half there: at most the marker, and the lock and log of what failed.
+    # No stage is half there: at most the marker, the plan, the record, lock and log of what failed.
     store = tmp_path / "store"
     left = listing(store) if store.exists() else []
-    assert not [name for name in left if not name.startswith("work/") and name != "store.json"]
+    assert not [name for name in left if not name.startswith(BESIDE_STAGES)]
     assert not [name for name in left if "partial" in name]
 
 
@@ -436,7 +439,7 @@ def test_a_disk_that_takes_no_more(tiny: Tiny, tmp_path: Path, listing: Listing)
     assert "the allowed size" in ran.stderr
     assert str(tmp_path / "store") in ran.stderr
     store = listing(tmp_path / "store")
-    assert not [name for name in store if not name.startswith("work/") and name != "store.json"], store
+    assert not [name for name in store if not name.startswith(BESIDE_STAGES)], store
     assert not [name for name in store if "partial" in name], store
 
 

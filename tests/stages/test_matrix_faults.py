@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -99,6 +100,7 @@ def test_a_disk_that_is_full_for_a_while_and_one_that_stays_so(
     assert [(one["stage"], one["descendants"]) for one in told["failed"]] == [
         (Path(ran.json["stages"][2]["dir"]).name, 2)
     ]
+    assert cli("status", tmp_path / "other").out.count("failed: train hellaswag: cannot write") == 1
     disk.full = 0
     (command,) = retries(ran.err)
     again = cli(*shlex.split(command))
@@ -303,6 +305,27 @@ def test_the_plan_that_was_run_last_is_told_of_also_where_the_clock_was_set_back
     assert cli("status", tmp_path / "store", "--json").json["plan"] == first.json["plan"]
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="no libfaketime: apt-get install faketime")
+def test_a_clock_that_was_set_back_two_days_while_a_matrix_was_half_done(
+    cli: Cli, matrix: Any, tmp_path: Path, listing: Listing
+) -> None:
+    alone = cli(*matrix("--store", tmp_path / "alone"))
+    assert cli(*matrix("--inter", "none")).code == 0
+    before = ["faketime", "-m", "-f", "-2d", sys.executable, "-m", "adapter_stilts"]
+    for more in (["--workers", "1"], []):
+        ran = subprocess.run([*before, *matrix(*more)], capture_output=True, text=True, timeout=300)
+        assert ran.returncode == 0, ran.stderr
+        assert [cell["results"] for cell in json.loads(ran.stdout)["cells"]] == [
+            cell["results"] for cell in alone.json["cells"]
+        ]
+    told = subprocess.run([*before, "status", str(tmp_path / "store")], capture_output=True, text=True)
+    assert told.stdout.startswith("2 of 2 cells"), told.stdout + told.stderr
+    assert {name for name in listing(tmp_path / "store") if not name.startswith("plans/")} == {
+        name for name in listing(tmp_path / "alone") if not name.startswith("plans/")
+    }
+
+
 def test_a_failure_that_is_told_late_leaves_nothing(tmp_path: Path, listing: Listing) -> None:
     """A worker is lost after its commit; another process finishes a stage before its failure is written."""
     store, stage = Store(tmp_path), Stage("squad_v1", FetchPart("0"))
@@ -328,6 +351,8 @@ def test_a_failure_that_is_told_late_leaves_nothing(tmp_path: Path, listing: Lis
 class Elsewhere:
     """An executor whose places do nothing."""
 
+    here = False
+
     def execute(self, *_: Any) -> tuple[StageState, ...]:
         return ()
 
@@ -350,10 +375,10 @@ def test_a_cut_off_encoding_is_swept_whoever_runs_the_stages(
 def scripted(tiny_base: Path, tiny_data: Path) -> Callable[..., Any]:
     """What the script finds of some faults."""
 
-    def call(*faults: str) -> Any:
+    def call(workers: int, *faults: str) -> Any:
         ran = subprocess.run(
             [sys.executable, str(ROOT / "scripts" / "matrix_faults.py"), "--data", str(tiny_data), "--base",
-             str(tiny_base), "--only", ",".join(faults)],
+             str(tiny_base), "--workers", str(workers), "--only", ",".join(faults)],
             capture_output=True, text=True, timeout=580,
         )  # fmt: skip
         found = json.loads(ran.stdout)
@@ -366,7 +391,15 @@ def scripted(tiny_base: Path, tiny_data: Path) -> Callable[..., Any]:
 @pytest.mark.slow
 def test_a_worker_killed_in_each_kind_of_stage_and_the_driver(scripted: Callable[..., Any]) -> None:
     """The whole: scripts/matrix_faults.py without --only, with more --rounds."""
-    found = scripted("worker", "driver")
+    found = scripted(2, "worker", "driver")
     assert set(found["worker"][0]["killed"]) <= {"train", "fetch", "compose", "evaluate", "too late"}
     assert found["worker"][0]["noticed"] >= 2
     assert found["driver"][0]["workers"] > 0
+
+
+@pytest.mark.slow
+def test_one_command_twice_at_once_and_stopped_by_signals(scripted: Callable[..., Any]) -> None:
+    found = scripted(0, "twice", "signals")
+    (ran,) = found["twice"][0].values()
+    assert sum(ran) == 12
+    assert set(found["signals"][0]) == {"SIGINT, no workers", "SIGTERM, no workers"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from adapter_stilts.runtime import Runtime
 from adapter_stilts.stages.graph import Stage
@@ -14,6 +14,9 @@ from adapter_stilts.stages.watch import Watch
 
 class Executor(Protocol):
     """Runs the stages of a plan in other processes, each of which makes the plan again from its file."""
+
+    here: ClassVar[bool]
+    """Whether they are all on this machine."""
 
     def execute(
         self, plan: Path, stages: Sequence[Stage], runtime: Runtime, watch: Watch

@@ -18,6 +18,7 @@ from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.schedule import Schedule, longest_chain_first
 from adapter_stilts.stages.states import StageState
 from adapter_stilts.stages.store import Store
+from adapter_stilts.stages.titles import titles_of
 from adapter_stilts.stages.watch import Watch
 
 POLL_SECONDS = 0.2
@@ -101,7 +102,9 @@ def run(
         StageError: no worker can so much as begin.
     """
     rank = longest_chain_first(stages, lambda stage: WEIGHTS[stage.kind])
-    running = _Run(Store(runtime.store), watch, Schedule(stages, rank, runtime.retries), crew)
+    running = _Run(
+        Store(runtime.store), watch, Schedule(stages, rank, runtime.retries), crew, titles_of(stages)
+    )
     try:
         while not running.schedule.done:
             if watch.interrupted:
@@ -122,6 +125,7 @@ class _Run(Generic[Member]):
     watch: Watch
     schedule: Schedule
     crew: Crew[Member]
+    titles: Mapping[str, str]
     began: dict[str, float] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
     unstarted: int = 0
@@ -168,7 +172,7 @@ class _Run(Generic[Member]):
         if "ready" in answer:
             worker.ready, self.unstarted = True, 0
         elif "say" in answer:
-            where = "" if stage is None else f"[{self._place(stage)}] {stage.title}: "
+            where = "" if stage is None else f"[{self._place(stage)}] {self.titles[stage.key]}: "
             self.watch.say(f"{where}{answer['say']}")
         elif "busy" in answer and stage is not None:
             worker.stage = None
@@ -223,7 +227,8 @@ class _Run(Generic[Member]):
         """Let every worker stop after its step, and wait for it."""
         busy = sum(worker.stage is not None for worker in self.crew.workers)
         if busy:
-            self.watch.say(f"stopping {busy} workers after their step (again to leave them to it)")
+            stages = "1 stage" if busy == 1 else f"{busy} stages"
+            self.watch.say(f"stopping {stages} after this step (again to leave the workers to it)")
         for worker in self.crew.workers:
             worker.stop()
         until = time.monotonic() + STOP_SECONDS

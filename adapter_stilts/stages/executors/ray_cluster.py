@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from adapter_stilts.errors import UsageError
 from adapter_stilts.recipe import Recipe
@@ -64,6 +64,8 @@ class RayCluster:
         workers: at most so many actors at a time; None is one a GPU, or one a node where there are no GPUs. Where a
             cluster grows on demand, so many are asked for.
     """
+
+    here: ClassVar[bool] = False
 
     address: str | None = None
     workers: int | None = None

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from adapter_stilts.runtime import Runtime
 from adapter_stilts.stages.executors.crew import alike, run
@@ -20,6 +21,8 @@ from adapter_stilts.stages.watch import Watch
 @dataclass(frozen=True)
 class Workers:
     """So many processes; the machine's threads are divided among them, and each has a GPU where there are some."""
+
+    here: ClassVar[bool] = True
 
     count: int
 

@@ -56,6 +56,21 @@ def entries(request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(dict.fromkeys(names)), tuple(dict.fromkeys(notices))
 
 
+def tasks_of_entry(request: Request, entry: str) -> tuple[tuple[Task, ...], tuple[str, ...]]:
+    """The tasks that an entry trains on, as far as the data hold them, and what was left out.
+
+    Args:
+        entry: of `intermediate.tasks`, of tasks alone.
+
+    Raises:
+        UsageError: an unknown name.
+        DataError: the data hold nothing of a task.
+    """
+    names = list(dict.fromkeys(name.strip() for name in entry.split(",") if name.strip()))
+    found, notices = _named(request, names, entry)
+    return tuple(task for one in found for task in one.tasks), notices
+
+
 def plan_intermediate(request: Request, entry: str) -> Added:
     """The stage that a cell's target starts from, if any.
 

@@ -32,6 +32,7 @@ from adapter_stilts.stages.planning.names import NONE, target_task
 from adapter_stilts.stages.planning.request import Added, Request, together
 from adapter_stilts.stages.planning.targets import expanded
 from adapter_stilts.stages.planning.teaching import plan_teaching, teachings
+from adapter_stilts.stages.titles import titles_of
 from adapter_stilts.tasks import all_tasks, get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.rows import check_options
@@ -63,6 +64,11 @@ class Plan:
     def stages(self) -> tuple[Stage, ...]:
         """Every stage once, parents first."""
         return in_order((*(cell.evaluate for cell in self.cells), *self.ends.values()))
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """What a person reads of each stage, by its key."""
+        return titles_of(self.stages, {key: Path(base.id).name for key, base in self.bases.items()})
 
 
 LeaveOut: TypeAlias = Callable[[str, AdapterStiltsError], None]

@@ -1,0 +1,181 @@
+"""Measuring train sets: read, sampled, encoded and embedded, and kept beside encoded data in the cache."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from adapter_stilts.errors import UsageError, cause_of
+from adapter_stilts.formats import get_format
+from adapter_stilts.formats.examples import Example, first_examples
+from adapter_stilts.formats.features import Features
+from adapter_stilts.io import digest_of, remove_partials, whole_directory
+from adapter_stilts.select.train_set import TrainSet
+from adapter_stilts.stages.data import CachedTokenizer
+from adapter_stilts.stages.drawing import Draw
+from adapter_stilts.stages.parts import Reading
+from adapter_stilts.stages.planning.reading import reading
+from adapter_stilts.stages.planning.request import Request
+from adapter_stilts.tasks.base import Task
+from adapter_stilts.tasks.sources import with_labels
+
+SCHEMA = 1
+"""Raised when what is kept in the cache changes."""
+FILE = "measured.npz"
+FOLDER = "train_sets"
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some examples of a train set as an encoder reads them, and how many the whole has."""
+
+    features: Features
+    examples: int
+
+
+@dataclass(frozen=True)
+class TrainSets:
+    """Train sets under a recipe.
+
+    Args:
+        request: the recipe, its data and its encoder.
+        cache: folder of encoded data.
+        device: ``cpu`` or ``cuda``, where the encoder runs.
+        draw: how many examples of each train set are measured, and the seed that draws them; all, where it has fewer.
+    """
+
+    request: Request
+    cache: Path
+    device: str
+    draw: Draw
+    _samples: dict[str, Sample] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def tokenizer(self) -> CachedTokenizer:
+        """The encoder's tokenizer."""
+        from adapter_stilts.model.backbone import load_tokenizer
+
+        return CachedTokenizer(load_tokenizer(self.request.base), self.cache)
+
+    @cached_property
+    def encoder(self) -> Any:
+        """The untouched encoder in fp32, loaded where the cache does not know a train set."""
+        from adapter_stilts.model.build import build_encoder
+
+        encoder = build_encoder(self.request.base, None, None, "fp32", device=self.device)
+        return encoder.to(self.device).eval()
+
+    def measure(self, task: Task, limit: int | None) -> TrainSet:
+        """A task's train set, in the first language that it is trained in; without its embedding.
+
+        Args:
+            limit: the first so many examples are its train set; None takes all.
+
+        Raises:
+            UsageError, DataError: it cannot be read or encoded.
+        """
+
+        def count() -> Arrays:
+            sample = self.sample(task, limit)
+            ids, special = sample.features.input_ids, self.tokenizer.tokenizer.all_special_ids
+            counts = np.bincount(
+                ids.values[~np.isin(ids.values, special)], minlength=len(self.tokenizer.tokenizer)
+            )
+            return {
+                "examples": np.asarray(sample.examples),
+                "pieces": counts / sample.features.num_examples,
+                "length": np.asarray(ids.lengths.mean()),
+            }
+
+        held = self._kept(self._key(task, limit), ("examples", "pieces", "length"), count)
+        return TrainSet(task.format, int(held["examples"]), held["pieces"], float(held["length"]))
+
+    def embedded(self, task: Task, limit: int | None) -> TrainSet:
+        """The same, with its embedding."""
+
+        def run() -> Arrays:
+            from adapter_stilts.select.embedding import embed
+
+            return {"embedding": embed(self.encoder, self.sample(task, limit).features)}
+
+        key = {**self._key(task, limit), "encoder": self.request.base.fingerprint}
+        return replace(self.measure(task, limit), embedding=self._kept(key, ("embedding",), run)["embedding"])
+
+    def _key(self, task: Task, limit: int | None) -> dict[str, Any]:
+        """Labels are no part of it: an encoder does not see them."""
+        read = reading(self.request, task, trains=False)
+        return {
+            "schema": SCHEMA,
+            "data": self.request.source.fingerprint(task, "train", task.trained_in[0], read.options),
+            "tokenizer": self.tokenizer.fingerprint,
+            "format": [task.format, get_format(task.format).SCHEMA, read.settings.reading()],
+            "limit": limit,
+            "draw": [self.draw.count, self.draw.seed],
+        }
+
+    def _kept(self, key: Mapping[str, Any], names: tuple[str, ...], make: Callable[[], Arrays]) -> Arrays:
+        """Arrays from the cache, or made and kept there."""
+        digest = digest_of(key)
+        place = self.cache / FOLDER / digest[:2] / digest
+        if (place / FILE).is_file():
+            try:
+                with (place / FILE).open("rb") as file, np.load(file) as held:
+                    return {name: held[name] for name in names}
+            except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+                _log.warning("%s: damaged (%s): measured again", place, cause_of(error))
+                shutil.rmtree(place, ignore_errors=True)
+        found = make()
+        remove_partials(self.cache, (f"{FOLDER}/*/*",))
+        try:
+            with whole_directory(place, "another place with $ADAPTER_STILTS_CACHE") as aside:
+                np.savez(aside / FILE, **found)  # type: ignore[arg-type]
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another process was quicker
+                raise
+        return found
+
+    def sample(self, task: Task, limit: int | None) -> Sample:
+        """Read and encoded once in a process: pieces are counted in it, and then the encoder reads it."""
+        digest = digest_of(self._key(task, limit))
+        if digest not in self._samples:
+            source, read = self.request.source, reading(self.request, task, trains=False)
+            labelled = with_labels(task, source, read.options)
+            examples = first_examples(
+                source.examples(labelled, "train", task.trained_in[0], read.options), limit
+            )
+            features = self._encoded(labelled, read, some(examples, self.draw))
+            self._samples[digest] = Sample(features, len(examples))
+        return self._samples[digest]
+
+    def _encoded(self, task: Task, read: Reading, sample: list[Example]) -> Features:
+        try:
+            return get_format(task.format).encode(
+                sample, self.tokenizer.tokenizer, read.settings, task.labels
+            )
+        except ValueError as error:
+            raise UsageError(f"{task.name} train ({task.trained_in[0]}): {error}") from error
+
+
+def some(examples: list[Example], draw: Draw) -> list[Example]:
+    """So many of the examples, each as likely as another, in their order; all where there are fewer.
+
+    Not balanced by label as `stages.drawing.drawn` does: a train set is measured as it is.
+    """
+    if draw.count >= len(examples):
+        return examples
+    rows = np.random.default_rng([draw.seed, 3]).permutation(len(examples))[: draw.count]
+    return [examples[row] for row in sorted(rows.tolist())]

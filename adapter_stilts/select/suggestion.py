@@ -1,0 +1,137 @@
+"""Sources in the order in which they should help a target, by estimators that need no training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adapter_stilts.errors import UsageError
+from adapter_stilts.select.clock import Clock, OutOfTime
+from adapter_stilts.select.estimators import ESTIMATORS
+from adapter_stilts.select.ranks import mean_reciprocal_rank, ranks_of
+from adapter_stilts.select.reading import TrainSets
+from adapter_stilts.select.train_set import union
+from adapter_stilts.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Source:
+    """An intermediate entry: a task, or several that one stage trains on."""
+
+    name: str
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is said of a source.
+
+    Args:
+        examples: of its train set; None where that was not looked at.
+        rank: among all sources, 1 the first; equal ones share the mean of the ranks they take up.
+        mean_reciprocal: of its ranks by the estimators, which `rank` goes by.
+        scores, ranks: by each estimator.
+    """
+
+    source: str
+    examples: int | None
+    rank: float
+    mean_reciprocal: float
+    scores: Mapping[str, float]
+    ranks: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        rounded = {name: round(score, 4) for name, score in self.scores.items()}
+        return {**vars(self), "mean_reciprocal": round(self.mean_reciprocal, 4), "scores": rounded}
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Sources, the first one first; those of equal rank in the order in which they were named.
+
+    Args:
+        seconds: that measuring took, by what was done.
+        estimators: what each compares, by name.
+        notices: what was left out, and why.
+    """
+
+    rows: tuple[Row, ...]
+    seconds: Mapping[str, float]
+    estimators: Mapping[str, str]
+    notices: tuple[str, ...] = ()
+
+
+def rank(
+    sources: Sequence[Source],
+    target: Task,
+    sets: TrainSets,
+    limits: tuple[int | None, int | None],
+    clock: Clock,
+) -> Ranking:
+    """The ranking of sources for a target.
+
+    Args:
+        target: the task whose train set trains it.
+        limits: of the sources' train sets and of the target's.
+
+    Raises:
+        UsageError: the budget leaves no time to read the train sets.
+        DataError: one of them cannot be read.
+    """
+    tasks = {task.name: task for source in sources for task in source.tasks}
+    wanted = [(target, limits[1]), *((task, limits[0]) for task in tasks.values())]
+    notices: tuple[str, ...] = ()
+    try:
+        found = list(clock.each("reading", wanted, lambda one: sets.measure(*one)))
+    except OutOfTime as error:
+        raise UsageError(_too_short(clock, error, len(wanted))) from None
+    try:
+        found = list(clock.each("embedding", wanted, lambda one: sets.embedded(*one)))
+    except OutOfTime as error:
+        notices = (_left_out(clock, error, len(wanted)),)
+    names = [name for name, one in ESTIMATORS.items() if not (notices and one.NEEDS_ENCODER)]
+    own, by_name = found[0], dict(zip(tasks, found[1:], strict=True))
+    measured = [union([by_name[task.name] for task in source.tasks]) for source in sources]
+    scores = {name: [ESTIMATORS[name].score(one, own) for one in measured] for name in names}
+    rows = rows_of([source.name for source in sources], [one.examples for one in measured], scores)
+    return Ranking(rows, dict(clock.seconds), {name: ESTIMATORS[name].WHAT for name in names}, notices)
+
+
+def rows_of(
+    sources: Sequence[str], examples: Sequence[int | None], scores: Mapping[str, Sequence[float]]
+) -> tuple[Row, ...]:
+    """A row a source, the first one first."""
+    ranks = {name: ranks_of(values) for name, values in scores.items()}
+    combined = mean_reciprocal_rank(ranks)
+    places = ranks_of(combined)
+    rows = [
+        Row(
+            source,
+            examples[number],
+            places[number],
+            combined[number],
+            {name: values[number] for name, values in scores.items()},
+            {name: values[number] for name, values in ranks.items()},
+        )
+        for number, source in enumerate(sources)
+    ]
+    return tuple(sorted(rows, key=lambda row: row.rank))
+
+
+def _too_short(clock: Clock, error: OutOfTime, of: int) -> str:
+    needs = "give more" if error.whole is None else f"give about {error.whole + 1:.0f}s"
+    return (
+        f"--budget {clock.budget:g}s is too short for any estimator: in {clock.taken:.1f} s {error.done} of {of} train "
+        f"sets were read; {needs}, or name fewer sources (--among). What was read is kept for the next time"
+    )
+
+
+def _left_out(clock: Clock, error: OutOfTime, of: int) -> str:
+    left = ", ".join(name for name, one in ESTIMATORS.items() if one.NEEDS_ENCODER)
+    needs = "" if error.whole is None else f", which takes about {error.whole:.0f}s in all"
+    return (
+        f"{left} left out: --budget {clock.budget:g}s leaves no time to run the encoder on {of} train sets{needs}. "
+        "What was measured is kept for the next time"
+    )

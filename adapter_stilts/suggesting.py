@@ -1,0 +1,292 @@
+"""Which intermediate task should help a target, told before any is trained.
+
+suggest("tydiqa", recipe="miniature").rows[0].source
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapter_stilts.errors import UsageError
+from adapter_stilts.library import Names, Settings, plan_train
+from adapter_stilts.recipe_sections import EACH
+from adapter_stilts.runtime import default_cache, default_device, seconds_of
+
+if TYPE_CHECKING:
+    from adapter_stilts.select.clock import Clock
+    from adapter_stilts.select.reading import TrainSets
+    from adapter_stilts.select.record import Record
+    from adapter_stilts.select.suggestion import Ranking, Row, Source
+    from adapter_stilts.stages.planning.request import Request
+    from adapter_stilts.tasks.base import Task
+
+SAMPLE = 256
+"""Examples of each train set that are measured."""
+NONE = "none"
+"""The baseline after ``--inter``."""
+PICKS = 3
+"""Sources that the command trains."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Sources in the order in which they should help a target.
+
+    Args:
+        target: the task, and `trained_on` the one whose train set trains it.
+        base: the encoder.
+        examples: of each train set that were measured, at most.
+        ranking: the sources, the first one first.
+        command: trains the first three, and the baseline beside them.
+        record: how well such a ranking did on other targets whose truth is known.
+    """
+
+    target: str
+    trained_on: str
+    base: str
+    mode: str
+    device: str
+    examples: int
+    ranking: Ranking
+    command: str
+    record: Record | None
+    notices: tuple[str, ...]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """A row a source."""
+        return self.ranking.rows
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        seconds = {name: round(value, 2) for name, value in self.ranking.seconds.items()}
+        record = None if self.record is None else vars(self.record)
+        told = {
+            **vars(self),
+            "ranking": [row.to_json() for row in self.rows],
+            "estimators": dict(self.ranking.estimators),
+            "seconds": seconds,
+            "record": record,
+        }
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
+
+
+def suggest(
+    target: str,
+    *,
+    among: Names = None,
+    mode: str | None = None,
+    recipe: str | Path | None = None,
+    base: str | Path | None = None,
+    data: str | Path | None = None,
+    fill_from_hub: bool = False,
+    examples: int = SAMPLE,
+    budget: str | float | None = None,
+    settings: Settings = (),
+    tasks: str | Path | None = None,
+    device: str | None = None,
+) -> Suggestion:
+    """Rank intermediate tasks, or bundles, for a target without training; the many keywords are the command's flags.
+
+    Args:
+        target: one task, or a TOML file.
+        among: intermediate tasks, or addresses of bundles and folders of them; None is the study's nine tasks, as far
+            as the data hold them.
+        mode: of the command that trains the first ones; of bundles, those that are ranked.
+        examples: of each train set that are measured.
+        budget: seconds, or ``"10m"``; what it leaves no time for is left out and told.
+
+    Raises:
+        UsageError: the target has no train set, there are fewer than two sources, or too little time.
+        DataError: a train set is not at hand, or cannot be read.
+    """
+    from adapter_stilts.select.clock import Clock
+    from adapter_stilts.select.record import record
+    from adapter_stilts.stages.planning.declared import looked_at
+    from adapter_stilts.stages.planning.names import train_task
+    from adapter_stilts.stages.planning.request import Request
+
+    clock = Clock(seconds_of(budget) if isinstance(budget, str) else budget)
+    typed = _several(among)
+    bundles = _bundles(typed)
+    study = plan_train(
+        [NONE] if bundles else typed,
+        target,
+        mode=mode,
+        recipe=recipe,
+        base=base,
+        data=data,
+        fill_from_hub=fill_from_hub,
+        settings=settings,
+        tasks=tasks,
+    )
+    flags = {"mode": mode, "recipe": recipe, "base": base, "data": data, "tasks": tasks}
+    more = _words(flags, fill_from_hub, settings)
+    request = Request(study.recipe, study.source, lambda: study.base)
+    wanted = _target(request, target, _command([EACH], target, more))
+    trained_on = train_task(request, wanted)
+    looked = looked_at(request, [wanted])
+    opened = partial(_train_sets, request, device, examples)
+    if bundles:
+        ranking, notices, trained = _ranked_bundles(bundles, trained_on, request, mode, opened, clock)
+        more = _words({**flags, "mode": trained}, fill_from_hub, settings)
+    else:
+        ranking, notices = _ranked_tasks(trained_on, wanted, request, opened, clock)
+        trained = study.recipe.mode
+    as_typed = dict(zip(study.recipe.intermediate.tasks, typed, strict=True)) if not bundles else {}
+    first = [as_typed.get(row.source, row.source) for row in ranking.rows[:PICKS]]
+    return Suggestion(
+        wanted.name,
+        trained_on.name,
+        request.base.id,
+        trained,
+        device or default_device(),
+        examples,
+        ranking,
+        _command(first, target, more),
+        record("bundles" if bundles else "tasks", wanted.name, trained),
+        (*looked, *notices, *ranking.notices),
+    )
+
+
+def _train_sets(request: Request, device: str | None, examples: int) -> TrainSets:
+    """Opened late: what is told before any train set is read needs no torch, which looks for a GPU."""
+    from adapter_stilts.select.reading import TrainSets
+    from adapter_stilts.stages.drawing import Draw
+
+    return TrainSets(request, default_cache(), device or default_device(), Draw(examples, 0))
+
+
+def _bundles(typed: Sequence[str]) -> list[str]:
+    """Those of what was named that are bundles: all of it, or nothing. Raises UsageError."""
+    from adapter_stilts.select.trained.bundles import names_bundles
+    from adapter_stilts.tasks import is_file
+
+    found = [name for name in typed if not is_file(name) and names_bundles(name)]
+    if found and len(found) < len(typed):
+        tasks = ", ".join(name for name in typed if name not in found)
+        raise UsageError(
+            f"--among {','.join(typed)}: {tasks} are tasks, and the others bundles: what tells of the ones does not of "
+            "the others; rank them apart"
+        )
+    return found
+
+
+def _ranked_tasks(
+    trained_on: Task, target: Task, request: Request, opened: Callable[[], TrainSets], clock: Clock
+) -> tuple[Ranking, tuple[str, ...]]:
+    from adapter_stilts.select.suggestion import rank
+
+    sources, notices = _sources(request)
+    limits = (request.recipe.intermediate.limit_train, request.recipe.target.limit_train)
+    ranking = rank(sources, trained_on, opened(), limits, clock)
+    return ranking, (*notices, *_same(sources, trained_on, target))
+
+
+def _ranked_bundles(
+    typed: Sequence[str],
+    trained_on: Task,
+    request: Request,
+    mode: str | None,
+    opened: Callable[[], TrainSets],
+    clock: Clock,
+) -> tuple[Ranking, tuple[str, ...], str]:
+    """The ranking, what to tell, and the mode of the bundles."""
+    from adapter_stilts.select.trained.bundles import trained_sources
+    from adapter_stilts.select.trained.ranking import rank_trained
+
+    sources, notices = trained_sources(typed, request.base, mode)
+    ranking = rank_trained(sources, trained_on, opened(), request.recipe.target.limit_train, clock)
+    return ranking, notices, sources[0].info.tuning
+
+
+def _several(among: Names) -> list[str]:
+    """Entries as they were typed, each once. Raises UsageError where one is empty."""
+    listed = [EACH] if among is None else [among] if isinstance(among, str) else list(among)
+    found = [part.strip() for text in listed for part in text.split(",")]
+    if not all(found):
+        raise UsageError(
+            f"--among {','.join(listed)!r}: holds an empty name; leave out the comma, or the option"
+        )
+    return list(dict.fromkeys(found))
+
+
+def _target(request: Request, typed: str, command: str) -> Task:
+    """The target. Raises UsageError where it is not one task, or nothing trains it; `command` evaluates it anyway."""
+    from adapter_stilts.stages.planning.names import target_task
+    from adapter_stilts.tasks.groups import ALL
+
+    names = request.recipe.target.tasks
+    if len(names) != 1 or names == (ALL,):
+        raise UsageError(f"--target {typed}: sources are ranked for one target at a time; name one")
+    task = target_task(names[0])
+    if (request.recipe.target.train_task or task.train_task) is None:
+        raise UsageError(
+            f"{task.name!r} has no English train set: nothing is trained for it, and every estimator compares sources "
+            f"with what trains the target. Trained sources can be evaluated on it as they are: {command}"
+        )
+    return task
+
+
+def _sources(request: Request) -> tuple[list[Source], tuple[str, ...]]:
+    """What is ranked, and what was left out. Raises UsageError."""
+    from adapter_stilts.select.suggestion import Source
+    from adapter_stilts.stages.planning.intermediate import entries, tasks_of_entry
+    from adapter_stilts.tasks.groups import ALL, TEXTS
+
+    for name in request.recipe.intermediate.tasks:
+        if name in (NONE, ALL, *TEXTS):
+            what = {
+                NONE: "the baseline",
+                ALL: f"one stage of the study's tasks (each names them one by one: {EACH})",
+            }
+            raise UsageError(
+                f"--among {name}: is {what.get(name, 'text, not a task')}, and no estimator tells of it; name tasks"
+            )
+    names, notices = entries(request)
+    found = []
+    for name in names:
+        tasks, told = tasks_of_entry(request, name)
+        found.append(Source(name, tasks))
+        notices += told if name in request.recipe.intermediate.tasks else ()  # `entries` told of `each`
+    if len(found) < 2:
+        raise UsageError(
+            f"--among {', '.join(names)}: one source leaves nothing to rank; name several, or leave out --among for "
+            "the study's nine"
+        )
+    return found, tuple(dict.fromkeys(notices))
+
+
+def _same(sources: Sequence[Source], trained_on: Task, target: Task) -> tuple[str, ...]:
+    """A notice for each source that holds the target's own train set."""
+    held = [source.name for source in sources if trained_on.name in {task.name for task in source.tasks}]
+    return tuple(
+        f"{name} holds the train set of {target.name} itself ({trained_on.name}): that they are alike says little"
+        for name in held
+    )
+
+
+def _words(flags: Mapping[str, Any], fill: bool, settings: Settings) -> list[str]:
+    """What was typed of the recipe and the data, to be typed again."""
+    words = [word for name, value in flags.items() if value is not None for word in (f"--{name}", str(value))]
+    texts = (
+        [f"{key}={value}" for key, value in settings.items()] if isinstance(settings, Mapping) else settings
+    )
+    return [
+        *words,
+        *(["--fill-from-hub"] if fill else []),
+        *(word for text in texts for word in ("--set", text)),
+    ]
+
+
+def _command(first: Sequence[str], target: str, more: Sequence[str]) -> str:
+    """The line that trains sources and the baseline, over three seeds."""
+    named = ",".join(["none", *first])
+    return shlex.join(
+        ["adapter-stilts", "matrix", "--inter", named, "--target", target, *more, "--seeds", "3"]
+    )
