@@ -12,8 +12,8 @@ language's score is of the model that was taught in it, F1 on its test sentences
 English alone, `summary` mean, least and greatest over the seeds.
 
 `--dev en` chooses every checkpoint on English dev, `--dev same` on the dev set of the language that a stage trains in,
-which is another experiment; the file says which it was. SETTINGS and MODES were chosen on English dev with seed 0. LoRA at
-rates of 6e-4, 2e-3 and 5e-3 ends with a model that finds no name at all: F1 0 on English dev and test.
+which is another experiment; the file says which it was. SETTINGS and MODES were chosen on English dev with seed 0. LoRA
+at rates of 6e-4, 2e-3 and 5e-3 ends with a model that finds no name at all: F1 0 on English dev and test.
 
 Finished stages stay in `--store`, so that an interrupted run goes on; `--finished` tells what is there and trains
 nothing, and `seeds` in `summary` counts what that was.
