@@ -262,7 +262,9 @@ def plan_evaluation(
     taught, dev = taught_by(info)
     if target.train_task is None:
         taught = Taught(())
-    cell = Cell(address_of(bundle), target.name, added.stages[0], *about, False, taught, dev)
+    combine = info.settings.get("combine")
+    how = combine if isinstance(combine, str) else "continue"
+    cell = Cell(address_of(bundle), target.name, added.stages[0], *about, False, taught, dev, how)
     told = notices + looked_at(request, [target]) + added.notices + _filled(source).notices
     bases = {request.base.fingerprint: request.base}
     return Plan((cell,), tuple(dict.fromkeys(told)), {digest: bundle}, bases=bases)
