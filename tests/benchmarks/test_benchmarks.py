@@ -287,11 +287,11 @@ def test_languages_are_told_by_the_model_that_was_taught_in_them(tmp_path: Path)
 
 
 def test_real_text_is_told_by_the_model_that_was_taught_in_it(
-    data_dir: Path, base_dir: Path, tmp_path: Path
+    data_dir: Path, tiny_base: Path, tmp_path: Path
 ) -> None:
     options = ("--quick", "--device", "cpu", "--store", str(tmp_path / "store"))
     out = tmp_path / "result.json"
-    found = run("real_inlanguage.py", data_dir, base_dir, out, *options, "--modes", "lora")
+    found = run("real_inlanguage.py", data_dir, tiny_base, out, *options, "--modes", "lora")
     assert (found["quick"], found["shots"], found["dev"]) == (True, 32, "en")
     english = "uner/UNER_English-EWT/en_ewt-ud"
     sizes = {name: found["sentences"][f"{english}-{name}.iob2"] for name in ("train", "dev", "test")}
@@ -307,7 +307,9 @@ def test_real_text_is_told_by_the_model_that_was_taught_in_it(
     for (_, language), row in rows.items():
         assert row["gain"] == pytest.approx(row["f1"] - rows["english", language]["f1"], abs=0.01)
     # Told again without training: what is there, and none of the mode that is not.
-    again = run("real_inlanguage.py", data_dir, base_dir, out, *options, "--modes", "full,lora", "--finished")
+    again = run(
+        "real_inlanguage.py", data_dir, tiny_base, out, *options, "--modes", "full,lora", "--finished"
+    )
     assert (again["results"], again["summary"]) == (found["results"], found["summary"])
 
 
