@@ -330,6 +330,25 @@ def _names(given: Names) -> list[str] | None:
     return [name.strip() for text in texts for name in text.split(",") if name.strip()]
 
 
+def several(flag: str, given: Any) -> list[Any]:
+    """The values after a flag: of one value a list, of text its parts between commas.
+
+    Raises:
+        UsageError: a part is empty.
+    """
+    listed = [given] if isinstance(given, (str, int, Path)) else list(given or ())
+    found = [part for one in listed for part in (one.split(",") if isinstance(one, str) else [one])]
+    values = [
+        part.strip() if isinstance(part, str) else str(part) if isinstance(part, Path) else part
+        for part in found
+    ]
+    if "" in values:
+        raise UsageError(
+            f"--{flag} {','.join(map(str, listed))!r}: holds an empty name; leave out the comma, or the option"
+        )
+    return values
+
+
 def _entries(inter: str | Sequence[str]) -> list[str]:
     """One entry a cell; the names of one stage stay joined by commas."""
     given = [inter] if isinstance(inter, str) else inter

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from adapter_stilts.axes import AXES, axes_of, combinations
 from adapter_stilts.errors import UsageError
 from adapter_stilts.io import canonical_json
-from adapter_stilts.library import add_tasks, plan_train
+from adapter_stilts.library import add_tasks, plan_train, several
 
 if TYPE_CHECKING:
     from adapter_stilts.stages.estimating import Work
@@ -58,7 +58,7 @@ def plan_matrix(
     from adapter_stilts.stages.planning.several import LeftOut
 
     add_tasks(tasks)
-    given = {axis: _several(axis, flags.pop(axis, None)) for axis in AXES}
+    given = {axis: several(axis, flags.pop(axis, None)) for axis in AXES}
     left_out, studies = LeftOut(), []
     for varied in combinations(axes_of(None if recipe is None else str(recipe), {**given, "seeds": seeds})):
         try:
@@ -153,22 +153,3 @@ def _memory(study: Study, stages: Sequence[Stage]) -> dict[str, int]:
             name = f"{stage.part.mode} {stage.part.precision}"
             found[name] = max(found.get(name, 0), memory.training(stage))
     return found
-
-
-def _several(axis: str, given: Any) -> list[Any]:
-    """The values of an axis of a matrix: of one value a list, of text its parts between commas.
-
-    Raises:
-        UsageError: a part is empty.
-    """
-    listed = [given] if isinstance(given, (str, int, Path)) else list(given or ())
-    found = [part for one in listed for part in (one.split(",") if isinstance(one, str) else [one])]
-    values = [
-        part.strip() if isinstance(part, str) else str(part) if isinstance(part, Path) else part
-        for part in found
-    ]
-    if "" in values:
-        raise UsageError(
-            f"--{axis} {','.join(map(str, listed))!r}: holds an empty name; leave out the comma, or the option"
-        )
-    return values

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import UsageError
-from adapter_stilts.library import Names, Settings, plan_train
+from adapter_stilts.library import Names, Settings, plan_train, several
 from adapter_stilts.recipe_sections import EACH
 from adapter_stilts.runtime import default_cache, default_device, seconds_of
 
@@ -112,7 +112,7 @@ def suggest(
     from adapter_stilts.stages.planning.request import Request
 
     clock = Clock(seconds_of(budget) if isinstance(budget, str) else budget)
-    typed = _several(among)
+    typed = list(dict.fromkeys(several("among", EACH if among is None else among)))
     bundles = _bundles(typed)
     study = plan_train(
         [NONE] if bundles else typed,
@@ -203,17 +203,6 @@ def _ranked_bundles(
     sources, notices = trained_sources(typed, request.base, mode)
     ranking = rank_trained(sources, trained_on, opened(), request.recipe.target.limit_train, clock)
     return ranking, notices, sources[0].info.tuning
-
-
-def _several(among: Names) -> list[str]:
-    """Entries as they were typed, each once. Raises UsageError where one is empty."""
-    listed = [EACH] if among is None else [among] if isinstance(among, str) else list(among)
-    found = [part.strip() for text in listed for part in text.split(",")]
-    if not all(found):
-        raise UsageError(
-            f"--among {','.join(listed)!r}: holds an empty name; leave out the comma, or the option"
-        )
-    return list(dict.fromkeys(found))
 
 
 def _target(request: Request, typed: str, command: str) -> Task:

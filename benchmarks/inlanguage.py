@@ -17,7 +17,6 @@ Finished stages stay in `--store`, so that an interrupted run goes on.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -132,14 +131,11 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         told: dict[str, Any] = {"target": target, "mode": mode, "way": way, "seeds": len(members)}
         for name in ("levels", "gain"):
             told[name] = {
-                level: _spread([member[name][level] for member in members]) for level in members[0][name]
+                level: measure.mean_spread([member[name][level] for member in members])
+                for level in members[0][name]
             }
         found.append(told)
     return found
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    return {"mean": round(sum(values) / len(values), 2), "min": min(values), "max": max(values)}
 
 
 def main() -> None:
@@ -159,7 +155,7 @@ def main() -> None:
         {
             "benchmark": "inlanguage",
             **environment,
-            "command": " ".join(["python", "benchmarks/inlanguage.py", *sys.argv[1:]]),
+            "command": measure.command(),
             "quick": options.quick,
             "shots": options.shots,
             "dev": options.dev,

@@ -308,7 +308,7 @@ def main() -> None:
         {
             "benchmark": "matrix",
             **measure.environment(options.threads, options.device or "cpu"),
-            "command": " ".join(["python", "benchmarks/matrix.py", *sys.argv[1:]]),
+            "command": measure.command(),
             "quick": options.quick,
             "inters": bench.inters.split(","),
             "targets": bench.targets.split(","),

@@ -94,6 +94,11 @@ def environment(threads: int | None, device: str = "cpu") -> dict[str, Any]:
     }
 
 
+def command() -> str:
+    """The line that makes the result."""
+    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+
+
 def _processor() -> str:
     """The processor's model, which `platform.processor` does not tell on Linux."""
     try:
@@ -133,6 +138,11 @@ def spread(values: Sequence[float], digits: int = 1) -> dict[str, float]:
         "min": round(min(values), digits),
         "max": round(max(values), digits),
     }
+
+
+def mean_spread(values: Sequence[float]) -> dict[str, float]:
+    """Mean, least and greatest, of scores over seeds."""
+    return {"mean": round(sum(values) / len(values), 2), "min": min(values), "max": max(values)}
 
 
 def ratios(ours: Iterable[float], theirs: Iterable[float]) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -191,14 +190,10 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "language": language,
             "way": way,
             "seeds": len(members),
-            **{name: _spread([member[name] for member in members]) for name in ("f1", "gain")},
+            **{name: measure.mean_spread([member[name] for member in members]) for name in ("f1", "gain")},
         }
         for (mode, language, way), members in groups.items()
     ]
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    return {"mean": round(sum(values) / len(values), 2), "min": min(values), "max": max(values)}
 
 
 def main() -> None:
@@ -219,7 +214,7 @@ def main() -> None:
         {
             "benchmark": "real_inlanguage",
             **environment,
-            "command": " ".join(["python", "benchmarks/real_inlanguage.py", *sys.argv[1:]]),
+            "command": measure.command(),
             "quick": options.quick,
             "base": options.base.name,
             "sentences": sizes,

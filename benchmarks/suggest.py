@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -425,7 +424,7 @@ def measure_all(known: Truth, options: argparse.Namespace) -> tuple[dict[str, Tr
     told = {
         "benchmark": "suggest",
         **environment,
-        "command": " ".join(["python", "benchmarks/suggest.py", *sys.argv[1:]]),
+        "command": measure.command(),
         "quick": options.quick,
         "examples": options.examples,
         "cost_cpu_seconds": cost,

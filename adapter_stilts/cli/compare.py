@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from adapter_stilts.cli.options import as_json_option, option
+from adapter_stilts.cli.options import as_json_option, option, plans_option, resamples_option
 
 
 @click.command()
@@ -18,21 +18,8 @@ from adapter_stilts.cli.options import as_json_option, option
 )
 @option("--b", "other", required=True, metavar="NAME", help="The cell that it is compared with.")
 @option("--target", required=True, metavar="TASK", help="The target of both.")
-@option(
-    "--plan",
-    "plans",
-    multiple=True,
-    metavar="PLAN",
-    help="A plan's file, or the first digits of its name in the store; may be repeated.  [default: all of them]",
-)
-@option(
-    "--resamples",
-    type=click.IntRange(min=100),
-    default=10_000,
-    show_default=True,
-    metavar="N",
-    help="Of the bootstrap; fewer are quicker, and their p-values coarser.",
-)
+@plans_option
+@resamples_option
 @as_json_option
 def compare(
     store: str,

@@ -90,6 +90,22 @@ split_option = option(
     type=click.Choice(["test", "dev"]),
     help="Evaluate on this split; what is told on dev cannot be submitted.  [default: test]",
 )
+plans_option = option(
+    "--plan",
+    "plans",
+    multiple=True,
+    metavar="PLAN",
+    help="A plan's file, or the first digits of its name in the store; may be repeated.  [default: all of them]",
+)
+"""Of `report` and `compare`."""
+resamples_option = option(
+    "--resamples",
+    type=click.IntRange(min=100),
+    default=10_000,
+    show_default=True,
+    metavar="N",
+    help="Of the bootstrap; fewer are quicker, and their p-values coarser.",
+)
 device_option = option("--device", metavar="D", help="cpu or cuda.  [default: the best at hand]")
 bundles_base_option = option(
     "--base", metavar="ID|DIR", help="An adapter's or LoRA's encoder.  [default: where it was trained]"

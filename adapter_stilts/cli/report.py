@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from adapter_stilts.cli.options import option
+from adapter_stilts.cli.options import option, plans_option, resamples_option
 
 SHOWN_NOTES = 20
 """A large store that is damaged may have thousands."""
@@ -12,13 +12,7 @@ SHOWN_NOTES = 20
 
 @click.command()
 @click.argument("store", default="runs")
-@option(
-    "--plan",
-    "plans",
-    multiple=True,
-    metavar="PLAN",
-    help="A plan's file, or the first digits of its name in the store; may be repeated.  [default: all of them]",
-)
+@plans_option
 @option("--baseline", default="none", show_default=True, metavar="ENTRY", help="What gains are over.")
 @option(
     "--by",
@@ -26,14 +20,7 @@ SHOWN_NOTES = 20
     help="Tables of each target by `language`, language `family`, level of `resources`; `total` gives none of them.  "
     "[default: language; with --out all three]",
 )
-@option(
-    "--resamples",
-    type=click.IntRange(min=100),
-    default=10_000,
-    show_default=True,
-    metavar="N",
-    help="Of the bootstrap; fewer are quicker, and their p-values coarser.",
-)
+@resamples_option
 @option(
     "--out",
     metavar="DIR",

@@ -74,6 +74,19 @@ class Block:
             parts.append("all examples" if system.limit is None else f"first {system.limit}")
         return ", ".join(parts)
 
+    def names(self, system: System) -> dict[str, str | int | None]:
+        """What a row of numbers says that it is of."""
+        setting = self.setting
+        return {
+            "base": setting.base,
+            "mode": setting.mode,
+            "precision": setting.precision,
+            "inter": system.inter,
+            "combine": system.combine,
+            "inter_limit": system.limit,
+            "target": setting.target,
+        }
+
     def cell(self, system: System) -> str:
         """An id of it, the same in every report."""
         return cell_id(system, self.setting)

@@ -78,13 +78,7 @@ def _record(block: Block, system: System, known: Sequence[Cost]) -> dict[str, Va
     setting = block.setting
     bundles = [cost.bundle for cost in known if cost.bundle is not None]
     return {
-        "base": setting.base,
-        "mode": setting.mode,
-        "precision": setting.precision,
-        "inter": system.inter,
-        "combine": system.combine,
-        "inter_limit": system.limit,
-        "target": setting.target,
+        **block.names(system),
         "cell": block.cell(system),
         "trained": "+".join(setting.train_languages),
         "seeds": len(known),

@@ -139,13 +139,7 @@ def record(
     interval = estimate.interval if estimate is not None else None
     shots = "+".join(f"{language}={count}" for language, count in setting.few_shot)
     return {
-        "base": setting.base,
-        "mode": setting.mode,
-        "precision": setting.precision,
-        "inter": system.inter,
-        "combine": system.combine,
-        "inter_limit": system.limit,
-        "target": setting.target,
+        **block.names(system),
         "target_limit": setting.target_limit,
         "trained": "+".join(setting.train_languages),
         "few_shot": shots,

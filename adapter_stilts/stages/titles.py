@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from adapter_stilts.stages.graph import Stage
@@ -39,8 +39,9 @@ def titles_of(stages: Iterable[Stage], encoders: Mapping[str, str] | None = None
         words = [", ".join(filter(None, values)) for values in zip(*differing, strict=True)] or [""] * len(
             group
         )
+        shared = Counter(words)
         for stage, word in zip(group, words, strict=True):
-            digits = stage.key[:KEY_SHOWN] if words.count(word) > 1 else ""
+            digits = stage.key[:KEY_SHOWN] if shared[word] > 1 else ""
             shown = ", ".join(filter(None, (word, digits)))
             found[stage.key] = f"{title} [{shown}]" if shown else title
     return found

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import StoreError
+from adapter_stilts.stages.plans import SCHEMA
 from adapter_stilts.stages.record import STAGE
 
-PLAN_SCHEMA = 2
 ARRAY_TASKS = 1000
 """Tasks of one array: what Slurm allows unless a cluster says otherwise (MaxArraySize 1001)."""
 
@@ -132,9 +132,9 @@ def _read(plan: Path) -> dict[str, tuple[str, ...]]:
     try:
         value: Any = json.loads(plan.read_text(encoding="utf-8"))
         schema = int(value["schema"])
-        if schema > PLAN_SCHEMA:
+        if schema > SCHEMA:
             raise StoreError(
-                f"the plan {plan} has schema {schema}, this version reads up to {PLAN_SCHEMA}: upgrade adapter-stilts"
+                f"the plan {plan} has schema {schema}, this version reads up to {SCHEMA}: upgrade adapter-stilts"
             )
         parents: dict[str, tuple[str, ...]] = {}
         for stage in value["stages"]:

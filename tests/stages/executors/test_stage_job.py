@@ -34,6 +34,17 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
     return lambda: calls.read_text(encoding="utf-8").splitlines() if calls.exists() else []
 
 
+def stopped_and_queued_again(job: StageJob) -> None:
+    """Run a job that is told to stop after a while."""
+    before = signal.signal(signal.SIGALRM, lambda number, frame: job.stop())
+    signal.setitimer(signal.ITIMER_REAL, 1.5)
+    try:
+        with pytest.raises(AdapterStiltsError, match="mnli was stopped: job 4711 is queued again"):
+            job()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 @pytest.fixture
 def start(verb: str) -> Callable[..., subprocess.Popen[str]]:
     """The process of a job, in a group of its own as a step of Slurm is."""
@@ -152,13 +163,7 @@ def test_a_launcher_that_ends_first_is_no_end(
     plan = make_plan({"mnli": []}, {"mnli": {"steps": 400, "writes": 1.0}})
     launcher = ("sh", "-c", '"$@"; exit $?', "sh")
     job = StageJob(str(plan), "mnli", (*launcher, *verb.split(), "adapter_stilts", "stage"))
-    before = signal.signal(signal.SIGALRM, lambda number, frame: job.stop())
-    signal.setitimer(signal.ITIMER_REAL, 1.5)
-    try:
-        with pytest.raises(AdapterStiltsError, match="mnli was stopped: job 4711 is queued again"):
-            job()
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    stopped_and_queued_again(job)
     assert [each[0] for each in told()] == ["began", "stopped"]
     assert slurm() == ["scontrol requeue 4711"]
 
@@ -173,13 +178,7 @@ def test_a_stage_that_does_not_stop_is_killed_and_queued_again(
     monkeypatch.setattr(stage_job, "STOP_SECONDS", 0.5)
     plan = make_plan({"mnli": []}, {"mnli": {"steps": 4000, "deaf": True}})
     job = StageJob(str(plan), "mnli", (*verb.split(), "adapter_stilts", "stage"))
-    before = signal.signal(signal.SIGALRM, lambda number, frame: job.stop())
-    signal.setitimer(signal.ITIMER_REAL, 1.5)
-    try:
-        with pytest.raises(AdapterStiltsError, match="mnli was stopped: job 4711 is queued again"):
-            job()
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    stopped_and_queued_again(job)
     assert [each[0] for each in told()] == ["began"]
     assert slurm() == ["scontrol requeue 4711"]
 
