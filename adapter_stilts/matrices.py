@@ -119,7 +119,7 @@ def forecast(study: Study, measure: bool = False, say: Callable[[str], None] = p
     experience = Experience(store.root, (state.stage for state in states if state.status == "cached"))
     works: dict[str, Work | None] = {}
     alike: dict[str, Work | None] = {}
-    for stage in missing:
+    for stage in filter(experience.asks, missing):
         # Stages that differ in their start, seed or mode have the same to do.
         what = canonical_json(_reads(stage))
         if what not in alike:

@@ -56,6 +56,9 @@ def test_a_few_examples_go_on_from_english(quick: dict[str, Any], mode: str) -> 
     english, after = plain.cell("none", "udpos"), few.cell("none", "udpos")
     assert few.cell("none, few-shot qaa=6", "udpos") is after
     assert english.bundle is not None
+    assert after.bundle is not None
+    card = (after.bundle / "README.md").read_text()
+    assert "Trained on `udpos` in English, and then in qaa (6 examples) with" in card
     for file in english.bundle.glob("*.safetensors"):
         before, then = weights(english.bundle, file.name), weights(after.bundle, file.name)
         assert before.keys() == then.keys()

@@ -68,6 +68,27 @@ class BundleInfo(BaseModel):
         told = isinstance(found, list | tuple) and all(isinstance(language, str) for language in found)
         return tuple(found) if self.metrics and told else ()
 
+    @property
+    def train_languages(self) -> dict[str, int | None]:
+        """Language -> examples drawn (None: all) that the tasks of its last stage were trained in; empty where it is
+        not known, as of what was made elsewhere or merged.
+
+        A stage's settings name them where they are not English alone (`TrainPart.settings`).
+        """
+        if "mixture" not in self.settings:
+            trained = "training" in self.settings and "merge" not in self.settings
+            return {"en": None} if trained else {}
+        try:
+            parts = [part for member in self.settings["mixture"]["tasks"] for part in member["parts"]]
+            data = [part["data"] for part in parts]
+            drawn = {
+                language: int(count) for each in data for language, count in each.get("drawn", {}).items()
+            }
+            languages = sorted({str(language) for each in data for language in each["train"]})
+        except (TypeError, KeyError, AttributeError, ValueError):  # somebody else's settings
+            return {}
+        return {language: drawn.get(language) for language in languages}
+
     def answers(self, format_name: str, labels: tuple[str, ...]) -> bool:
         """Whether a head fits."""
         return (self.format, self.labels) == (format_name, labels) or self.head(

@@ -67,7 +67,7 @@ def _metrics(info: BundleInfo) -> list[str]:
 
 
 def _what(info: BundleInfo) -> str:
-    made = "Merged from bundles" if "merge" in info.settings else f"Trained on `{info.task}`"
+    made = "Merged from bundles" if "merge" in info.settings else f"Trained on `{info.task}`{_in(info)}"
     made = f"`{info.task}`, trained elsewhere, taken in" if "imported" in info.settings else made
     base = f"`{info.base}`" + (f" (revision `{info.base_revision}`)" if info.base_revision else "")
     version = info.versions.get("adapter-stilts", "")
@@ -79,6 +79,18 @@ def _what(info: BundleInfo) -> str:
     if "export" in info.settings:
         lines += ["", *_exported(info)]
     return "\n".join(lines) + "\n"
+
+
+def _in(info: BundleInfo) -> str:
+    """In which languages, as far as that is known."""
+    drawn = info.train_languages
+    told = [
+        language_names([name]) + (f" ({count} examples)" if count else "") for name, count in drawn.items()
+    ]
+    before = info.settings.get("after", [])
+    known = isinstance(before, list) and before and all(isinstance(name, str) for name in before)
+    first = f" in {language_names(before)}, and then" if known else ""
+    return f"{first} in {', '.join(told)}" if told else ""
 
 
 def _exported(info: BundleInfo) -> list[str]:

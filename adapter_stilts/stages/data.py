@@ -7,6 +7,7 @@ between runs: another seed, learning rate or encoder of the same tokenizer does 
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from adapter_stilts.formats.base import CUT, FormatSettings
 from adapter_stilts.formats.examples import Example, first_examples
 from adapter_stilts.formats.features import MANIFEST, Features, item_lengths
 from adapter_stilts.formats.tokens import template_of
-from adapter_stilts.io import digest_of, whole_directory
+from adapter_stilts.io import digest_of, disk_errors, whole_directory, write_json
 from adapter_stilts.stages.drawing import Draw, drawn
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import Source
@@ -119,18 +120,29 @@ class SplitData:
 
     @cached_property
     def size(self) -> Size:
-        """How much it is: of encoded data counted, else from a sample of the examples."""
+        """How much it is: of encoded data counted, else from a sample of the examples, which is cached."""
         if (_place(self.tokenizer.cache, self._key) / MANIFEST).is_file():
-            features, share = self.features, 1.0
-        else:
-            sample = self.examples[:: max(1, len(self.examples) // SAMPLE)][:SAMPLE]
-            features, share = self._encoded(sample), len(self.examples) / max(1, len(sample))
+            return self._size(self.features, 1.0)
+        place = self.tokenizer.cache / SIZES / f"{self._key}.json"
+        if (known := _read_size(place)) is not None:
+            return known
+        sample = self.examples[:: max(1, len(self.examples) // SAMPLE)][:SAMPLE]
+        size = self._size(self._encoded(sample), len(self.examples) / max(1, len(sample)))
+        with disk_errors(place, CACHED_ELSEWHERE):
+            place.parent.mkdir(parents=True, exist_ok=True)
+        write_json(place, asdict(size), CACHED_ELSEWHERE)
+        return size
+
+    def _size(self, features: Features, share: float) -> Size:
         lengths = item_lengths(features, get_format(self.task.format).ITEMS)
         return Size(round(len(lengths) * share), round(int(lengths.sum()) * share))
 
 
 SAMPLE = 200
 """Examples that are encoded to tell of all how long they are."""
+SIZES = "sizes"
+"""In the cache: what a sample told, a file a split."""
+CACHED_ELSEWHERE = "another place with $ADAPTER_STILTS_CACHE"
 
 
 @dataclass(frozen=True)
@@ -139,6 +151,15 @@ class Size:
 
     items: int
     tokens: int
+
+
+def _read_size(place: Path) -> Size | None:
+    """None where nothing is kept, or what is kept is damaged."""
+    try:
+        size = Size(**json.loads(place.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return size if isinstance(size.items, int) and isinstance(size.tokens, int) else None
 
 
 @dataclass(frozen=True)
@@ -189,7 +210,7 @@ def _cached(cache: Path, key: str, encode: Callable[[], Features]) -> Features:
     features = encode()
     try:
         if not (directory / MANIFEST).is_file():  # else another process of the launch was quicker
-            with whole_directory(directory, "another place with $ADAPTER_STILTS_CACHE") as aside:
+            with whole_directory(directory, CACHED_ELSEWHERE) as aside:
                 features.save(aside)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # it was so while we wrote

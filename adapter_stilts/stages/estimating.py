@@ -161,6 +161,16 @@ class Experience:
                 took = (int(record.get("steps", 0)), float(record.get("seconds", 0.0)))
                 self._took.setdefault((kind, stage.task), []).append(took)
 
+    def asks(self, stage: Stage) -> bool:
+        """Whether it takes a stage's work to tell how long the stage takes: counting is in vain where nothing was
+        measured, and where an evaluation like it was timed."""
+        kind = kind_of_stage(stage)
+        if kind is None:
+            return False
+        if (kind, stage.task) in self._took:
+            return kind.kind == "train"
+        return (self._speeds.get(kind) or self._like(kind)) is not None
+
     def seconds(self, stage: Stage, work: Work | None) -> float | None:
         """How long a stage takes; None where nothing tells."""
         kind = kind_of_stage(stage)

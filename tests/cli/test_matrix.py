@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from adapter_stilts.stages.data import SplitData
+
 Cli = Callable[..., Any]
 Tiny = Callable[..., list[str]]
 Listing = Callable[[Path], list[str]]
@@ -120,6 +122,19 @@ def test_calibration_measures_and_trains_nothing(
     assert listing(tmp_path / "store") == ["speeds.json", "store.json"]
     # Kept: the next dry run knows without measuring.
     assert cli(*lora, "--dry-run").json["forecast"]["hours"] == ran.json["forecast"]["hours"]
+
+
+def test_nothing_is_counted_in_vain(cli: Cli, lora: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing was measured no example is read; what a sample told is not asked of the examples again."""
+    with monkeypatch.context() as patch:
+        patch.setattr(SplitData, "size", property(lambda split: pytest.fail(f"{split.task.name} is counted")))
+        assert cli(*lora, "--dry-run").json["forecast"]["unknown"] == 5
+    measured = cli(*lora, "--dry-run", "--calibrate").json["forecast"]["hours"]
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            SplitData, "examples", property(lambda split: pytest.fail(f"{split.task.name} is read"))
+        )
+        assert cli(*lora, "--dry-run").json["forecast"]["hours"] == measured
 
 
 def test_status_tells_how_far_a_plan_is(cli: Cli, plan: Path) -> None:

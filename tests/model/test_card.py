@@ -98,6 +98,36 @@ def test_what_no_dev_split_chose_names_no_language() -> None:
     assert info().dev_languages == ("en",), "settings name those that are not English alone"
 
 
+def taught(train: Any, **data: Any) -> dict[str, Any]:
+    """Settings of a stage that is trained in other languages than English alone."""
+    part = {"task": "panx", "data": {"train": train, **data}}
+    return {"training": {}, "mixture": {"tasks": [{"name": "panx", "head": "panx", "parts": [part]}]}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"training": {}}, "Trained on `squad_v1` in English with adapter-stilts"),
+        (taught({"sw": "f"}), "Trained on `squad_v1` in sw with"),
+        (
+            taught({"sw": "f", "en": "f"}, drawn={"sw": 32}),
+            "Trained on `squad_v1` in English, sw (32 examples) with",
+        ),
+        (
+            {**taught({"sw": "f"}, drawn={"sw": 32}), "after": ["en"]},
+            "Trained on `squad_v1` in English, and then in sw (32 examples) with",
+        ),
+        ({}, "Trained on `squad_v1` with"),
+        ({"mixture": {"tasks": [], "texts": []}, "training": {}}, "Trained on `squad_v1` with"),
+        ({"training": {}, "merge": {}}, "Merged from bundles with"),
+        *((taught(train), "Trained on `squad_v1` with") for train in (None, 3)),
+        ({**taught({"sw": "f"}), "after": [3]}, "Trained on `squad_v1` in sw with"),
+    ],
+)
+def test_the_languages_it_was_trained_in(settings: dict[str, Any], told: str) -> None:
+    assert told in model_card(info(settings=settings))
+
+
 def test_several_heads_and_their_metrics() -> None:
     heads = {
         "hellaswag": HeadInfo(format="multiple_choice", labels=(), tasks=("hellaswag",)),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from adapter_stilts.formats.features import Features, Ragged
-from adapter_stilts.stages.data import _cached
+from adapter_stilts.stages.data import Size, _cached, _read_size
 
 KEY = "ab" * 32
 
@@ -73,3 +73,15 @@ def test_a_damaged_entry_is_made_again_and_said(tmp_path: Path, caplog: pytest.L
     assert _cached(tmp_path, KEY, lambda: made).input_ids.values.tolist() == [0, 1, 2, 3, 4]
     assert "encoded again" in caplog.text
     assert arrays.read_bytes() != bytes(content)
+
+
+@pytest.mark.parametrize(
+    "kept", ["", "[1, 2]", '{"items": 3}', '{"items": 3, "tokens": "9"}', '{"items": 3, "words": 9}']
+)
+def test_a_damaged_size_is_none(tmp_path: Path, kept: str) -> None:
+    place = tmp_path / "size.json"
+    assert _read_size(place) is None
+    place.write_text('{"items": 3, "tokens": 9}')
+    assert _read_size(place) == Size(3, 9)
+    place.write_text(kept)
+    assert _read_size(place) is None
