@@ -358,3 +358,17 @@ def test_suggestions_are_held_against_the_truth(tmp_path: Path) -> None:
     assert set(result["cost_cpu_seconds"]) == {"reading", "embedding", "total"}
     for row in result["results"]:
         assert all(0 <= one["ndcg"] <= 1 and one["regret3"] >= 0 for one in row["quality"].values())
+
+
+def test_hours_of_the_study_are_its_tokens(data_dir: Path, base_dir: Path, tmp_path: Path) -> None:
+    result = run("study_hours.py", data_dir, base_dir, tmp_path / "hours.json", "--tflops", "10")
+    tokens, lengths = result["million_tokens"], result["lengths"]
+    assert lengths["hellaswag"]["measured_on"] == 600
+    assert lengths["qqp"] == {"tokens": 33, "measured_on": 0}
+    # Three passes over six train sets, before which stand none, each of nine, and all of them.
+    trained = {name: result["sizes"][name] * lengths[name]["tokens"] for name in result["sizes"]}
+    six = sum(trained[name] for name in ("mnli", "pawsx", "udpos", "panx", "squad_v1", "tydiqa"))
+    assert tokens["target"] == pytest.approx(3 * 11 * six / 1e6, abs=1)
+    twelve = 6 * (tokens["intermediate"] + tokens["target"]) + 2 * tokens["evaluation"]
+    assert result["hours_a_seed"]["full"] == pytest.approx(twelve * 1e6 * 301_989_888 / 1e13 / 3600, abs=0.1)
+    assert 0.6 < result["hours_a_seed"]["lora"] / result["hours_a_seed"]["full"] < 0.8
