@@ -3,13 +3,11 @@
     python benchmarks/real_inlanguage.py --base e5-small --threads 1 --out FILE.json     # hours on one thread
     python benchmarks/real_inlanguage.py --quick                                         # a check, in a minute
 
-Reads slices of UNER and MasakhaNER 2 below `--data`: `uner/UNER_English-EWT`, `uner/UNER_German-PUD`,
-`masakhaner/swa`, `masakhaner/yor`. UNER's English sentences are those of its dev file: the first `--train` of them are
-the train set here, the rest is dev. Swahili and Yoruba are trained in three ways, with nothing before it: on English
-UNER; on that and then on `--shots` examples of the language (`--few-shot sw=32`); on the language's own train set
-(`--train-languages sw`), all that the slice holds. English and German are scored by the model of English UNER. A
-language's score is of the model that was taught in it, F1 on its test sentences, in percent; `gain` the points over
-English alone, `summary` mean, least and greatest over the seeds.
+Reads slices of UNER and MasakhaNER 2 below `--data` (`real_slices.py`). Swahili and Yoruba are trained in three ways,
+with nothing before it: on English UNER; on that and then on `--shots` examples of the language (`--few-shot sw=32`);
+on the language's own train set (`--train-languages sw`), all that the slice holds. English and German are scored by
+the model of English UNER. A language's score is of the model that was taught in it, F1 on its test sentences, in
+percent; `gain` the points over English alone, `summary` mean, least and greatest over the seeds.
 
 `--dev en` chooses every checkpoint on English dev, `--dev same` on the dev set of the language that a stage trains in,
 which is another experiment; the file says which it was. SETTINGS and MODES were chosen on English dev with seed 0:
@@ -23,7 +21,6 @@ nothing, and `seeds` in `summary` counts what that was.
 from __future__ import annotations
 
 import argparse
-import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -31,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import measure
+from real_slices import TRAIN, prepare
 
 import adapter_stilts as stilts
 
@@ -67,7 +65,7 @@ def arguments() -> argparse.Namespace:
     )
     options.add_argument("--languages", default="sw,yo", help="of MasakhaNER, with commas (default sw,yo)")
     options.add_argument(
-        "--train", type=int, default=1200, help="English sentences to train on (default 1200)"
+        "--train", type=int, default=TRAIN, help=f"English sentences to train on (default {TRAIN})"
     )
     options.add_argument("--shots", type=int, default=32, help="examples of few-shot (default 32)")
     options.add_argument("--dev", choices=("en", "same"), default="en", help="what chooses (default en)")
@@ -78,41 +76,6 @@ def arguments() -> argparse.Namespace:
     options.add_argument("--device", help="cpu or cuda (default: the best at hand)")
     options.add_argument("--quick", action="store_true", help="few steps, one seed: a check, not a result")
     return options.parse_args()
-
-
-def prepare(data: Path, train: int, out: Path) -> dict[str, int]:
-    """Lay the slices out as releases, UNER's English sentences cut into train and dev; sentences by file.
-
-    Raises:
-        SystemExit: a file is missing, or too few English sentences are left for dev.
-    """
-    english, german = "uner/UNER_English-EWT", "uner/UNER_German-PUD"
-    copied = {f"{english}/en_ewt-ud-test.iob2": english, f"{german}/de_pud-ud-test.iob2": german}
-    for code in ("swa", "yor"):
-        copied |= {
-            f"masakhaner/{code}/{split}.txt": f"masakhaner2/{code}" for split in ("train", "dev", "test")
-        }
-    whole = data / english / "en_ewt-ud-dev.iob2"
-    missing = [path for path in (whole, *(data / name for name in copied)) if not path.is_file()]
-    if missing:
-        raise SystemExit(f"no file {missing[0]}: --data names a folder that holds the slices")
-    sentences = whole.read_text(encoding="utf-8").strip("\n").split("\n\n")
-    if len(sentences) <= train:
-        raise SystemExit(f"{whole} holds {len(sentences)} sentences; --train {train} leaves none for dev")
-    for name, folder in copied.items():
-        (out / folder).mkdir(parents=True, exist_ok=True)
-        shutil.copy(data / name, out / folder)
-    for split, part in (("train", sentences[:train]), ("dev", sentences[train:])):
-        text = "".join(sentence + "\n\n" for sentence in part)
-        (out / english / f"en_ewt-ud-{split}.iob2").write_text(text, encoding="utf-8")
-    return {
-        str(path.relative_to(out)): _sentences(path) for path in sorted(out.rglob("*.*")) if path.is_file()
-    }
-
-
-def _sentences(path: Path) -> int:
-    blocks = path.read_text(encoding="utf-8").split("\n\n")
-    return sum(1 for block in blocks if block.strip())
 
 
 def settings_of(mode: str, way: str, options: argparse.Namespace) -> dict[str, Any]:

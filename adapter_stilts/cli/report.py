@@ -31,9 +31,10 @@ def report(
 ) -> int:
     """Is a gain real, where, and for whom: tables of what a store holds, read from its records alone.
 
-    STORE is the folder after --store of `matrix` or `train`. Gains have intervals: of means over languages over seeds
-    and examples, where there are several seeds; else, and of single languages, over examples. Each caption says which.
-    What cannot be compared is left out, and told. With --out the tables by language stand in the files alone.
+    STORE is the folder after --store of `matrix` or `train`, or an export of it, zipped or not. Gains have intervals:
+    of means over languages over seeds and examples, where there are several seeds; else, and of single languages, over
+    examples. Each caption says which. What cannot be compared is left out, and told. With --out the tables by language
+    stand in the files alone.
 
     \b
     Examples:

@@ -127,10 +127,12 @@ def collect_garbage(store: str, forget: tuple[str, ...], yes: bool, dry_run: boo
 @option("--without-rows", is_flag=True, help="Leave each example's score out: averages alone.")
 @as_json_option
 def export_plan(plan: str, folder: str, store: str, without_rows: bool, as_json: bool) -> int:
-    """Copy the results of a PLAN into a new folder DIR, without weights.
+    """Copy the results of a PLAN into a folder DIR, without weights.
 
     The plan, the records of its finished stages, metrics and each example's score: small enough to commit or to attach
-    to a paper. DIR is a store that answers for what it holds, and runs nothing. It appears whole or not at all.
+    to a paper. DIR is a store that answers for what it holds, and runs nothing. It appears whole or not at all; named
+    *.zip it is one file, which `report` and `compare` read. One that was exported before, here or on another machine,
+    is added to.
     """
     from pathlib import Path
 

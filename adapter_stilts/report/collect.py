@@ -14,6 +14,8 @@ from adapter_stilts.errors import StoreError, UsageError
 from adapter_stilts.io import DIGESTS, broken_seal
 from adapter_stilts.report.chains import Chains, differing, told
 from adapter_stilts.report.scores import BASELINE, Setting
+from adapter_stilts.runtime import default_cache
+from adapter_stilts.stages.archives import is_archive, unpacked
 from adapter_stilts.stages.keeping import read_found_plan
 from adapter_stilts.stages.plans import PLANS, PlanFile, plans_of
 from adapter_stilts.stages.record import METRICS, STAGE, read_metrics, read_stage
@@ -129,7 +131,7 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
     """The cells of plans, and their results.
 
     Args:
-        store: its folder.
+        store: its folder, or exported results in one zip file.
         plans: files in its folder ``plans``, or the first digits of their names; all of them where none is named.
 
     Raises:
@@ -138,6 +140,8 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
         StoreError: a plan that was named cannot be read.
     """
     root = Path(store)
+    if root.is_file() and is_archive(root):
+        root = unpacked(root, default_cache())
     if not root.is_dir():
         raise UsageError(f"{store}: no such store; name the folder after --store of the command that ran")
     Store(root)  # one of a newer version is told

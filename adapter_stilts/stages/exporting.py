@@ -5,21 +5,34 @@
 <out>/<stage>/metrics.json, scores/        of evaluations; what they are computed from
 <out>/SHA256SUMS, <out>/<stage>/SHA256SUMS
 
-It lacks bundles, predictions and logs. It answers for the stages that it holds, and runs nothing (`Store.open`).
+The folder may be one zip file (`archives.py`). It lacks bundles, predictions and logs. It answers for the stages that
+it holds, and runs nothing (`Store.open`).
 """
 
 from __future__ import annotations
 
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from adapter_stilts.errors import StoreError, UsageError
-from adapter_stilts.io import DIGESTS, broken_seal, bytes_below, seal, whole_directory, write_json
+from adapter_stilts.io import (
+    DIGESTS,
+    broken_seal,
+    bytes_below,
+    disk_errors,
+    seal,
+    whole_directory,
+    write_json,
+)
+from adapter_stilts.stages.archives import is_archive, pack, unpack
 from adapter_stilts.stages.parts import EvaluatePart
 from adapter_stilts.stages.plans import PLANS, PlanFile
-from adapter_stilts.stages.record import METRICS, SCORES, STAGE, read_stage
-from adapter_stilts.stages.store import MARKER, SCHEMA
+from adapter_stilts.stages.record import METRICS, SCORES, STAGE, read_metrics, read_stage
+from adapter_stilts.stages.store import MARKER, SCHEMA, Store
 
 
 @dataclass(frozen=True)
@@ -41,28 +54,69 @@ def export_results(plan: PlanFile, out: Path, rows: bool = True) -> Exported:
     """Copy the records of a plan's finished stages.
 
     Args:
-        out: a folder that does not exist or is empty.
+        out: a folder that does not exist or is empty, or that was exported before, of this plan or another: what it
+            lacks is added. With a name that ends in .zip, one file.
         rows: whether each example's score comes too; without, averages can be read and nothing be tested with them.
 
     Raises:
-        UsageError: `out` holds files, or nothing of the plan is finished.
-        StoreError: a stage is damaged, or `out` cannot be written.
+        UsageError: `out` holds other files, or nothing of the plan is finished.
+        StoreError: a stage is damaged, `out` holds another result of one, or it cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} holds files already: name a new folder, or remove it")
+    there = out.exists() and not (out.is_dir() and not any(out.iterdir()))
+    if there and not (is_archive(out) or _exported(out)):
+        raise UsageError(
+            f"{out} holds files already, and was not exported: name a new folder, one that was, or remove it"
+        )
     names = _stages_of(plan)
     finished = [name for name in names if (plan.store / name / STAGE).is_file()]
     if not finished:
         raise UsageError(f"{plan.path}: no stage of it is finished in {plan.store}: run it first")
-    with whole_directory(out, "another DIR") as aside:
+    with _made(out, there) as aside:
         write_json(aside / MARKER, {"schema": SCHEMA, "exported": True})
-        (aside / PLANS).mkdir()
+        (aside / PLANS).mkdir(exist_ok=True)
         shutil.copyfile(plan.path, aside / PLANS / plan.path.name)
         for name in finished:
-            _copy(plan.store / name, aside / name, rows)
+            if not (aside / name).exists() or _lacks_rows(plan.store / name, aside / name, rows):
+                _copy(plan.store / name, aside / name, rows)
         seal(aside)
     missing = tuple(name for name in names if name not in set(finished))
     return Exported(out, tuple(finished), missing, bytes_below(out))
+
+
+def _exported(folder: Path) -> bool:
+    return folder.is_dir() and (folder / MARKER).is_file() and Store(folder).exported
+
+
+@contextmanager
+def _made(out: Path, there: bool) -> Iterator[Path]:
+    """A folder with what `out` holds, which takes its place once it is complete."""
+    if not is_archive(out):
+        with whole_directory(out, "another DIR") as aside:
+            if there:
+                shutil.copytree(out, aside, dirs_exist_ok=True)
+            yield aside
+        return
+    with disk_errors(out, "another DIR"):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as name:
+            if there:
+                unpack(out, Path(name))
+                if not _exported(Path(name)):
+                    raise UsageError(f"{out} holds something else than exported results: name another file")
+            yield Path(name)
+            pack(Path(name), out)
+
+
+def _lacks_rows(stage: Path, there: Path, rows: bool) -> bool:
+    """Whether each example's score is to be added to a stage that is there, which must be of the same result."""
+    if not (there / METRICS).is_file():
+        return False
+    if read_metrics(stage) != read_metrics(there):
+        raise StoreError(
+            f"{there.name}: the export holds another result of this stage than {stage.parent}, as computed on another "
+            "processor or with other threads; results of both stand in no one table: export into another DIR"
+        )
+    return rows and (stage / SCORES).is_dir() and not (there / SCORES).is_dir()
 
 
 def _stages_of(plan: PlanFile) -> list[str]:
@@ -90,7 +144,7 @@ def _copy(stage: Path, to: Path, rows: bool) -> None:
     damage = broken_seal(stage, (STAGE, METRICS) if evaluation else (STAGE,))
     if damage is not None and (evaluation or (stage / DIGESTS).is_file()):
         raise StoreError(f"{stage}: {damage}: run the command that made it again, or remove the directory")
-    to.mkdir()
+    to.mkdir(exist_ok=True)
     shutil.copyfile(stage / STAGE, to / STAGE)
     if evaluation:
         shutil.copyfile(stage / METRICS, to / METRICS)

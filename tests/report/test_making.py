@@ -16,6 +16,7 @@ from adapter_stilts.report.comparison import resample
 from adapter_stilts.report.counts import counts
 from adapter_stilts.report.making import Report, make_report
 from adapter_stilts.report.tables import Table
+from adapter_stilts.stages.archives import pack
 
 FEW = 500
 """Resamples."""
@@ -270,3 +271,17 @@ def test_a_report_loads_no_torch(whole: Path) -> None:
         "assert not {'torch', 'transformers', 'pandas'} & sys.modules.keys(), sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_archive_is_reported_like_its_folder(
+    made: Any, right: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADAPTER_STILTS_CACHE", str(tmp_path / "cache"))
+    for seed in (0, 1):
+        made.cell("none", "xnli", {"de": right("1100")}, seed=seed)
+        made.cell("mnli", "xnli", {"de": right("1110")}, seed=seed)
+    of_folder = report(made)
+    pack(made.root, tmp_path / "results.zip")
+    of_archive = make_report(tmp_path / "results.zip", resamples=FEW)
+    for one, other in zip(of_folder.tables, of_archive.tables, strict=True):
+        assert (one.name, one.records) == (other.name, other.records)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from adapter_stilts.errors import StoreError, UsageError
 from adapter_stilts.io import broken_seal
+from adapter_stilts.stages.archives import unpacked
 from adapter_stilts.stages.exporting import export_results
 from adapter_stilts.stages.keeping import kept_stages
 from adapter_stilts.stages.plans import read_plan
@@ -101,10 +103,71 @@ def test_what_cannot_be_exported(full: Any, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "file").write_text("")
     for place in (tmp_path / "there", tmp_path / "there" / "file"):
-        with pytest.raises(UsageError, match="holds files already"):
+        with pytest.raises(UsageError, match="holds files already, and was not exported"):
             export_results(plan, place)
     (full.root / full.name("evaluate-xquad-c") / "scores" / "de.jsonl").write_text('{"f1": 90.0}\n')
     with pytest.raises(StoreError, match=r"scores/de\.jsonl is damaged"):
         export_results(plan, tmp_path / "results")
     assert not (tmp_path / "results").exists()
     assert not list(tmp_path.glob("results*"))
+
+
+@pytest.mark.parametrize("name", ["results", "results.zip"])
+def test_an_export_is_added_to(full: Any, tmp_path: Path, listing: Listing, name: str) -> None:
+    """As where parts of a study ran on two machines: both plans are in it, and rows that were left out at first."""
+    out = tmp_path / name
+    export_results(read_plan(full.plan("1" * 12, "train-snli-d")), out)
+    plan = read_plan(full.plan("0" * 12, "evaluate-xquad-c", before=BEFORE))
+    export_results(plan, out, rows=False)
+    made = export_results(plan, out)
+    assert len(made.stages) == 3
+    folder = unpacked(out, tmp_path / "cache") if out.is_file() else out
+    snli = full.name("train-snli-d")
+    more = [f"{snli}/SHA256SUMS", f"{snli}/stage.json", f"plans/{'1' * 12}.json"]
+    assert listing(folder) == sorted([*files("scores/de.jsonl"), *more])
+    assert broken_seal(folder, ("store.json", f"{snli}/stage.json")) is None
+    assert Store(folder).exported
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith((".", "results"))) == [
+        name
+    ]
+
+
+def test_an_archive_is_the_same_bytes(full: Any, tmp_path: Path) -> None:
+    plan = read_plan(full.plan("0" * 12, "evaluate-xquad-c", before=BEFORE))
+    for name in ("a.zip", "b.zip"):
+        made = export_results(plan, tmp_path / name)
+        assert made.bytes == (tmp_path / name).stat().st_size
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    export_results(plan, tmp_path / "b.zip")
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_two_results_of_one_stage_stand_in_no_one_export(full: Any, tmp_path: Path) -> None:
+    plan = read_plan(full.plan("0" * 12, "evaluate-xquad-c", before=BEFORE))
+    export_results(plan, tmp_path / "results")
+    there = tmp_path / "results" / full.name("evaluate-xquad-c") / "metrics.json"
+    before = there.read_text()
+    assert "50.0" in before
+    there.write_text(before.replace("50.0", "50.5"))
+    with pytest.raises(StoreError, match="holds another result of this stage"):
+        export_results(plan, tmp_path / "results")
+    assert "50.5" in there.read_text()
+
+
+def test_archives_that_are_none(full: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = read_plan(full.plan("0" * 12, "evaluate-xquad-c", before=BEFORE))
+    text, other = tmp_path / "text.zip", tmp_path / "other.zip"
+    text.write_text("no zip")
+    for run in (lambda: export_results(plan, text), lambda: unpacked(text, tmp_path / "cache")):
+        with pytest.raises(StoreError, match=r"text\.zip cannot be unpacked"):
+            run()
+    with zipfile.ZipFile(other, "w") as file:
+        file.writestr("notes.txt", "mine")
+    with pytest.raises(UsageError, match="holds something else than exported results"):
+        export_results(plan, other)
+    monkeypatch.setattr("adapter_stilts.stages.archives.LARGEST", 3)
+    with pytest.raises(StoreError, match="claims to hold 4 bytes, more than 3"):
+        unpacked(other, tmp_path / "cache")
+    assert not (tmp_path / "cache" / "results").exists() or not list(
+        (tmp_path / "cache" / "results").iterdir()
+    )
