@@ -2,7 +2,8 @@
 
     AdapterStiltsError              exit 1: the run could not go on
     ├── UsageError                  exit 2: the command or the recipe asks for something that is not there
-    │   └── UnknownNameError        a task, language, key ... that does not exist; offers the nearest one
+    │   ├── UnknownNameError        a task, language, key ... that does not exist; offers the nearest one
+    │   └── NothingToReportError    no cell of a store is finished yet, or none that can be used
     ├── DataError                   a data file is missing, truncated or malformed (file and line)
     ├── SourceUnavailableError      the hub cannot be reached or refuses
     ├── StoreError                  the store cannot be read or written (newer schema, no permission)
@@ -66,6 +67,10 @@ class UnknownNameError(UsageError):
         if self.choices:
             message += f" Choices: {', '.join(self.choices)}."
         super().__init__(f"{message} {hint}".strip())
+
+
+class NothingToReportError(UsageError):
+    """No cell of a store is finished, or none that can be used."""
 
 
 class DataError(AdapterStiltsError):

@@ -102,13 +102,24 @@ def write_json(path: Path, value: Any, instead: str = ELSEWHERE) -> None:
 
 def write_text(path: Path, text: str, instead: str = ELSEWHERE) -> None:
     """Write aside, flush to disk, rename. `instead` as in `disk_errors`."""
+    write_bytes(path, text.encode("utf-8"), instead)
+
+
+def write_bytes(path: Path, content: bytes, instead: str = ELSEWHERE, flush: bool = True) -> None:
+    """Write aside and rename: whoever reads meanwhile reads what was there before.
+
+    Args:
+        instead: as in `disk_errors`.
+        flush: to disk, before it has its name; not needed of what is made again in no time.
+    """
     aside = path.with_name(f".{path.name}{_partial()}")
     with disk_errors(path, instead):
         try:
-            with aside.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+            with aside.open("wb") as file:
+                file.write(content)
+                if flush:
+                    file.flush()
+                    os.fsync(file.fileno())
             aside.replace(path)
         except BaseException:
             aside.unlink(missing_ok=True)

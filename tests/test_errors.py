@@ -11,6 +11,7 @@ CODES = {
     "AdapterStiltsError": 1,
     "UsageError": 2,
     "UnknownNameError": 2,
+    "NothingToReportError": 2,
     "DataError": 1,
     "SourceUnavailableError": 1,
     "StoreError": 1,

@@ -10,7 +10,7 @@ from adapter_stilts.cli import show
 from adapter_stilts.cli.board import Board, endings
 from adapter_stilts.cli.matrix_table import tables
 from adapter_stilts.cli.progress import Progress
-from adapter_stilts.cli.running import StoppingAtAStep, report_line, tell_notices
+from adapter_stilts.cli.running import StoppingAtAStep, report_line, tell_notices, watch_line
 from adapter_stilts.cli.terminal import say, say_json
 from adapter_stilts.errors import StoreError
 from adapter_stilts.matrices import Forecast, forecast
@@ -101,6 +101,8 @@ def run_matrix(study: Study, as_json: bool, executor: Executor | None) -> int:
         if missing:
             raise
         return _answer(study, as_json)
+    if missing and is_first_process():
+        say(watch_line(study.runtime.store, saved), err=True)
     onlooker = Onlooker(read_plan(saved))
     board = Board(onlooker)
     with board, StoppingAtAStep(board):
@@ -162,6 +164,7 @@ def queue_matrix(study: Study, options: SlurmOptions, dry_run: bool, as_json: bo
     for line in [
         *lines,
         f"plan:    {saved}    # adapter-stilts status {shlex.quote(str(study.runtime.store))}",
+        watch_line(study.runtime.store, saved),
     ]:
         say(line, err=as_json)
     return 0

@@ -27,7 +27,7 @@ _BETWEEN = 3
 
 
 def tables(report: Report, grouped: bool) -> None:
-    """Print them.
+    """Print them, but for learning curves, which are for the eye.
 
     Args:
         grouped: those of single languages and groups of them, too.
@@ -36,7 +36,7 @@ def tables(report: Report, grouped: bool) -> None:
     for sentence in report.answer:
         say(sentence.text)
     for table in report.tables:
-        if table.kind == "groups" and not grouped:
+        if table.kind == "curves" or (table.kind == "groups" and not grouped):
             continue
         say("")
         print_table(table)

@@ -85,6 +85,16 @@ def report_line(store: Path) -> str:
     return f"report:  adapter-stilts report {shlex.quote(str(store))}    # gains with intervals; --out DIR for a page"
 
 
+def watch_line(store: Path, plan: Path) -> str:
+    """The command that renews a page while a plan runs.
+
+    Args:
+        plan: its file in the store.
+    """
+    named = f"{shlex.quote(str(store))} --plan {shlex.quote(plan.stem)}"
+    return f"page:    adapter-stilts report {named} --out report --watch    # renewed while this runs"
+
+
 def _after_training(results: Results) -> list[str]:
     """What to type next where no target was trained."""
     done = [one for one in results.trained if one.dev is not None]

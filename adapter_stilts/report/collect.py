@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from adapter_stilts.errors import StoreError, UsageError
+from adapter_stilts.errors import NothingToReportError, StoreError, UsageError
 from adapter_stilts.io import DIGESTS, broken_seal
 from adapter_stilts.report.chains import Chains, differing, told
 from adapter_stilts.report.scores import BASELINE, Setting
@@ -135,7 +135,8 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
         plans: files in its folder ``plans``, or the first digits of their names; all of them where none is named.
 
     Raises:
-        UsageError: there is no such store, or nothing is finished in it.
+        UsageError: there is no such store, or no plan in it.
+        NothingToReportError: nothing is finished in it.
         UnknownNameError: it has no such plan.
         StoreError: a plan that was named cannot be read.
     """
@@ -157,7 +158,7 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
     found = tuple(one for one in _consistent(list(finished.values()), chains, notes))
     if not found:
         why = "; ".join(dict.fromkeys(notes)) or f"none of {len(planned)} planned cells is finished"
-        raise UsageError(
+        raise NothingToReportError(
             f"{store}: nothing to report: {why}; `adapter-stilts status {store}` tells how far it is"
         )
     return Collection(root, planned, found, tuple(dict.fromkeys(notes)), chains)

@@ -216,10 +216,13 @@ def _shape(shape: Shape, inline: bool) -> str:
 
 
 def _lines(lines: Iterable[Sequence[float]]) -> str:
-    return "".join(
-        f"M{x:.5g} {y:.5g}" + (f"H{to:.5g}" if y == down else f"L{to:.5g} {down:.5g}")
-        for x, y, to, down in lines
-    )
+    """A path; a line that begins where the one before ends goes on from there."""
+    parts, end = [], None
+    for x, y, to, down in lines:
+        start = "" if end == (x, y) else f"M{x:.5g} {y:.5g}"
+        parts.append(start + (f"H{to:.5g}" if y == down else f"L{to:.5g} {down:.5g}"))
+        end = (to, down)
+    return "".join(parts)
 
 
 def _marks(shape: Marks, inline: bool) -> str:

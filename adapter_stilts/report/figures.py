@@ -1,4 +1,7 @@
-"""A report's figures, each of a table of it: gains as a heat map, by language with intervals, against their cost."""
+"""A report's figures, each of a table of it: gains as a heat map, by language with intervals, against their cost.
+
+Learning curves stand in `curve_figures.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from adapter_stilts.report.blocks import Gain
 from adapter_stilts.report.costs import duration
+from adapter_stilts.report.curve_figures import learning
 from adapter_stilts.report.drawing import FORMS, Box, Drawing, Label, Marks, Shape, Strokes, shade, text_width
+from adapter_stilts.report.scales import scale_of, short, times
 from adapter_stilts.report.tables import STAR, UNKNOWN, Shown, Table
 
 CELL = (84, 30)
@@ -25,6 +30,8 @@ def figures(tables: Sequence[Table]) -> dict[str, Drawing]:
             found[table.name] = heat_map(table)
         elif table.kind == "groups" and table.columns[0] == "language":
             found[table.name] = dots(table)
+        elif table.kind == "curves":
+            found[table.name] = learning(table)
     gains = {
         cell.cell: (f"{row[0].text} before {target}", cell)
         for table in tables
@@ -56,7 +63,7 @@ def heat_map(table: Table) -> Drawing | None:
         low = 14 if stairs and number % 2 else 0
         middle = left + width * (number + 0.5)
         shapes.append(
-            Label(middle, top - 8 - low, _short(name, 2 * width if stairs else width), "middle", bold=True)
+            Label(middle, top - 8 - low, short(name, 2 * width if stairs else width), "middle", bold=True)
         )
     for place, row in enumerate(rows):
         y = top + height * place
@@ -106,7 +113,7 @@ def dots(table: Table) -> Drawing | None:
     if not columns:
         return None
     ends = [end for row in table.rows for number in columns for end in _ends(row[number].gain)]
-    low, high, ticks = _scale(min(*ends, 0.0), max(*ends, 0.0))
+    low, high, ticks = scale_of(min(*ends, 0.0), max(*ends, 0.0))
     left = 20 + max(text_width(row[0].text) for row in table.rows)
     tall = 22 + ROW * len(table.rows) + 26
     shapes: list[Shape] = []
@@ -139,7 +146,7 @@ def _panel(
     top, bottom = y + 22, y + 22 + ROW * len(table.rows)
     cell = next(row[number].cell for row in table.rows if row[number].cell)
     shapes: list[Shape] = [
-        Label(x + PANEL / 2, y + 14, _short(table.columns[number], PANEL), "middle", bold=True, link=cell),
+        Label(x + PANEL / 2, y + 14, short(table.columns[number], PANEL), "middle", bold=True, link=cell),
         Strokes(tuple((across(tick), top, across(tick), bottom) for tick in ticks), "grid"),
         Strokes(((across(0), top, across(0), bottom),), "faint"),
     ]
@@ -174,7 +181,7 @@ def against_cost(table: Table, gains: Mapping[str, tuple[str, Shown]]) -> Drawin
     modes = list(dict.fromkeys(mode for *_, mode in known))
     width, height, left, top = 560.0, 300.0, 60.0, 30.0
     ends = [end for _, _, shown, _ in known for end in _ends(shown.gain)]
-    low, high, ticks = _scale(min(*ends, 0.0), max(*ends, 0.0))
+    low, high, ticks = scale_of(min(*ends, 0.0), max(*ends, 0.0))
     least, most = min(hours for hours, *_ in known), max(hours for hours, *_ in known)
     first, last = least / 1.3, most * 1.3
 
@@ -190,7 +197,7 @@ def against_cost(table: Table, gains: Mapping[str, tuple[str, Shown]]) -> Drawin
         *(Label(left - 8, down(tick) + 4, f"{tick:+g}" if tick else "0", "end", "faint") for tick in ticks),
         Label(8, 16, "gain in points, with its interval", kind="faint"),
     ]
-    for hours in _times(least, most):
+    for hours in times(least, most):
         shapes.append(Label(across(hours), top + height + 18, duration(3600 * hours), "middle", "faint"))
         shapes.append(Strokes(((across(hours), top, across(hours), top + height),), "grid"))
     for hours, told, shown, mode in known:
@@ -243,32 +250,3 @@ def _ends(gain: Gain | None) -> tuple[float, float]:
     if gain.estimate is None:
         return (gain.value, gain.value)
     return (gain.estimate.interval.low, gain.estimate.interval.high)
-
-
-def _scale(low: float, high: float) -> tuple[float, float, tuple[float, ...]]:
-    """Ends of an axis that holds all, and three to five round ticks."""
-    span = high - low or 1.0
-    rough = span / 4
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * each for each in (1, 2, 5, 10) if power * each >= rough)
-    first, last = math.ceil(low / step), math.floor(high / step)
-    margin = 0.04 * span
-    return low - margin, high + margin, tuple(step * number for number in range(first, last + 1))
-
-
-def _times(first: float, last: float) -> list[float]:
-    """Round times between two, in hours: at most eight, and the ends where there are not two."""
-    seconds = [
-        unit * each for unit in (0.1, 1, 60) for each in (1, 2, 5, 10, 20, 30) if unit != 0.1 or each < 10
-    ]
-    hours = [each / 3600 for each in seconds] + [
-        each * 10.0**power for power in range(4) for each in (1, 2, 5)
-    ]
-    inside = [each for each in hours if first <= each <= last]
-    return inside[:: 1 + len(inside) // 8] if len(inside) > 1 else [first, last]
-
-
-def _short(text: str, room: float) -> str:
-    """A name that fits; its table has the whole."""
-    most = int(room / text_width("n"))
-    return text if len(text) <= most else f"{text[: most - 1]}…"

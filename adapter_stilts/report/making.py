@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from adapter_stilts.errors import UnknownNameError, UsageError
+from adapter_stilts.errors import NothingToReportError, UnknownNameError
 from adapter_stilts.report.answer import Sentence, answer
 from adapter_stilts.report.blocks import Block, blocks
 from adapter_stilts.report.collect import Collection, collect
 from adapter_stilts.report.costs import costs
+from adapter_stilts.report.curves import curves as learning_curves
 from adapter_stilts.report.languages import BY, By, groups_of
 from adapter_stilts.report.modes import modes
 from adapter_stilts.report.origins import Origin, Settings, origins
@@ -59,6 +60,7 @@ def make_report(
     resamples: int = RESAMPLES,
     seed: int = 0,
     cache: Path | None = None,
+    curves: bool = False,
 ) -> Report:
     """The tables of a store.
 
@@ -68,9 +70,11 @@ def make_report(
         by: what languages are grouped by in tables of their own.
         resamples, seed: of the intervals.
         cache: folder where intervals are kept, and taken from where nothing of theirs has changed; None keeps none.
+        curves: whether train stages' logs are read, for learning curves.
 
     Raises:
-        UsageError: there is no such store or plan, or nothing is finished in it; `by` names something else.
+        UsageError: there is no such store or plan; `by` names something else.
+        NothingToReportError: nothing is finished in it.
         StoreError: a plan cannot be read.
     """
     wanted = list(dict.fromkeys(by))
@@ -82,8 +86,11 @@ def make_report(
     built, told = blocks(found, baseline=baseline, by=kinds, resamples=resamples, seed=seed, cache=cache)
     notes = dict.fromkeys((*found.notes, *told))
     if not built:
-        raise UsageError(f"{store}: nothing to report: {'; '.join(notes)}")
+        raise NothingToReportError(f"{store}: nothing to report: {'; '.join(notes)}")
     tables = tuple(_tables(found, built, baseline, kinds, resamples))
+    if curves:
+        learnt, lacking = learning_curves(built, found.chains, found.store, cache and cache / "curves")
+        tables, notes = (*tables, *learnt), notes | dict.fromkeys(lacking)
     return Report(
         found.store,
         answer(built, tables, baseline, resamples),

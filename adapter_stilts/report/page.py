@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from adapter_stilts.report.tables import Kind, Table
 
 LARGEST = 2_000_000
 """Bytes of the page."""
+RENEWAL = 60
+"""Seconds after which a page that is being renewed loads itself anew."""
 
 FILES = Path(__file__).parent / "page_files"
 SECTIONS: Mapping[Kind, tuple[str, str]] = {
@@ -25,8 +27,27 @@ SECTIONS: Mapping[Kind, tuple[str, str]] = {
     "groups": ("languages", "Gains by language"),
     "modes": ("modes", "Modes side by side"),
     "costs": ("costs", "Costs"),
+    "curves": ("curves", "Learning curves"),
     "published": ("published", "Published rows"),
 }
+
+
+_CURVES: Mapping[str, Callable[[Table], bool]] = {"learning curves": lambda table: table.kind == "curves"}
+_LEFT_OUT: Sequence[Mapping[str, Callable[[Table], bool]]] = (
+    {},
+    _CURVES,
+    {
+        **_CURVES,
+        "the tables by language families and resource levels": lambda table: (
+            table.kind == "groups" and table.columns[0] != "language"
+        ),
+    },
+    {
+        **_CURVES,
+        "the tables by single languages and groups of them": lambda table: table.kind == "groups",
+    },
+)
+"""What is left to the files where a page is too large, more each time."""
 
 
 @dataclass(frozen=True)
@@ -52,32 +73,24 @@ class Section:
     parts: tuple[Part, ...]
 
 
-def page(report: Report, figures: Mapping[str, Drawing]) -> str:
+def page(report: Report, figures: Mapping[str, Drawing], renewed: bool = False) -> str:
     """The page as text; the same for the same report.
 
-    Of a very large store groups of languages, then languages are left to the files, which the page tells.
+    Of a very large store learning curves, then groups of languages, then languages are left to the files, which the
+    page tells.
 
     Args:
         figures: by the name of their tables.
+        renewed: whether it is to load itself anew, as it will be another soon.
 
     Raises:
         UsageError: Jinja2 is not installed, or even so the page is too large.
     """
-    for kept, told in (
-        (lambda table: True, ""),
-        (
-            lambda table: table.kind != "groups" or table.columns[0] == "language",
-            "language families and resource levels",
-        ),
-        (lambda table: table.kind != "groups", "single languages and groups of them"),
-    ):
-        tables = [table for table in report.tables if kept(table)]
-        left_out = (
-            f"For want of room the tables by {told} stand in the files beside this page alone."
-            if told
-            else ""
-        )
-        found = _rendered(report, tables, figures, left_out)
+    for left_out in _LEFT_OUT:
+        tables = [table for table in report.tables if not any(among(table) for among in left_out.values())]
+        told = " and ".join(left_out)
+        said = f"For want of room {told} stand in the files beside this page alone." if told else ""
+        found = _rendered(report, tables, figures, said, RENEWAL if renewed else 0)
         if len(found.encode()) <= LARGEST:
             return found
     raise UsageError(
@@ -85,7 +98,9 @@ def page(report: Report, figures: Mapping[str, Drawing]) -> str:
     )
 
 
-def _rendered(report: Report, tables: Sequence[Table], figures: Mapping[str, Drawing], left_out: str) -> str:
+def _rendered(
+    report: Report, tables: Sequence[Table], figures: Mapping[str, Drawing], left_out: str, renewal: int
+) -> str:
     try:
         jinja2: Any = importlib.import_module("jinja2")
         markup: Any = importlib.import_module("markupsafe").Markup
@@ -114,6 +129,7 @@ def _rendered(report: Report, tables: Sequence[Table], figures: Mapping[str, Dra
         report=report,
         sections=sections,
         left_out=left_out,
+        renewal=renewal,
         style=markup(style()),
         script=markup(script),
         script_digest=digest,

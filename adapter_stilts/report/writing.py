@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from adapter_stilts.errors import UsageError
-from adapter_stilts.io import disk_errors
+from adapter_stilts.io import disk_errors, write_bytes
 from adapter_stilts.report.drawing import svg
 from adapter_stilts.report.figures import figures
 from adapter_stilts.report.making import Report
@@ -60,14 +61,19 @@ _HEAD = r"""\documentclass[a4paper,landscape]{article}
 """
 
 
-def write_report(report: Report, folder: str | Path, pdfs: bool = True) -> tuple[Path, ...]:
-    """Write the page, each table as CSV and LaTeX, all as Markdown, and the figures; returns the files.
+def write_report(
+    report: Report, folder: str | Path, pdfs: bool = True, renewed: bool = False
+) -> tuple[Path, ...]:
+    """Write the page, each table as CSV and LaTeX, all as Markdown, and the figures; returns the files, the page first.
+
+    Each file is replaced in one step, the page last, so that what others read meanwhile is whole.
 
     ``index.html``; ``<table>.csv``; ``<table>.tex``, to be input into a paper that uses booktabs and longtable, and
     ``report.tex`` of all; ``report.md``; ``<table>.svg`` and ``<table>.pdf`` of those that have a figure.
 
     Args:
         pdfs: whether figures are written as PDF, too, which matplotlib is needed for.
+        renewed: whether the page is to be written again soon, and loads itself anew until then.
 
     Raises:
         UsageError: the folder is a file, or a library of the extra ``report`` is not installed.
@@ -76,27 +82,29 @@ def write_report(report: Report, folder: str | Path, pdfs: bool = True) -> tuple
     root = Path(folder)
     if root.exists() and not root.is_dir():
         raise UsageError(f"{root} is a file: name a folder after --out")
-    texts = {f"{table.name}.tex": latex(table) for table in report.tables}
     drawn = figures(report.tables)
+    texts = {f"{table.name}.csv": _csv(table) for table in report.tables}
+    texts |= {f"{table.name}.tex": latex(table) for table in report.tables}
     texts |= {f"{name}.svg": svg(drawing, inline=False) for name, drawing in drawn.items()}
-    texts[PAGE] = page(report, drawn)
-    binary = {f"{name}.pdf": pdf(drawing) for name, drawing in drawn.items()} if pdfs else {}
     texts[MARKDOWN] = markdown_page(report)
     inputs = "\n".join(rf"\input{{{table.name}}}" for table in report.tables)
     texts[LATEX] = f"{_HEAD}{inputs}\n{_latex_notes(report.notes)}\\end{{document}}\n"
+    contents = {name: text.encode("utf-8") for name, text in texts.items()}
+    contents |= {f"{name}.pdf": pdf(drawing) for name, drawing in drawn.items()} if pdfs else {}
+    contents[PAGE] = page(report, drawn, renewed).encode("utf-8")
     with disk_errors(root, INSTEAD):
         root.mkdir(parents=True, exist_ok=True)
-        for table in report.tables:
-            with (root / f"{table.name}.csv").open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, list(table.records[0]) if table.records else [])
-                writer.writeheader()
-                writer.writerows(table.records)
-        for name, text in texts.items():
-            (root / name).write_text(text, encoding="utf-8")
-        for name, content in binary.items():
-            (root / name).write_bytes(content)
-    names = [f"{table.name}.csv" for table in report.tables]
-    return tuple(root / name for name in (PAGE, *names, *(name for name in texts if name != PAGE), *binary))
+    for name, content in contents.items():
+        write_bytes(root / name, content, INSTEAD, flush=False)
+    return tuple(root / name for name in (PAGE, *(name for name in contents if name != PAGE)))
+
+
+def _csv(table: Table) -> str:
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, list(table.records[0]) if table.records else [])
+    writer.writeheader()
+    writer.writerows(table.records)
+    return file.getvalue()
 
 
 def in_parts(table: Table, width: Callable[[Sequence[Shown]], int], room: int) -> Iterator[Table]:

@@ -21,12 +21,17 @@ Evaluate: TypeAlias = Callable[[TaskModel], dict[str, float]]
 
 @dataclass(frozen=True)
 class Trained:
-    """The outcome; the model holds the chosen weights."""
+    """The outcome; the model holds the chosen weights.
+
+    Args:
+        evaluations: step and dev metrics of each evaluation, in their order.
+    """
 
     steps: int
     best_step: int
     metrics: dict[str, float]
     micro_batch_tokens: int
+    evaluations: tuple[tuple[int, dict[str, float]], ...] = ()
 
 
 class Learner:
@@ -62,6 +67,7 @@ class Learner:
         self.stopped = self.unjudged = False
         self._best_step: int | None = None
         self._best_metrics: dict[str, float] = {}
+        self._evaluations: list[tuple[int, dict[str, float]]] = []
         self._without_gain = 0
 
     def begin(self, total: int, budget: int, accelerator: Any, say: Callable[[str], None]) -> None:
@@ -89,7 +95,9 @@ class Learner:
         self.budget = found.loop["budget"]
         self._best_step, self._best_metrics = found.loop["best_step"], found.loop["best_metrics"]
         self._without_gain, self.stopped = found.loop["without_gain"], found.loop["stopped"]
-        self.unjudged = found.loop.get("unjudged", False)  # which checkpoints of before do not say
+        # Which checkpoints of before do not say.
+        self.unjudged = found.loop.get("unjudged", False)
+        self._evaluations = [(step, metrics) for step, metrics in found.loop.get("evaluations", ())]
         self.step = found.step
         say(f"resuming at step {found.step}")
 
@@ -120,6 +128,7 @@ class Learner:
         self.unjudged = True
         metrics = self._evaluate(self.model)
         watch.evaluated(self.step, metrics)
+        self._evaluations.append((self.step, metrics))
         if self._best_step is None or _mean(metrics) > _mean(self._best_metrics):
             self._best_step, self._best_metrics, self._without_gain = self.step, metrics, 0
             if self._accelerator.is_main_process:
@@ -138,6 +147,7 @@ class Learner:
             "budget": self.budget,
             "best_step": self._best_step,
             "best_metrics": self._best_metrics,
+            "evaluations": self._evaluations,
             "without_gain": self._without_gain,
             "unjudged": self.unjudged,
             "stopped": self.stopped,
@@ -152,7 +162,7 @@ class Learner:
         if best_step != self.step:
             self._accelerator.wait_for_everyone()
             self.tuning.load_state(self.model, read_best(self._work, best_step))
-        return Trained(self.step, best_step, self._best_metrics, self.budget)
+        return Trained(self.step, best_step, self._best_metrics, self.budget, tuple(self._evaluations))
 
 
 def _mean(metrics: Mapping[str, float]) -> float:

@@ -91,6 +91,7 @@ def test_a_stage_says_how_it_was_computed(finished: Any) -> None:
     assert record["parents"] == [finished.directory("train", "hellaswag").name]
     assert record["steps"] == record["best_step"] == 4
     assert set(record["dev"]) == {"exact_match", "f1"}
+    assert record["evaluations"][-1] == {"step": 4, "dev": record["dev"]}
     assert 0 < record["real_token_share"] <= 1
     assert record["peak_memory"]["resident"] > 0
     assert {"torch", "transformers"} <= record["versions"].keys()

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from adapter_stilts.report.drawing import Box, Drawing, Label, Marks, Strokes, shade, svg
-from adapter_stilts.report.figures import _scale, _times, figures
+from adapter_stilts.report.figures import figures
 from adapter_stilts.report.making import make_report
 from adapter_stilts.report.pdf import pdf
+from adapter_stilts.report.scales import scale_of, times
 
 SPACE = "{http://www.w3.org/2000/svg}"
 
@@ -66,7 +67,7 @@ def test_shades_are_of_both_signs_and_of_four_steps() -> None:
 
 
 def test_axes_have_round_ticks() -> None:
-    assert _scale(-3.0, 17.0)[2] == (0.0, 5.0, 10.0, 15.0)
-    assert _scale(0.0, 0.0)[2] == (0.0,)
-    assert _times(0.5, 3.0) == [0.5, 1.0, 2.0]
-    assert _times(0.11, 0.12) == [0.11, 0.12]
+    assert scale_of(-3.0, 17.0)[2] == (0.0, 5.0, 10.0, 15.0)
+    assert scale_of(0.0, 0.0)[2] == (0.0,)
+    assert times(0.5, 3.0) == [0.5, 1.0, 2.0]
+    assert times(0.11, 0.12) == [0.11, 0.12]

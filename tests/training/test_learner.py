@@ -73,6 +73,7 @@ def test_it_finishes_with_its_best_weights(make: Make, learn: Any) -> None:
     assert learner.stopped
     outcome = learner.finish()
     assert (outcome.steps, outcome.best_step, outcome.metrics) == (3, 2, {"accuracy": 3.0})
+    assert outcome.evaluations == ((1, {"accuracy": 1.0}), (2, {"accuracy": 3.0}), (3, {"accuracy": 2.0}))
     assert torch.equal(weights(learner), seen[1])
 
 

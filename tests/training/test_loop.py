@@ -156,6 +156,7 @@ def test_the_best_of_before_an_interruption_counts(
     resumed = fit(work=tmp_path / "broken", eval_every_steps=2, evaluate=scores(1.0, 2.0))
     assert resumed.said == ["resuming at step 2"]
     assert resumed.outcome.best_step == whole.outcome.best_step == 2
+    assert resumed.outcome.evaluations == ((2, {"f1": 5.0}), (4, {"f1": 1.0}), (6, {"f1": 2.0}))
     assert resumed.digest == whole.digest
 
 
@@ -180,6 +181,7 @@ def test_an_evaluation_that_was_interrupted_is_made_when_it_goes_on(
     resumed = fit(work=tmp_path / "broken", eval_every_steps=2, evaluate=left)
     assert resumed.said == [f"resuming at step {at}"]
     assert resumed.outcome.best_step == whole.outcome.best_step == at
+    assert resumed.outcome.evaluations == tuple((step, {"f1": value}) for step, value in values.items())
     assert (resumed.outcome.metrics, resumed.digest) == (whole.outcome.metrics, whole.digest)
 
 

@@ -59,6 +59,7 @@ def run(running: Running, part: TrainPart) -> None:
         "steps": trained.steps,
         "best_step": trained.best_step,
         "dev": trained.metrics,
+        "evaluations": [{"step": step, "dev": metrics} for step, metrics in trained.evaluations],
         **chosen.record(),
         "micro_batch_tokens": trained.micro_batch_tokens,
         **counter.summary(),
