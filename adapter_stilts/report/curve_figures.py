@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeAlias
@@ -69,9 +69,7 @@ def learning(table: Table) -> Drawing | None:
             shapes += frame.grid(named=place % BESIDE == 0, steps=kind == kinds[-1])
             if kind == "dev" and panel is not behind and behind is not None:
                 lines = [line for (one, _), line in behind.lines.items() if one == kind]
-                shapes.append(
-                    Strokes(tuple(step for line in lines for step in frame.line(line)), "faint", 0.75)
-                )
+                shapes += frame.lines(lines, "faint", 0.75)
             shapes += _lines(panel, kind, frame, seeds)
     bottom = tall * math.ceil(len(panels) / BESIDE)
     shapes += _legend(left, bottom + 12, kinds, seeds, behind is not None and len(panels) > 1)
@@ -99,10 +97,14 @@ class _Frame:
         across = self.x + PANEL * step / self.most
         return round(across, 1), round(self.y + self.height * (high - value) / (high - low), 1)
 
-    def line(self, points: Points) -> Iterator[tuple[float, float, float, float]]:
-        places = [self.at(*point) for point in points]
-        for one, other in pairwise(places):
-            yield (*one, *other)
+    def lines(self, curves: Iterable[Points], kind: str, thick: float) -> list[Shape]:
+        """All of one kind as one shape; none of curves that are points."""
+        found = tuple(
+            (*one, *other)
+            for points in curves
+            for one, other in pairwise(self.at(*point) for point in points)
+        )
+        return [Strokes(found, kind, thick)] if found else []
 
     def grid(self, named: bool, steps: bool) -> list[Shape]:
         """Ticks across and, where they are wanted, the names of values on the left and of steps below."""
@@ -145,16 +147,17 @@ def _panels(table: Table) -> tuple[dict[str, _Panel], _Panel | None]:
 
 
 def _scale(kind: str, values: Sequence[float]) -> Scale:
-    """Of losses from 0 on, which is where they would go; of scores no more than there is."""
-    low, high, ticks = scale_of(0.0 if kind == "loss" else min(values), max(values))
-    return low, high, ticks[:: 2 if kind == "loss" and len(ticks) > 3 else 1]
+    """Of losses from 0 on, which is where they should go; of scores between round ones, about what there is."""
+    if kind == "loss":
+        low, high, ticks = scale_of(0.0, max(values))
+        return low, high, ticks[:: 2 if len(ticks) > 3 else 1]
+    first = 5.0 * math.floor(min(values) / 5)
+    return scale_of(first, max(first + 5, 5.0 * math.ceil(max(values) / 5)))
 
 
 def _lines(panel: _Panel, kind: str, frame: _Frame, seeds: Sequence[object]) -> list[Shape]:
     own: Mapping[object, Points] = {seed: line for (one, seed), line in panel.lines.items() if one == kind}
-    shapes: list[Shape] = [
-        Strokes(tuple(step for line in own.values() for step in frame.line(line)), "ink", 1.25)
-    ]
+    shapes = frame.lines(own.values(), "ink", 1.25)
     for seed, (step, score) in panel.kept.items() if kind == "dev" else ():
         form = FORMS[seeds.index(seed) % len(FORMS)]
         told = f"seed {seed}: {score:.2f} on dev at step {step:g}, the weights that were kept"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +11,10 @@ from statistics import fmean, stdev
 from adapter_stilts.io import digest_of
 from adapter_stilts.report.blocks import Block
 from adapter_stilts.report.chains import Chains
+from adapter_stilts.report.collect import System
 from adapter_stilts.report.learning import LOG, POINTS, Curve, read_curve
 from adapter_stilts.report.tables import UNKNOWN, Shown, Table, Value, text
-from adapter_stilts.report.ways import Way, by_way, target_names
+from adapter_stilts.report.ways import by_way, target_names
 
 Read = Callable[[str], Curve]
 
@@ -43,7 +45,7 @@ class _Panel:
 def curves(
     blocks: Sequence[Block], chains: Chains, store: Path, cache: Path | None
 ) -> tuple[list[Table], list[str]]:
-    """A table for each target, and one for each way of training of what comes before targets; and notes.
+    """A table for each target, and of what comes before them one for each mode, precision and encoder; and notes.
 
     Args:
         cache: folder that points of large logs are kept in; None keeps none.
@@ -61,10 +63,13 @@ def curves(
             name = f"curves-{number}-{target.replace(', ', '_').replace(' ', '-')}"
             title = f"Learning curves of {target} ({way.told})"
             found.append(_table(name, title, "intermediate", _of_target(block, chains), read))
-        title = f"Learning curves of what comes before ({way.told})"
-        found.append(
-            _table(f"curves-{number}-before", title, "trained on", _before(way, members, chains), read)
-        )
+    # Once for all ways of evaluating.
+    trained: dict[tuple[str, str, str], list[Block]] = defaultdict(list)
+    for block in blocks:
+        trained[block.setting.mode, block.setting.precision, block.setting.base].append(block)
+    for number, (how, members) in enumerate(trained.items(), start=1):
+        title = f"Learning curves of what comes before targets ({', '.join(how)})"
+        found.append(_table(f"curves-before-{number}", title, "trained on", _before(members, chains), read))
     without = sum(not curve.dev and not curve.loss for curve in known.values())
     notes = (
         [
@@ -91,7 +96,7 @@ def _of_target(block: Block, chains: Chains) -> list[_Panel]:
     return found
 
 
-def _before(way: Way, blocks: Sequence[Block], chains: Chains) -> list[_Panel]:
+def _before(blocks: Sequence[Block], chains: Chains) -> list[_Panel]:
     """The other train stages of all chains, each once: seeds of the same settings beside one another."""
     found: dict[str, _Panel] = {}
     for block in blocks:
@@ -100,16 +105,17 @@ def _before(way: Way, blocks: Sequence[Block], chains: Chains) -> list[_Panel]:
             for seed, run in block.runs[system].items():
                 for stage in _trained(run.cell.stage, chains)[own:]:
                     panel = found.setdefault(
-                        digest_of(chains.settings(stage)), _named(stage, way, block.cell(system), chains)
+                        digest_of(chains.settings(stage)), _named(stage, block, system, chains)
                     )
                     panel.stages.setdefault(seed, stage)
     return list(found.values())
 
 
-def _named(stage: str, way: Way, cell: str, chains: Chains) -> _Panel:
+def _named(stage: str, block: Block, system: System, chains: Chains) -> _Panel:
     tasks = [str((chains.record(one) or {})["task"]) for one in (stage, *_trained(stage, chains))]
-    about: dict[str, Value] = {"base": way.base, "mode": way.mode, "precision": way.precision}
-    return _Panel(" after ".join(tasks), cell, {**about, "baseline": False})
+    named = block.names(system)
+    about: dict[str, Value] = {name: named[name] for name in ("base", "mode", "precision")}
+    return _Panel(" after ".join(tasks), block.cell(system), {**about, "baseline": False})
 
 
 def _trained(stage: str, chains: Chains) -> list[str]:

@@ -168,11 +168,12 @@ def outline(form: Form, x: float, y: float, size: float) -> tuple[tuple[float, f
     return ()
 
 
-def svg(drawing: Drawing, inline: bool) -> str:
+def svg(drawing: Drawing, inline: bool, colours: Mapping[str, str] = LIGHT) -> str:
     """The figure as SVG.
 
     Args:
         inline: within the page, whose styles it takes and whose sections it links to; a file of its own otherwise.
+        colours: of a file of its own.
     """
     number = "{:g}".format
     size = f'viewBox="0 0 {number(drawing.width)} {number(drawing.height)}"'
@@ -182,7 +183,7 @@ def svg(drawing: Drawing, inline: bool) -> str:
         start = f'<svg xmlns="http://www.w3.org/2000/svg" {size} width="{number(drawing.width)}" role="img" '
     parts = [f'{start}aria-label="{escape(drawing.told)}">']
     if not inline:
-        parts += [f"<title>{escape(drawing.title)}</title><style>{styles(LIGHT)}</style>"]
+        parts += [f"<title>{escape(drawing.title)}</title><style>{styles(colours)}</style>"]
         parts.append('<rect class="paper" width="100%" height="100%"/>')
     parts += [_shape(shape, inline) for shape in drawing.shapes]
     return "".join([*parts, "</svg>", "" if inline else "\n"])
@@ -191,7 +192,8 @@ def svg(drawing: Drawing, inline: bool) -> str:
 def styles(colours: Mapping[str, str]) -> str:
     """Rules of a standalone file."""
     rules = [f".{kind}{{fill:{colour}}}.s-{kind}{{stroke:{colour}}}" for kind, colour in colours.items()]
-    return "text{font:12px sans-serif}.b{font-weight:bold}.hollow{fill:#fff}" + "".join(rules)
+    hollow = f".hollow{{fill:{colours['paper']}}}"
+    return "text{font:12px sans-serif}.b{font-weight:bold}" + hollow + "".join(rules)
 
 
 def _shape(shape: Shape, inline: bool) -> str:

@@ -46,8 +46,16 @@ def figures(tables: Sequence[Table]) -> dict[str, Drawing]:
     return {name: drawing for name, drawing in found.items() if drawing is not None}
 
 
-def heat_map(table: Table) -> Drawing | None:
-    """Gains of intermediate tasks (rows) on targets (columns)."""
+def heat_map(
+    table: Table, note: str | None = None, deepest: float | None = None, star: str = STAR
+) -> Drawing | None:
+    """Gains of intermediate tasks (rows) on targets (columns).
+
+    Args:
+        note: the line below.
+        deepest: points of the deepest shade; of more it is the same.
+        star: the mark of gains that hold.
+    """
     rows = [row for row in table.rows if any(cell.gain is not None for cell in row[1:])]
     if not rows:
         return None
@@ -57,7 +65,9 @@ def heat_map(table: Table) -> Drawing | None:
     names = table.columns[1:]
     stairs = max(map(text_width, names)) > width - 6
     top = 24 + (14 if stairs else 0)
-    largest = max(abs(cell.gain.value) for row in rows for cell in row[1:] if cell.gain is not None)
+    largest = deepest or max(
+        abs(cell.gain.value) for row in rows for cell in row[1:] if cell.gain is not None
+    )
     shapes: list[Shape] = []
     for number, name in enumerate(names):
         low = 14 if stairs and number % 2 else 0
@@ -69,24 +79,17 @@ def heat_map(table: Table) -> Drawing | None:
         y = top + height * place
         shapes.append(Label(left - 8, y + height / 2 + 4, row[0].text, "end"))
         for number, cell in enumerate(row[1:]):
-            shapes += _heat_cell(
-                cell, left + width * number, y, largest, f"{row[0].text} before {names[number]}"
-            )
+            told = f"{row[0].text} before {names[number]}"
+            shapes += _heat_cell(cell, left + width * number, y, largest, told, star)
     bottom = top + height * len(rows)
-    shapes += [
-        Label(
-            left,
-            bottom + 18,
-            f"points; {STAR} holds after Holm's adjustment; deepest shade {largest:.1f}",
-            kind="faint",
-        )
-    ]
-    wide = max(left + width * len(names) + 24, left + text_width(shapes[-1].text) + 8)  # type: ignore[union-attr]
+    below = note or f"points; {STAR} holds after Holm's adjustment; deepest shade {largest:.1f}"
+    shapes.append(Label(left, bottom + 18, below, kind="faint"))
+    wide = max(left + width * len(names) + 24, left + text_width(below) + 8)
     told = f"Heat map of gains, {len(rows)} intermediate tasks by {len(names)} targets; the table has the numbers."
     return Drawing(table.name, table.title, told, wide, bottom + 28, tuple(shapes))
 
 
-def _heat_cell(cell: Shown, x: float, y: float, largest: float, told: str) -> list[Shape]:
+def _heat_cell(cell: Shown, x: float, y: float, largest: float, told: str, star: str) -> list[Shape]:
     width, height = CELL
     gain = cell.gain
     box = (x + 1, y + 1, width - 2, height - 2)
@@ -94,7 +97,7 @@ def _heat_cell(cell: Shown, x: float, y: float, largest: float, told: str) -> li
     if gain is None:
         return [Box(*box, "none"), Label(*middle, UNKNOWN, "middle", "faint")]
     kind = shade(gain.value, largest)
-    star = STAR if cell.sign else ""
+    star = star if cell.sign else ""
     return [
         Box(*box, kind, cell.cell, f"{told}: {' '.join(cell.lines)}"),
         Label(
