@@ -263,6 +263,8 @@ def main() -> None:
         parser.error(
             f"{given.readme} has no lines <!-- results --> and <!-- /results -->, between which results stand"
         )
+    if not results.inters:
+        parser.error(f"{', '.join(results.source)}: no gain of mode {MODE}, fp32, on the whole test sets")
     given.readme.write_text(MARKS.sub(lambda _: block(results), before), encoding="utf-8")
     given.images.mkdir(parents=True, exist_ok=True)
     for name, drawn in pictures(results).items():
