@@ -72,7 +72,8 @@ def learning(table: Table) -> Drawing | None:
                 shapes += frame.lines(lines, "faint", 0.75)
             shapes += _lines(panel, kind, frame, seeds)
     bottom = tall * math.ceil(len(panels) / BESIDE)
-    shapes += _legend(left, bottom + 12, kinds, seeds, behind is not None and len(panels) > 1)
+    baseline = any(isinstance(shape, Strokes) and shape.kind == "faint" for shape in shapes)
+    shapes += _legend(left, bottom + 12, kinds, seeds, baseline)
     wide = max(left + (PANEL + GAP) * min(BESIDE, len(panels)) + 8, _right(shapes))
     told = f"Learning curves, {len(panels)} panels. The table below has the first, kept and last values."
     return Drawing(table.name, table.title, told, wide, bottom + 40, tuple(shapes))

@@ -24,7 +24,7 @@ POINTS = 30
 
 SCHEMA = 1
 """Of what is kept; another where other points come of the same log."""
-LARGE = 500_000
+LARGE = 100_000
 """Bytes of a log whose points are kept: smaller ones are read as soon."""
 KEPT = 2000
 """Files in the folder; the oldest go."""

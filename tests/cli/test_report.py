@@ -135,8 +135,13 @@ def test_a_run_of_several_cells_ends_with_the_report(
     assert ran.code == 0, ran.err
     assert ran.err.splitlines()[-1].startswith(f"report:  adapter-stilts report '{store}'")
     assert "report:" not in ran.out
+    (plan,) = (path.stem for path in (store / "plans").iterdir())
+    page = f"page:    adapter-stilts report '{store}' --plan {plan} --out report --watch"
+    lines = [place for place, line in enumerate(ran.err.splitlines()) if line.startswith(page)]
+    assert lines == [1], "it is told before anything runs"
     again = cli("matrix", *asked, "--json")
     json.loads(again.out)
+    assert "page:" not in again.err, "nothing runs"
     found = cli("report", store, "--resamples", 500)
     assert found.code == 0, found.err
     assert "hellaswag before udpos (full, fp32" in found.out
