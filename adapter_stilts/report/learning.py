@@ -101,13 +101,24 @@ def _losses(directory: Path, cache: Path | None) -> Points:
 
 
 def _steps(log: Path) -> list[tuple[int, float]]:
-    found = []
-    with contextlib.suppress(OSError), log.open("rb") as file:
-        for line in file:
-            with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
-                row = json.loads(line)
-                found.append((int(row["step"]), float(row["loss"])))
-    return sorted(found)
+    """Steps and losses, in the order of steps."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    try:
+        rows = json.loads(f"[{','.join(lines)}]")  # in one go: there may be hundreds of logs
+        return sorted((int(row["step"]), float(row["loss"])) for row in rows)
+    except (ValueError, KeyError, TypeError, RecursionError):  # a line is damaged
+        return sorted(found for line in lines if (found := _step(line)) is not None)
+
+
+def _step(line: str) -> tuple[int, float] | None:
+    try:
+        row = json.loads(line)
+        return int(row["step"]), float(row["loss"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _means(steps: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:

@@ -86,11 +86,12 @@ def page(report: Report, figures: Mapping[str, Drawing], renewed: bool = False) 
     Raises:
         UsageError: Jinja2 is not installed, or even so the page is too large.
     """
+    drawn = {name: svg(drawing, inline=True) for name, drawing in figures.items()}
     for left_out in _LEFT_OUT:
         tables = [table for table in report.tables if not any(among(table) for among in left_out.values())]
         told = " and ".join(left_out)
         said = f"For want of room {told} stand in the files beside this page alone." if told else ""
-        found = _rendered(report, tables, figures, said, RENEWAL if renewed else 0)
+        found = _rendered(report, tables, drawn, said, RENEWAL if renewed else 0)
         if len(found.encode()) <= LARGEST:
             return found
     raise UsageError(
@@ -99,7 +100,7 @@ def page(report: Report, figures: Mapping[str, Drawing], renewed: bool = False) 
 
 
 def _rendered(
-    report: Report, tables: Sequence[Table], figures: Mapping[str, Drawing], left_out: str, renewal: int
+    report: Report, tables: Sequence[Table], drawn: Mapping[str, str], left_out: str, renewal: int
 ) -> str:
     try:
         jinja2: Any = importlib.import_module("jinja2")
@@ -117,7 +118,7 @@ def _rendered(
         parts = tuple(
             Part(
                 table,
-                markup(svg(figures[table.name], inline=True)) if table.name in figures else None,
+                markup(drawn[table.name]) if table.name in drawn else None,
                 kind == "groups" and table.columns[0] != "language",
             )
             for table in tables
