@@ -2,11 +2,11 @@
 """README's picture and table of what intermediate tasks give, of the results in benchmarks/results.
 
     scripts/readme_results.py                    README.md between its marks, docs/images/miniature_gains_*.svg
-    scripts/readme_results.py --results STORE    of another exported store (adapter-stilts store export)
+    scripts/readme_results.py --results STORE    of another exported store (adapter-stilts store export), zipped or not
     scripts/readme_results.py --readme FILE --images FOLDER
 
-Results are an exported store of the miniature, benchmarks/results/miniature*/, where there is one; else the numbers of
-single runs in JSON beside it. The same results give the same bytes.
+Results are an exported store of the miniature in benchmarks/results, a folder or a zip file with `miniature` in its
+name, where there is one; else the numbers of single runs in JSON beside it. The same results give the same bytes.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from adapter_stilts.errors import AdapterStiltsError
 from adapter_stilts.report.blocks import Gain
 from adapter_stilts.report.drawing import DARK, LIGHT, svg
 from adapter_stilts.report.figures import heat_map
 from adapter_stilts.report.making import make_report
 from adapter_stilts.report.scores import BASELINE
 from adapter_stilts.report.tables import STAR, UNKNOWN, Shown, Table, text
+from adapter_stilts.runtime import default_cache
 from adapter_stilts.tasks import get_task
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,6 +41,8 @@ TARGETS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc201
 MODE = "full"
 OTHERS = {"lora": "with LoRA", "adapter": "with bottlenecks"}
 """Modes beside it, with their words."""
+RESAMPLES = 1000
+"""Of a store's examples; means over languages have intervals over seeds, too, which need none."""
 DEEPEST = 12.0
 """Points of the deepest shade: retrieval loses up to 50, beside which everything else would be pale."""
 MARKS = re.compile(r"(?<=<!-- results -->\n).*?(?=<!-- /results -->)", re.DOTALL)
@@ -90,16 +94,25 @@ class Results:
 
 
 def read(place: Path | None) -> Results:
-    """The results of a store, or of the files of single runs."""
-    stores = sorted(path.parent for path in RESULTS.glob("miniature*/store.json"))
-    if place is None and stores:
-        place = stores[-1]
+    """The results of a store, or of the files of single runs.
+
+    Raises:
+        ValueError: there are several stores, of which none was named.
+    """
+    if place is None:
+        stores = [
+            *RESULTS.glob("*miniature*.zip"),
+            *(path.parent for path in RESULTS.glob("*miniature*/store.json")),
+        ]
+        if len(stores) > 1:
+            raise ValueError(f"several stores, {', '.join(map(str, stores))}: name one with --results")
+        place = stores[0] if stores else None
     return read_files(RESULTS) if place is None else read_store(place)
 
 
 def read_store(store: Path) -> Results:
     """Full test sets, English, fp32: what the summaries of its report have."""
-    found = make_report(store, by=())
+    found = make_report(store, by=(), resamples=RESAMPLES, cache=default_cache() / "reports")
     runs = {origin.id: {run.seed: run.score for run in origin.runs} for origin in found.origins}
     scores: dict[tuple[str, str, str], Seeds] = {}
     holding = set()
@@ -257,7 +270,10 @@ def main() -> None:
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md", metavar="FILE")
     parser.add_argument("--images", type=Path, default=ROOT / "docs" / "images", metavar="FOLDER")
     given = parser.parse_args()
-    results = read(given.results)
+    try:
+        results = read(given.results)
+    except (ValueError, AdapterStiltsError) as error:
+        parser.error(str(error))
     before = given.readme.read_text(encoding="utf-8")
     if not MARKS.search(before):
         parser.error(

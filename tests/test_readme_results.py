@@ -13,6 +13,9 @@ from types import ModuleType
 
 import pytest
 
+from adapter_stilts.stages.exporting import export_results
+from adapter_stilts.stages.plans import read_plan
+
 ROOT = Path(__file__).parent.parent
 README, IMAGES = ROOT / "README.md", ROOT / "docs" / "images"
 SCRIPT = ROOT / "scripts" / "readme_results.py"
@@ -139,6 +142,8 @@ def test_a_store_gives_gains_by_mode_and_stars(tmp_path: Path, script: ModuleTyp
         f"{fmean(gains['lora']):+.1f}",
         f"{fmean(gains['adapter']):+.1f}",
     ]
+    export_results(read_plan(store / "plans" / "made.json"), tmp_path / "results.zip")
+    assert made(tmp_path, "--results", str(tmp_path / "results.zip"))[1] == images
     found = script.read(store)
     light = images["miniature_gains_light.svg"]
     assert (
@@ -146,6 +151,16 @@ def test_a_store_gives_gains_by_mode_and_stars(tmp_path: Path, script: ModuleTyp
         == len([key for key in found.holding if key[0] == "full"])
         > 0
     )
+
+
+def test_of_several_stores_one_is_named(
+    tmp_path: Path, script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("miniature_a.zip", "miniature_b.zip"):
+        (tmp_path / name).write_bytes(b"")
+    monkeypatch.setattr(script, "RESULTS", tmp_path)
+    with pytest.raises(ValueError, match=r"several stores, .*: name one with --results"):
+        script.read(None)
 
 
 def test_a_readme_without_marks_is_told(tmp_path: Path) -> None:

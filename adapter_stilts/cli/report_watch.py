@@ -42,7 +42,8 @@ def watch(make: Callable[[], Report], store: str, plans: Sequence[str], out: str
     """
     root = Path(store)
     if not root.is_dir():
-        raise UsageError(f"{store}: no such store; name the folder after --store of the command that runs")
+        why = "an export does not change" if root.is_file() else "no such store"
+        raise UsageError(f"{store}: {why}; name the folder after --store of the command that runs")
     onlookers = [Onlooker(read_found_plan(plan, root)) for plan in plans]
     rounds = _Rounds(make, out)
     try:

@@ -92,7 +92,7 @@ def make_report(
         learnt, lacking = learning_curves(built, found.chains, found.store, cache and cache / "curves")
         tables, notes = (*tables, *learnt), notes | dict.fromkeys(lacking)
     return Report(
-        found.store,
+        Path(store),
         answer(built, tables, baseline, resamples),
         tables,
         tuple(notes),
