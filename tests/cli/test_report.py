@@ -139,7 +139,9 @@ def test_a_run_of_several_cells_ends_with_the_report(
     page = f"page:    adapter-stilts report '{store}' --plan {plan} --out report --watch"
     told = ran.err.splitlines()
     (named,) = [place for place, line in enumerate(told) if line.startswith(page)]
-    assert named < min(place for place, line in enumerate(told) if line.startswith("[1/")), "before anything runs"
+    assert named < min(place for place, line in enumerate(told) if line.startswith("[1/")), (
+        "before anything runs"
+    )
     again = cli("matrix", *asked, "--json")
     json.loads(again.out)
     assert "page:" not in again.err, "nothing runs"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean, stdev
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from adapter_stilts.report import page as page_module
 from adapter_stilts.report.drawing import Drawing, Label, Marks, Strokes, svg
 from adapter_stilts.report.figures import figures
 from adapter_stilts.report.making import Report, make_report
+from adapter_stilts.report.page import page
 from adapter_stilts.report.tables import Table
 from adapter_stilts.report.writing import write_report
 from adapter_stilts.stages.exporting import export_results
@@ -151,3 +154,24 @@ def test_without_logs_and_scores_there_is_no_figure_and_a_note(
     assert [
         note for note in found.notes if note.startswith("no learning curves of 3 train stages: they have")
     ]
+
+
+def test_the_page_has_them_and_leaves_them_out_first_for_want_of_room(
+    report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = figures(report.tables)
+    text = page(report, drawn)
+    assert 'id="curves-before-1"' in text
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= set(re.findall(r'id="([^"]+)"', text))
+    monkeypatch.setattr(page_module, "LARGEST", len(text.encode()) - 1)
+    smaller = page(report, drawn)
+    assert "For want of room learning curves stand in the files beside this page alone." in smaller
+    assert 'id="curves-before-1"' not in smaller
+    assert 'id="gains"' in smaller
+
+
+def test_a_page_that_is_renewed_loads_itself_anew(report: Report) -> None:
+    renewed, plain = (page(report, {}, renewed) for renewed in (True, False))
+    assert '<meta http-equiv="refresh" content="60">' in renewed
+    assert "this page loads itself anew every 60 seconds" in renewed
+    assert "refresh" not in plain
