@@ -58,11 +58,13 @@ class Results:
         scores: percent by mode, intermediate entry, target and seed.
         holding: of these, gains that hold at 5 % after Holm's adjustment; None where nothing has intervals.
         source: the files, from the repository's root.
+        remark: what a reader has to know of a score.
     """
 
     scores: Mapping[tuple[str, str, str], Seeds]
     holding: frozenset[tuple[str, str, str]] | None
     source: tuple[str, ...]
+    remark: str = ""
 
     def gains(self, mode: str, inter: str, target: str) -> tuple[float, ...]:
         """Each seed's; of a target that trains nothing the base is the same for all seeds."""
@@ -135,14 +137,16 @@ def read_store(store: Path) -> Results:
 def read_files(folder: Path) -> Results:
     """Scores of the runs that are a cell of the matrix: one intermediate task, in fp32."""
     scores: dict[tuple[str, str, str], dict[int | None, float]] = defaultdict(dict)
+    remark = ""
     for name in (SINGLE, *THREE):
-        for mode, inter, seed, average in _runs(
-            json.loads((folder / name).read_text(encoding="utf-8"))["results"]
-        ):
+        file = json.loads((folder / name).read_text(encoding="utf-8"))
+        if "udpos_f1" in file:  # how its tags were read, and when
+            remark = f"; F1 of udpos {file['udpos_f1'].partition(':')[0]}"
+        for mode, inter, seed, average in _runs(file["results"]):
             for target, metrics in average.items():
                 scores[mode, inter, target][seed] = fmean(metrics.values())
     inside = folder.relative_to(ROOT).as_posix() if folder.is_relative_to(ROOT) else str(folder)
-    return Results(dict(scores), None, tuple(f"{inside}/{name}" for name in (SINGLE, *THREE)))
+    return Results(dict(scores), None, tuple(f"{inside}/{name}" for name in (SINGLE, *THREE)), remark)
 
 
 def _runs(results: Any) -> Iterable[tuple[str, str, int, Mapping[str, Mapping[str, float]]]]:
@@ -247,7 +251,9 @@ def block(results: Results) -> str:
             _told(results.gains(MODE, least, target), short=True),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", f"Of {_links(results.source)}, by `scripts/readme_results.py`.", ""])
+    return "\n".join(
+        [*lines, "", f"Of {_links(results.source)}, by `scripts/readme_results.py`{results.remark}.", ""]
+    )
 
 
 def _told(gains: Sequence[float], short: bool = False) -> str:

@@ -19,9 +19,9 @@ from adapter_stilts.stages.parts import EvaluatePart
 from adapter_stilts.stages.plans import PLANS
 
 PAUSE = 1.0
-"""Least seconds between two looks, as `status --watch` has it."""
+"""Seconds between two looks, as `status --watch` has it."""
 SHARE = 0.1
-"""Reports take at most this share of one core's time, which the matrix needs."""
+"""Of the time, that reports take at most until the last one: the cores are for the matrix."""
 
 
 def watch(make: Callable[[], Report], store: str, plans: Sequence[str], out: str) -> Report | None:
@@ -54,7 +54,9 @@ def watch(make: Callable[[], Report], store: str, plans: Sequence[str], out: str
                 _tell_failures(seen)
                 rounds.renew(_state(root))
                 return rounds.report or make()  # which tells why there is none
-            time.sleep(max(PAUSE, rounds.renew(_state(root)) / SHARE))
+            if rounds.due:
+                rounds.renew(_state(root))
+            time.sleep(PAUSE)
     except KeyboardInterrupt:
         say(rounds.stop(), err=True)
         return None
@@ -73,23 +75,30 @@ class _Rounds:
         self._written: tuple[Path, ...] = ()
         self.report: Report | None = None
         self._waits = False
+        self._rests_until = 0.0
 
-    def renew(self, state: frozenset[tuple[str, int]]) -> float:
-        """Write the report where the store's state is another than before; returns the seconds that it took."""
+    @property
+    def due(self) -> bool:
+        """Whether the last report is long enough ago, by the time that it took."""
+        return time.perf_counter() >= self._rests_until
+
+    def renew(self, state: frozenset[tuple[str, int]]) -> None:
+        """Write the report where the store's state is another than before."""
         if state == self._state:
-            return 0.0
+            return
         began = time.perf_counter()
+        self._state = state
         try:
             found = self._make()
         except NothingToReportError as error:
             if not self._waits:
                 say(f"waiting: {error}", err=True)
-            self._waits, self._state = True, state
-            return time.perf_counter() - began
-        self._write(found, renewed=True)
-        self._state = state
-        say(f"written: {self._written[0]}, {_told(found)}", err=True)
-        return time.perf_counter() - began
+            self._waits = True
+        else:
+            self._write(found, renewed=True)
+            say(f"written: {self._written[0]}, {_told(found)}", err=True)
+        now = time.perf_counter()
+        self._rests_until = now + (now - began) / SHARE
 
     def stop(self) -> str:
         """Leave a page that no longer loads itself anew; what to say."""

@@ -56,6 +56,12 @@ def store(tmp_path: Path) -> UnderWay:
     return UnderWay(tmp_path / "runs")
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rest between two reports."""
+    monkeypatch.setattr(report_watch, "SHARE", float("inf"))
+
+
 @pytest.fixture
 def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterable[Callable[[], None]]], list[float]]:
     """What happens in each pause, and then Ctrl-C; how long the pauses were to be."""
@@ -113,7 +119,19 @@ def test_it_is_written_as_cells_are_finished_and_ends_with_the_plan(
     assert "refresh" not in page(tmp_path / "out")
     assert "Being renewed" not in page(tmp_path / "out")
     assert ran.out.splitlines()[0] == f"4 of 4 planned cells of {store.root}"
-    assert min(pauses) >= report_watch.PAUSE
+    assert set(pauses) == {report_watch.PAUSE}
+
+
+def test_it_rests_after_a_report_but_not_after_the_last_cell(
+    cli: Cli, store: UnderWay, meanwhile: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_watch, "SHARE", 1e-6)
+    first, *others = store.cells
+    store.finish(first)
+    meanwhile([lambda name=name: store.finish(name) for name in others])
+    ran = cli("report", store.root, "--plan", "made", *FEW, "--out", tmp_path / "out", "--watch")
+    written = [line.rpartition(", ")[2] for line in ran.err.splitlines() if line.endswith("planned cells")]
+    assert written == ["1 of 4 planned cells", "4 of 4 planned cells"]
 
 
 def test_the_page_is_in_the_end_what_report_writes(
