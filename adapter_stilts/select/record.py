@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 FILE = Path(__file__).parent / "measured.json"
+NUMBERS = {2: "two", 3: "three"}
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Record:
         targets: their names.
         picks: how many of the first sources are looked at.
         best_among_picks: of which share of the targets the best source was among them, over seeds.
+        targets_with_best: of how many targets it was, in more than half of their seeds.
         regret: points lost by training these alone.
         ndcg: 1 is the true order; `chance_ndcg` is that of any order.
     """
@@ -32,18 +34,18 @@ class Record:
     targets: tuple[str, ...]
     picks: int
     best_among_picks: float
+    targets_with_best: int
     regret: float
     ndcg: float
     chance_ndcg: float
 
     def __str__(self) -> str:
-        many = len(self.targets)
-        first = "the first" if self.picks == 1 else f"among the first {self.picks}"
+        many = f"{len(self.targets)} target{'' if len(self.targets) == 1 else 's'}"
+        first = "the first" if self.picks == 1 else f"among the first {NUMBERS.get(self.picks, self.picks)}"
         return (
-            f"on the {self.base}, {self.mode}, {self.sources} {self.kind} for {many} other target"
-            f"{'' if many == 1 else 's'} ({', '.join(self.targets)}): the best was {first} for "
-            f"{self.best_among_picks * many:.2g} of {many}; {self.regret:.1f} points were left; NDCG {self.ndcg:.2f}, "
-            f"any order {self.chance_ndcg:.2f}"
+            f"on the {self.base}, {self.mode}, {self.sources} {self.kind}: the best was {first} for "
+            f"{self.targets_with_best} of {many} ({', '.join(self.targets)}), none of them the one asked for; "
+            f"{self.regret:.1f} points were left; NDCG {self.ndcg:.2f}, any order {self.chance_ndcg:.2f}"
         )
 
 
@@ -64,5 +66,15 @@ def record(kind: str, target: str, mode: str) -> Record | None:
         name: fmean(row[name] for row in rows)
         for name in ("best_among_picks", "regret", "ndcg", "chance_ndcg")
     }
+    held = sum(row["best_among_picks"] > 0.5 for row in rows)
     targets = tuple(row["target"] for row in rows)
-    return Record(told["base"], kind, told["sources"][kind], shown, targets, told["picks"][kind], **means)
+    return Record(
+        told["base"],
+        kind,
+        told["sources"][kind],
+        shown,
+        targets,
+        told["picks"][kind],
+        targets_with_best=held,
+        **means,
+    )

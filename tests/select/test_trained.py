@@ -1,11 +1,11 @@
-"""LogME and H-score against their definitions, on cases small enough to say them outright."""
+"""LogME, H-score, NLEEP and TransRate against their definitions, on cases small enough to say them outright."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from adapter_stilts.select.trained import TRAINED, h_score, logme
+from adapter_stilts.select.trained import TRAINED, h_score, logme, nleep, transrate
 from adapter_stilts.select.trained.labelled import Labelled
 
 
@@ -70,6 +70,77 @@ def test_the_shrinkage_is_ledoit_and_wolf_s() -> None:
     for rows, width, expected in ((60, 5, 0.1924185687), (20, 30, 0.6482870069)):
         given = labelled(3, rows, width).states
         assert h_score.shrinkage(given - given.mean(axis=0)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_nleep_by_hand() -> None:
+    """Four heaps far apart, of six rows each: labels that are the heaps' are told without error, and of a label that
+    two rows of three have in each heap no more than that is told.
+    """
+    heaps = np.repeat([[0.0, 0], [0, 50], [50, 0], [50, 50]], 6, axis=0)
+    states = heaps + np.tile([[0.0, 0], [0.1, 0.1]], (12, 1))
+    assert nleep.score(Labelled(states, np.repeat([0, 1, 1, 0], 6))) == pytest.approx(0.0, abs=1e-6)
+    in_turn = np.tile([0, 0, 1], 8)
+    assert nleep.clusters(states, 4).sum(axis=0).tolist() == pytest.approx([6, 6, 6, 6])
+    by_hand = 2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3)
+    assert leep(nleep.clusters(states, 4), in_turn) == pytest.approx(by_hand, abs=1e-6)
+    same = nleep.score(Labelled(np.ones((8, 2)), np.tile([0, 0, 0, 1], 2)))
+    assert same == pytest.approx(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+
+
+def leep(shares: np.ndarray, labels: np.ndarray) -> float:
+    """Its definition, summed row by row."""
+    total = 0.0
+    for row, label in enumerate(labels):
+        told = 0.0
+        for component in range(shares.shape[1]):
+            sums = [shares[labels == name, component].sum() for name in np.unique(labels)]
+            told += shares[row, component] * sums[int(label)] / sum(sums)
+        total += np.log(told)
+    return total / len(labels)
+
+
+def test_nleep_is_leep_of_its_clusters() -> None:
+    given = labelled()
+    left, values, _ = np.linalg.svd(given.states - given.states.mean(axis=0), full_matrices=False)
+    kept = int((np.cumsum(values**2) < 0.8 * (values**2).sum()).sum()) + 1
+    projected = left[:, :kept] * values[:kept] / values[0] * np.sqrt(60)
+    assert nleep.score(given) == pytest.approx(leep(nleep.clusters(projected, 15), given.labels), abs=1e-9)
+
+
+def test_clusters_are_a_mixture_that_scikit_learn_would_not_change() -> None:
+    mixture = pytest.importorskip("sklearn.mixture")
+    rows = labelled().states
+    shares = nleep.clusters(rows, 3)
+    sizes = shares.sum(axis=0)
+    means = shares.T @ rows / sizes[:, None]
+    variances = shares.T @ rows**2 / sizes[:, None] - means**2 + 1e-6
+    theirs = mixture.GaussianMixture(
+        3, covariance_type="diag", weights_init=sizes / 60, means_init=means, precisions_init=1 / variances
+    ).fit(rows)
+    np.testing.assert_allclose(shares, theirs.predict_proba(rows), atol=0.02)
+
+
+def test_transrate_by_hand() -> None:
+    """Rows of length 1 along the first axis in one class, along the second in the other; the mean is 0.
+
+    All together vary by 1/2 along each axis, and each class by 1 along its own.
+    """
+    states = np.asarray([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
+    by_hand = np.log1p(0.5 / 1e-4) - np.log1p(1 / 1e-4) / 2
+    assert transrate.score(Labelled(states, np.asarray([0, 0, 1, 1]))) == pytest.approx(by_hand)
+    assert transrate.score(Labelled(7 * states + 3, np.asarray([0, 0, 1, 1]))) == pytest.approx(by_hand)
+    assert transrate.score(Labelled(states, np.asarray([0, 0, 0, 0]))) == pytest.approx(0.0)
+    assert transrate.score(Labelled(np.ones((4, 2)), np.asarray([0, 0, 1, 1]))) == 0.0
+
+
+def test_classes_count_by_their_rows_in_transrate() -> None:
+    """Three rows along the first axis and one along the second: the class of one is weighed by a quarter."""
+    states = np.asarray([[1.0, 0], [-1, 0], [0, 1], [0, -1], [1, 0], [-1, 0]])
+    by_hand = (np.log1p(2 / 3 / 1e-4) + np.log1p(1 / 3 / 1e-4)) / 2 - np.log1p(1 / 1e-4) / 2
+    labels = np.asarray([0, 0, 1, 1, 0, 0])
+    assert transrate.score(Labelled(states, labels)) == pytest.approx(by_hand)
+    lone = np.asarray([0, 0, 1, 2, 0, 0])
+    assert transrate.score(Labelled(states, lone)) == pytest.approx(by_hand)
 
 
 @pytest.mark.parametrize("name", TRAINED)

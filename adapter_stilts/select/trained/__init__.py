@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from adapter_stilts.select.trained import h_score, logme
+from adapter_stilts.select.trained import h_score, logme, nleep, transrate
 from adapter_stilts.select.trained.labelled import Labelled
 
 
@@ -22,5 +22,10 @@ class TrainedEstimator(Protocol):
         """How well a source's states tell the target's labels; only the order of sources counts."""
 
 
-TRAINED: Mapping[str, TrainedEstimator] = {"logme": logme, "h_score": h_score}
+TRAINED: Mapping[str, TrainedEstimator] = {
+    "logme": logme,
+    "h_score": h_score,
+    "nleep": nleep,
+    "transrate": transrate,
+}
 """By name, in the order of tables. All have one vote in the combined rank."""
