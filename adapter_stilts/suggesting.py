@@ -18,12 +18,16 @@ from adapter_stilts.recipe_sections import EACH
 from adapter_stilts.runtime import default_cache, default_device, seconds_of
 
 if TYPE_CHECKING:
+    from adapter_stilts.model.backbone import ResolvedBase
     from adapter_stilts.select.clock import Clock
     from adapter_stilts.select.reading import TrainSets
     from adapter_stilts.select.record import Record
+    from adapter_stilts.select.short import Short
     from adapter_stilts.select.suggestion import Ranking, Row, Source
     from adapter_stilts.stages.planning.request import Request
+    from adapter_stilts.study import Study
     from adapter_stilts.tasks.base import Task
+    from adapter_stilts.tasks.sources import Source as DataSource
 
 SAMPLE = 256
 """Examples of each train set that are measured."""
@@ -31,6 +35,8 @@ NONE = "none"
 """The baseline after ``--inter``."""
 PICKS = 3
 """Sources that the command trains."""
+TASK_EMBEDDING_MODE = "lora"
+"""What a short training of tasks trains, whatever the command does."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +92,14 @@ def suggest(
     data: str | Path | None = None,
     fill_from_hub: bool = False,
     examples: int = SAMPLE,
+    steps: int | None = None,
+    own: str | None = None,
     budget: str | float | None = None,
     settings: Settings = (),
     tasks: str | Path | None = None,
     device: str | None = None,
 ) -> Suggestion:
-    """Rank intermediate tasks, or bundles, for a target without training; the many keywords are the command's flags.
+    """Rank intermediate tasks, or bundles, for a target before training; the many keywords are the command's flags.
 
     Args:
         target: one task, or a TOML file.
@@ -99,6 +107,8 @@ def suggest(
             as the data hold them.
         mode: of the command that trains the first ones; of bundles, those that are ranked.
         examples: of each train set that are measured.
+        steps: of a short training, which further estimators take; None trains nothing.
+        own: address of a bundle that was trained on the target; bundles are also ranked by how alike their updates are.
         budget: seconds, or ``"10m"``; what it leaves no time for is left out and told.
 
     Raises:
@@ -114,29 +124,28 @@ def suggest(
     clock = Clock(seconds_of(budget) if isinstance(budget, str) else budget)
     typed = list(dict.fromkeys(several("among", EACH if among is None else among)))
     bundles = _bundles(typed)
-    study = plan_train(
-        [NONE] if bundles else typed,
-        target,
-        mode=mode,
-        recipe=recipe,
-        base=base,
-        data=data,
-        fill_from_hub=fill_from_hub,
-        settings=settings,
-        tasks=tasks,
-    )
-    flags = {"mode": mode, "recipe": recipe, "base": base, "data": data, "tasks": tasks}
-    more = _words(flags, fill_from_hub, settings)
+    if own is not None and not bundles:
+        raise UsageError(
+            f"--own {own}: a bundle of the target is held against bundles, and --among names tasks; name bundles there"
+        )
+    places = {"recipe": recipe, "base": base, "data": data, "tasks": tasks}
+    fixed: dict[str, Any] = {"fill_from_hub": fill_from_hub, "settings": settings, **places}
+    planned: Callable[..., Study] = partial(plan_train, target=target, **fixed)
+    study = planned([NONE] if bundles else typed, mode=mode)
+    more = _words({"mode": mode, **places}, fill_from_hub, settings)
     request = Request(study.recipe, study.source, lambda: study.base)
     wanted = _target(request, target, _command([EACH], target, more))
     trained_on = train_task(request, wanted)
     looked = looked_at(request, [wanted])
     opened = partial(_train_sets, request, device, examples)
+    shortened = partial(_short, planned, study.source, request.resolve, steps)
     if bundles:
-        ranking, notices, trained = _ranked_bundles(bundles, trained_on, request, mode, opened, clock)
-        more = _words({**flags, "mode": trained}, fill_from_hub, settings)
+        ranking, notices, trained = _ranked_bundles(
+            bundles, trained_on, request, mode, opened, clock, shortened, own
+        )
+        more = _words({"mode": trained, **places}, fill_from_hub, settings)
     else:
-        ranking, notices = _ranked_tasks(trained_on, wanted, request, opened, clock)
+        ranking, notices = _ranked_tasks(trained_on, wanted, request, opened, clock, shortened)
         trained = study.recipe.mode
     as_typed = dict(zip(study.recipe.intermediate.tasks, typed, strict=True)) if not bundles else {}
     first = [as_typed.get(row.source, row.source) for row in ranking.rows[:PICKS]]
@@ -162,6 +171,22 @@ def _train_sets(request: Request, device: str | None, examples: int) -> TrainSet
     return TrainSets(request, default_cache(), device or default_device(), Draw(examples, 0))
 
 
+def _short(
+    planned: Callable[..., Study],
+    source: DataSource,
+    resolve: Callable[[], ResolvedBase],
+    steps: int | None,
+    mode: str,
+) -> Short | None:
+    """A short training in a mode, as the recipe has it there; None where none was asked for."""
+    from adapter_stilts.select.short import short_of
+    from adapter_stilts.stages.planning.request import Request
+
+    if steps is None:
+        return None
+    return short_of(Request(planned([NONE], mode=mode).recipe, source, resolve), steps)
+
+
 def _bundles(typed: Sequence[str]) -> list[str]:
     """Those of what was named that are bundles: all of it, or nothing. Raises UsageError."""
     from adapter_stilts.select.trained.bundles import names_bundles
@@ -178,13 +203,18 @@ def _bundles(typed: Sequence[str]) -> list[str]:
 
 
 def _ranked_tasks(
-    trained_on: Task, target: Task, request: Request, opened: Callable[[], TrainSets], clock: Clock
+    trained_on: Task,
+    target: Task,
+    request: Request,
+    opened: Callable[[], TrainSets],
+    clock: Clock,
+    shortened: Callable[[str], Short | None],
 ) -> tuple[Ranking, tuple[str, ...]]:
     from adapter_stilts.select.suggestion import rank
 
     sources, notices = _sources(request)
     limits = (request.recipe.intermediate.limit_train, request.recipe.target.limit_train)
-    ranking = rank(sources, trained_on, opened(), limits, clock)
+    ranking = rank(sources, trained_on, opened(), limits, clock, shortened(TASK_EMBEDDING_MODE))
     return ranking, (*notices, *_same(sources, trained_on, target))
 
 
@@ -195,14 +225,19 @@ def _ranked_bundles(
     mode: str | None,
     opened: Callable[[], TrainSets],
     clock: Clock,
+    shortened: Callable[[str], Short | None],
+    own: str | None,
 ) -> tuple[Ranking, tuple[str, ...], str]:
     """The ranking, what to tell, and the mode of the bundles."""
-    from adapter_stilts.select.trained.bundles import trained_sources
-    from adapter_stilts.select.trained.ranking import rank_trained
+    from adapter_stilts.select.trained.bundles import own_source, trained_sources
+    from adapter_stilts.select.trained.ranking import Further, rank_trained
 
     sources, notices = trained_sources(typed, request.base, mode)
-    ranking = rank_trained(sources, trained_on, opened(), request.recipe.target.limit_train, clock)
-    return ranking, notices, sources[0].info.tuning
+    trained = sources[0].info.tuning
+    held = None if own is None else own_source(own, request.base, trained, trained_on)
+    further = Further(shortened(trained), held)
+    ranking = rank_trained(sources, trained_on, opened(), request.recipe.target.limit_train, clock, further)
+    return ranking, notices, trained
 
 
 def _target(request: Request, typed: str, command: str) -> Task:

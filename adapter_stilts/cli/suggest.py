@@ -43,6 +43,18 @@ if TYPE_CHECKING:
     metavar="N",
     help="Of each train set that are measured.",
 )
+@option(
+    "--steps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Also what a short training of N steps tells: of tasks TaskEmb, of bundles few-shot transfer and updates "
+    "beside the target's.  [default: nothing is trained]",
+)
+@option(
+    "--own",
+    metavar="DIR|ADDRESS",
+    help="A bundle that was trained on the target: bundles are also ranked by how alike their updates are to its.",
+)
 @option("--budget", metavar="TIME", help="90s, 10m or 1h: estimators that take longer are left out.")
 @option(
     "--set",
@@ -54,18 +66,18 @@ if TYPE_CHECKING:
 @as_json_option
 @device_option
 def suggest(as_json: bool, task_folder: str | None, **flags: Any) -> None:
-    """Rank intermediate tasks for a target without training any of them: minutes in the place of a matrix.
+    """Rank intermediate tasks for a target before training any of them: minutes in the place of a matrix.
 
     Of tasks train sets are compared, as the untouched encoder's tokenizer, or the encoder itself, sees a sample of
-    them; of bundles it is measured how well their states tell the labels of the target's train set. Estimators rank:
-    none tells how many points a source will bring.
+    them; of bundles it is measured how well their states tell the labels of the target's train set. Nothing is trained
+    unless --steps asks for it. Estimators rank: none tells how many points a source will bring.
 
     \b
     Examples:
       adapter-stilts suggest --target tydiqa
       adapter-stilts suggest --target tydiqa --recipe miniature --among squad_v1,hellaswag,mnli
       adapter-stilts suggest --target reviews.toml --budget 10m --json
-      adapter-stilts suggest --target xnli --recipe miniature --among adapters_hub --mode lora
+      adapter-stilts suggest --target xnli --recipe miniature --among adapters_hub --mode lora --steps 32
     """
     from adapter_stilts.cli.options import add_tasks
     from adapter_stilts.cli.terminal import note, say_json

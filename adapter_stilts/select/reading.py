@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -28,6 +28,9 @@ from adapter_stilts.stages.planning.reading import reading
 from adapter_stilts.stages.planning.request import Request
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.sources import with_labels
+
+if TYPE_CHECKING:
+    from adapter_stilts.select.short import Short
 
 SCHEMA = 1
 """Raised when what is kept in the cache changes."""
@@ -101,7 +104,7 @@ class TrainSets:
                 "length": np.asarray(ids.lengths.mean()),
             }
 
-        held = self._kept(self._key(task, limit), ("examples", "pieces", "length"), count)
+        held = self.kept(self.key(task, limit), ("examples", "pieces", "length"), count)
         return TrainSet(task.format, int(held["examples"]), held["pieces"], float(held["length"]))
 
     def embedded(self, task: Task, limit: int | None) -> TrainSet:
@@ -112,11 +115,35 @@ class TrainSets:
 
             return {"embedding": embed(self.encoder, self.sample(task, limit).features)}
 
-        key = {**self._key(task, limit), "encoder": self.request.base.fingerprint}
-        return replace(self.measure(task, limit), embedding=self._kept(key, ("embedding",), run)["embedding"])
+        key = {**self.key(task, limit), "encoder": self.request.base.fingerprint}
+        return replace(self.measure(task, limit), embedding=self.kept(key, ("embedding",), run)["embedding"])
 
-    def _key(self, task: Task, limit: int | None) -> dict[str, Any]:
-        """Labels are no part of it: an encoder does not see them."""
+    def trained(self, found: TrainSet, task: Task, limit: int | None, short: Short) -> TrainSet:
+        """A measured train set with what a short training of it tells."""
+
+        def run() -> Arrays:
+            from adapter_stilts.select.fisher import fisher
+            from adapter_stilts.select.short import new_model, train_short
+
+            features = self.sample(task, limit).features
+            model = new_model(self.labelled(task), self.request.base, short, self.device)
+            train_short(model, features, short, self.device)
+            return dict(fisher(model, features))
+
+        key = {
+            **self.key(task, limit),
+            "encoder": self.request.base.fingerprint,
+            "labels": self.labelled(task).labels,
+            "fisher": short.to_json(),
+        }
+        return replace(found, fisher=self.kept(key, None, run))
+
+    def labelled(self, task: Task) -> Task:
+        """A task with the labels that its data have."""
+        return with_labels(task, self.request.source, reading(self.request, task, trains=False).options)
+
+    def key(self, task: Task, limit: int | None) -> dict[str, Any]:
+        """Of a measurement. Labels are no part of it: an encoder does not see them."""
         read = reading(self.request, task, trains=False)
         return {
             "schema": SCHEMA,
@@ -127,14 +154,20 @@ class TrainSets:
             "draw": [self.draw.count, self.draw.seed],
         }
 
-    def _kept(self, key: Mapping[str, Any], names: tuple[str, ...], make: Callable[[], Arrays]) -> Arrays:
-        """Arrays from the cache, or made and kept there."""
+    def kept(
+        self, key: Mapping[str, Any], names: tuple[str, ...] | None, make: Callable[[], Arrays]
+    ) -> Arrays:
+        """Arrays from the cache, or made and kept there.
+
+        Args:
+            names: of the arrays; None takes all that are there.
+        """
         digest = digest_of(key)
         place = self.cache / FOLDER / digest[:2] / digest
         if (place / FILE).is_file():
             try:
                 with (place / FILE).open("rb") as file, np.load(file) as held:
-                    return {name: held[name] for name in names}
+                    return {name: held[name] for name in (held.files if names is None else names)}
             except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
                 _log.warning("%s: damaged (%s): measured again", place, cause_of(error))
                 shutil.rmtree(place, ignore_errors=True)
@@ -150,10 +183,10 @@ class TrainSets:
 
     def sample(self, task: Task, limit: int | None) -> Sample:
         """Read and encoded once in a process: pieces are counted in it, and then the encoder reads it."""
-        digest = digest_of(self._key(task, limit))
+        digest = digest_of(self.key(task, limit))
         if digest not in self._samples:
             source, read = self.request.source, reading(self.request, task, trains=False)
-            labelled = with_labels(task, source, read.options)
+            labelled = self.labelled(task)
             examples = first_examples(
                 source.examples(labelled, "train", task.trained_in[0], read.options), limit
             )

@@ -1,18 +1,21 @@
-"""Sources in the order in which they should help a target, by estimators that need no training."""
+"""Sources in the order in which they should help a target, by what estimators say of their train sets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import UsageError
 from adapter_stilts.select.clock import Clock, OutOfTime
-from adapter_stilts.select.estimators import ESTIMATORS
+from adapter_stilts.select.estimators import ESTIMATORS, WITH_TRAINING
 from adapter_stilts.select.ranks import mean_reciprocal_rank, ranks_of
 from adapter_stilts.select.reading import TrainSets
 from adapter_stilts.select.train_set import union
 from adapter_stilts.tasks.base import Task
+
+if TYPE_CHECKING:
+    from adapter_stilts.select.short import Short
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,14 @@ def rank(
     sets: TrainSets,
     limits: tuple[int | None, int | None],
     clock: Clock,
+    short: Short | None = None,
 ) -> Ranking:
     """The ranking of sources for a target.
 
     Args:
         target: the task whose train set trains it.
         limits: of the sources' train sets and of the target's.
+        short: the training of each of them that estimators of `WITH_TRAINING` ask for; None leaves these out.
 
     Raises:
         UsageError: the budget leaves no time to read the train sets.
@@ -82,7 +87,8 @@ def rank(
     """
     tasks = {task.name: task for source in sources for task in source.tasks}
     wanted = [(target, limits[1]), *((task, limits[0]) for task in tasks.values())]
-    notices: tuple[str, ...] = ()
+    notices: list[str] = []
+    estimators = dict(ESTIMATORS)
     try:
         found = list(clock.each("reading", wanted, lambda one: sets.measure(*one)))
     except OutOfTime as error:
@@ -90,13 +96,22 @@ def rank(
     try:
         found = list(clock.each("embedding", wanted, lambda one: sets.embedded(*one)))
     except OutOfTime as error:
-        notices = (_left_out(clock, error, len(wanted)),)
-    names = [name for name, one in ESTIMATORS.items() if not (notices and one.NEEDS_ENCODER)]
+        left = [name for name, one in ESTIMATORS.items() if one.NEEDS_ENCODER]
+        estimators = {name: one for name, one in ESTIMATORS.items() if name not in left}
+        notices.append(_left_out(clock, error, len(wanted), left, "run the encoder on"))
+    if short is not None:
+        several = [(before, *one) for before, one in zip(found, wanted, strict=True)]
+        try:
+            found = list(clock.each("training", several, lambda one: sets.trained(*one, short)))
+            estimators |= WITH_TRAINING
+        except OutOfTime as error:
+            notices.append(_left_out(clock, error, len(wanted), list(WITH_TRAINING), "train on"))
     own, by_name = found[0], dict(zip(tasks, found[1:], strict=True))
     measured = [union([by_name[task.name] for task in source.tasks]) for source in sources]
-    scores = {name: [ESTIMATORS[name].score(one, own) for one in measured] for name in names}
+    scores = {name: [estimator.score(one, own) for one in measured] for name, estimator in estimators.items()}
     rows = rows_of([source.name for source in sources], [one.examples for one in measured], scores)
-    return Ranking(rows, dict(clock.seconds), {name: ESTIMATORS[name].WHAT for name in names}, notices)
+    what = {name: estimator.WHAT for name, estimator in estimators.items()}
+    return Ranking(rows, dict(clock.seconds), what, tuple(notices))
 
 
 def rows_of(
@@ -128,10 +143,9 @@ def _too_short(clock: Clock, error: OutOfTime, of: int) -> str:
     )
 
 
-def _left_out(clock: Clock, error: OutOfTime, of: int) -> str:
-    left = ", ".join(name for name, one in ESTIMATORS.items() if one.NEEDS_ENCODER)
+def _left_out(clock: Clock, error: OutOfTime, of: int, names: Sequence[str], doing: str) -> str:
     needs = "" if error.whole is None else f", which takes about {error.whole:.0f}s in all"
     return (
-        f"{left} left out: --budget {clock.budget:g}s leaves no time to run the encoder on {of} train sets{needs}. "
+        f"{', '.join(names)} left out: --budget {clock.budget:g}s leaves no time to {doing} {of} train sets{needs}. "
         "What was measured is kept for the next time"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -22,6 +22,7 @@ class TrainSet:
         pieces: (vocabulary,) how often each piece stands in an example, in the mean; special tokens left out.
         length: tokens of a sequence as the encoder sees it, in the mean; special tokens included.
         embedding: (hidden size,) the mean of its examples' vectors, see `embedding.embed`; None where no encoder ran.
+        fisher: layer -> (weights,) see `fisher.fisher`; None where nothing was trained.
     """
 
     format: str
@@ -29,6 +30,7 @@ class TrainSet:
     pieces: Floats
     length: float
     embedding: Floats | None = None
+    fisher: Mapping[str, Floats] | None = None
 
 
 class Estimator(Protocol):
@@ -46,17 +48,22 @@ class Estimator(Protocol):
 def union(parts: Sequence[TrainSet]) -> TrainSet:
     """One train set made of several, as a stage draws from them: each in proportion to its examples.
 
-    The cap of `mixture.cap` is not regarded. Its embedding is None where a part has none.
+    The cap of `mixture.cap` is not regarded. Its embedding is None where a part has none, and so is what was trained.
     """
     weights = np.asarray([part.examples for part in parts], dtype=np.float64)
     weights /= weights.sum()
     embeddings = [part.embedding for part in parts if part.embedding is not None]
+    fishers = [part.fisher for part in parts if part.fisher is not None]
+    trained = len(fishers) == len(parts)
     return TrainSet(
         parts[0].format,
         sum(part.examples for part in parts),
         np.asarray(weights @ np.stack([part.pieces for part in parts])),
         float(weights @ np.asarray([part.length for part in parts])),
         np.asarray(weights @ np.stack(embeddings)) if len(embeddings) == len(parts) else None,
+        {layer: np.asarray(weights @ np.stack([one[layer] for one in fishers])) for layer in fishers[0]}
+        if trained
+        else None,
     )
 
 

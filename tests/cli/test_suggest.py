@@ -149,6 +149,21 @@ def test_a_budget_leaves_the_encoder_out_and_says_so(cli: Cli, monkeypatch: pyte
     assert "in all. What was measured is kept" in ran.err
 
 
+def test_steps_add_task_embeddings_unless_the_budget_is_too_short(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = (*MINIATURE, "--target", "tydiqa", "--among", "squad_v1,mnli", "--steps", "2")
+    ran = cli(*asked, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert list(ran.json["estimators"]) == [*ESTIMATORS, "task_embedding"]
+    assert list(ran.json["seconds"]) == ["reading", "embedding", "training"]
+    assert "--steps" not in ran.json["command"]
+    slow(monkeypatch, "trained", 50.0)
+    ran = cli(*asked, "--budget", "1m", "--json")
+    assert list(ran.json["estimators"]) == list(ESTIMATORS)
+    assert "task_embedding left out: --budget 60s leaves no time to train on 3 train sets" in ran.err
+
+
 def slow(monkeypatch: pytest.MonkeyPatch, method: str, seconds: float) -> None:
     """Each call moves the clock by so many seconds; nobody waits."""
     passed = [0.0]
@@ -188,6 +203,10 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
         ("--target", "tydiqa", *FEW, "--budget", "0s"),
         "--budget 0s is too short for any estimator",
     ),
+    "own of tasks": (
+        ("--target", "tydiqa", *FEW, "--own", "runs/x"),
+        "--own runs/x: a bundle of the target is held against bundles, and --among names tasks",
+    ),
 }
 
 
@@ -198,6 +217,12 @@ def test_bad_input_is_one_message(cli: Cli, case: str) -> None:
     assert (ran.code, ran.out) == (2, "")
     assert message in ran.err
     assert ran.err.count("error:") == 1
+
+
+def test_steps_are_counted_from_one(cli: Cli) -> None:
+    ran = cli(*MINIATURE, "--target", "tydiqa", *FEW, "--steps", "0")
+    assert ran.code == 2
+    assert "Invalid value for '--steps': 0 is not in the range x>=1" in ran.err
 
 
 def test_a_budget_too_short_says_how_much_is_needed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,6 +290,46 @@ def test_bundles_are_ranked_by_what_their_states_tell(cli: Cli) -> None:
     assert words[words.index("--inter") + 1].split(",")[1] == str(SHELF / "squad_v1-lora")
     assert words[words.index("--mode") + 1] == "lora"
     assert list(found["seconds"]) == ["reading", "running bundles"]
+
+
+def test_steps_compare_updates_and_transfer_a_few_shots(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = (*MINIATURE, "--target", "tydiqa", "--among", SHELF, "--mode", "lora", "--steps", "2")
+    ran = cli(*asked, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    every = ["logme", "h_score", "nleep", "transrate", "update_cosine", "arrow", "few_shot"]
+    assert list(ran.json["estimators"]) == every
+    assert list(ran.json["seconds"])[2:] == ["training", "comparing updates", "few-shot"]
+    monkeypatch.setattr(Clock, "taken", property(lambda clock: 100.0 if "training" in clock.seconds else 0.0))
+    ran = cli(*asked, "--budget", "1m", "--json")
+    assert ran.code == 0, ran.err
+    assert list(ran.json["estimators"]) == every[:4]
+    assert "note: update_cosine, arrow left out: --budget 60s leaves no time for 3 bundles" in ran.err
+    assert "note: few_shot left out: --budget 60s leaves no time for 3 bundles" in ran.err
+
+
+def test_an_own_bundle_stands_for_the_target_s_update(cli: Cli) -> None:
+    own = SHELF / "squad_v1-lora"
+    asked = (*MINIATURE, "--target", "xquad", "--among", SHELF, "--mode", "lora", "--own")
+    ran = cli(*asked, own, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert "few_shot" not in ran.json["estimators"]
+    rows = {row["source"]: row["scores"] for row in ran.json["ranking"]}
+    assert rows[str(own)]["arrow"] == rows[str(own)]["update_cosine"] == 1.0
+    assert rows[str(SHELF / "mnli-lora")]["update_cosine"] < 0.2
+    ran = cli(*asked, SHELF / "mnli-lora")
+    assert ran.code == 2
+    assert "mnli-lora: trained on mnli, and the target is trained on squad_v1" in ran.err
+    ran = cli(*asked, SHELF / "squad_v1-full")
+    assert ran.code == 2
+    assert "squad_v1-full: of mode full, and --mode is lora" in ran.err
+
+
+def test_bundles_that_change_no_weights_have_no_updates(cli: Cli) -> None:
+    asked = ("--target", "tydiqa", "--among", SHELF, "--mode", "adapter", "--steps", "1")
+    ran = cli(*MINIATURE, *asked, "--json")
+    assert ran.code == 0
+    assert list(ran.json["estimators"])[4:] == ["few_shot"]
+    assert "note: update_cosine, arrow left out: bottlenecks, prefixes and fusions" in ran.err
 
 
 def test_a_task_s_name_is_no_folder_s(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from adapter_stilts.select.estimators import ESTIMATORS
+from adapter_stilts.select.estimators import ESTIMATORS, WITH_TRAINING
 from adapter_stilts.select.train_set import TrainSet, cosine, union
 
 
@@ -45,7 +47,8 @@ def test_a_score_by_hand(name: str, source: TrainSet, expected: float) -> None:
 
 def test_every_estimator_says_what_it_compares() -> None:
     assert list(ESTIMATORS) == ["size", "same_format", "vocabulary", "lengths", "text_embedding"]
-    assert all(estimator.WHAT for estimator in ESTIMATORS.values())
+    assert list(WITH_TRAINING) == ["task_embedding"]
+    assert all(estimator.WHAT for estimator in (*ESTIMATORS.values(), *WITH_TRAINING.values()))
     assert [name for name, estimator in ESTIMATORS.items() if estimator.NEEDS_ENCODER] == ["text_embedding"]
 
 
@@ -58,6 +61,22 @@ def test_a_union_is_drawn_from_in_proportion() -> None:
     assert both.embedding is not None
     assert both.embedding.tolist() == [0.25, 0.75]
     assert union([one, train_set(embedding=None)]).embedding is None
+    assert both.fisher is None
+
+
+def test_task_embeddings_by_hand() -> None:
+    """Of two layers, with cosines of 0.6 and 1; of a union, drawn from in proportion."""
+    target = replace(TARGET, fisher={"a": np.asarray([3.0, 4.0]), "b": np.asarray([0.0, 1.0])})
+    source = replace(TARGET, fisher={"a": np.asarray([1.0, 0.0]), "b": np.asarray([0.0, 7.0])})
+    score = WITH_TRAINING["task_embedding"].score
+    assert score(source, target) == pytest.approx(0.8)
+    other = replace(
+        train_set(examples=300), fisher={"a": np.asarray([0.0, 1.0]), "b": np.asarray([1.0, 0.0])}
+    )
+    both = union([source, other])
+    assert both.fisher is not None
+    assert both.fisher["a"].tolist() == [0.25, 0.75]
+    assert both.fisher["b"].tolist() == [0.75, 1.75]
 
 
 def test_no_direction_has_no_cosine() -> None:

@@ -16,6 +16,7 @@ from adapter_stilts.recipe import Base
 from adapter_stilts.recipe_sections import EACH
 from adapter_stilts.stages.adopting import locate_any
 from adapter_stilts.tasks import all_tasks
+from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.groups import UNIONS
 
 
@@ -79,6 +80,23 @@ def trained_sources(
             "leaves nothing to rank; name several, or another --recipe, --base or --mode"
         )
     return list(found.values()), tuple(notices)
+
+
+def own_source(typed: str, base: ResolvedBase, mode: str, target: Task) -> TrainedSource:
+    """The target's own bundle.
+
+    Raises:
+        UsageError: it is of another base, mode or task.
+        BundleError, SourceUnavailableError: it cannot be read, or fetched.
+    """
+    directory = locate_any(typed, Base(id=base.id), lambda _: None)
+    source = TrainedSource(typed, directory, read_bundle(directory))
+    why = _unfit(source, base, mode)
+    if why is None and source.info.task != target.name:
+        why = f"trained on {source.info.task}, and the target is trained on {target.name}"
+    if why is not None:
+        raise UsageError(f"--own {typed}: {why}")
+    return source
 
 
 def _inside(text: str) -> list[str] | None:

@@ -1,25 +1,51 @@
-"""Trained sources in the order in which they should help a target, without any further training."""
+"""Trained sources in the order in which they should help a target, by their states, and by short trainings if asked."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adapter_stilts.errors import UsageError
 from adapter_stilts.select.clock import Clock, OutOfTime
-from adapter_stilts.select.reading import TrainSets
+from adapter_stilts.select.reading import Sample, TrainSets
 from adapter_stilts.select.suggestion import Ranking, rows_of
 from adapter_stilts.select.trained import TRAINED
 from adapter_stilts.select.trained.bundles import TrainedSource
 from adapter_stilts.select.trained.rows import ROWS
+from adapter_stilts.select.updates import UPDATES
 from adapter_stilts.tasks.base import Task
 
 if TYPE_CHECKING:
+    from adapter_stilts.select.short import Short
     from adapter_stilts.select.trained.labelled import Labelled
+    from adapter_stilts.select.updates.update import Update
+
+Scores = dict[str, list[float]]
+"""Of each estimator, a score for each source."""
+FEW_SHOT = "few_shot"
+
+
+@dataclass(frozen=True)
+class Further:
+    """What bundles are ranked by beside their states.
+
+    Args:
+        short: a short training in their mode; None trains nothing.
+        own: a bundle that was trained on the target, whose update stands for the target's; None trains one.
+    """
+
+    short: Short | None = None
+    own: TrainedSource | None = None
 
 
 def rank_trained(
-    sources: Sequence[TrainedSource], target: Task, sets: TrainSets, limit: int | None, clock: Clock
+    sources: Sequence[TrainedSource],
+    target: Task,
+    sets: TrainSets,
+    limit: int | None,
+    clock: Clock,
+    further: Further,
 ) -> Ranking:
     """The ranking of bundles for a target.
 
@@ -32,8 +58,9 @@ def rank_trained(
         BundleError, DataError: a bundle or the train set cannot be read.
     """
     if target.format not in ROWS:
+        *most, last = TRAINED
         raise UsageError(
-            f"{target.name} is of format {target.format}: {' and '.join(TRAINED)} tell how well a bundle's states "
+            f"{target.name} is of format {target.format}: {', '.join(most)} and {last} tell how well a bundle's states "
             f"separate labels, which it has not; they do for {', '.join(ROWS)}. Name tasks after --among in their place"
         )
     try:
@@ -43,6 +70,29 @@ def rank_trained(
             f"--budget {clock.budget:g}s is too short: in {clock.taken:.1f} s the train set of {target.name} was not "
             "read; give more"
         ) from None
+    scores = _by_states(sources, target, sample, sets, clock)
+    what = {name: one.WHAT for name, one in TRAINED.items()}
+    notices: list[str] = []
+    if further.short is not None or further.own is not None:
+        try:
+            found, told = _by_updates(sources, target, sample, sets, clock, further)
+            scores |= found
+            notices += told
+        except OutOfTime as error:
+            notices.append(_left_out(clock, error, len(sources), list(UPDATES)))
+        what |= {name: one.WHAT for name, one in UPDATES.items() if name in scores}
+    if further.short is not None:
+        found, told, what_few_shot = _by_few_shot(sources, target, sets, limit, clock, further.short)
+        scores |= found
+        notices += told
+        what |= {name: what_few_shot for name in found}
+    rows = rows_of([source.address for source in sources], [None] * len(sources), scores)
+    return Ranking(rows, dict(clock.seconds), what, tuple(notices))
+
+
+def _by_states(
+    sources: Sequence[TrainedSource], target: Task, sample: Sample, sets: TrainSets, clock: Clock
+) -> Scores:
     rows = ROWS[target.format](sample.features)
     if len(set(rows.labels[rows.labels >= 0].tolist())) < 2:
         raise UsageError(
@@ -64,6 +114,94 @@ def rank_trained(
             f"--budget {clock.budget:g}s is too short: in {clock.taken:.1f} s {error.done} of {len(sources)} bundles "
             f"were run; {needs}, or name fewer (--among)"
         ) from None
-    scores = {name: [one.score(each) for each in states] for name, one in TRAINED.items()}
-    found = rows_of([source.address for source in sources], [None] * len(sources), scores)
-    return Ranking(found, dict(clock.seconds), {name: one.WHAT for name, one in TRAINED.items()})
+    return {name: [one.score(each) for each in states] for name, one in TRAINED.items()}
+
+
+def _by_updates(
+    sources: Sequence[TrainedSource],
+    target: Task,
+    sample: Sample,
+    sets: TrainSets,
+    clock: Clock,
+    further: Further,
+) -> tuple[Scores, list[str]]:
+    """What estimators between updates say, and what to tell. Raises OutOfTime."""
+    from adapter_stilts.model.tuning import get_tuning
+    from adapter_stilts.select.updates.update import update_of, update_of_bundle
+
+    tuning, base = get_tuning(sources[0].info.tuning), sets.request.base
+    try:
+        tuning.check_fold()
+    except UsageError as error:
+        return {}, [f"{', '.join(UPDATES)} left out: {error}"]
+    seeds = {source.address: _seed(source) for source in (*sources, *filter(None, [further.own]))}
+    notices = _of_several_seeds(seeds)
+
+    def train_own(task: Task) -> Update:
+        from adapter_stilts.select.short import new_model, train_short
+
+        assert further.short is not None
+        model = new_model(sets.labelled(task), base, further.short, sets.device, seeds[sources[0].address])
+        train_short(model, sample.features, further.short, sets.device)
+        return update_of(model, tuning, sets.encoder)
+
+    def read(source: TrainedSource) -> Update:
+        return update_of_bundle(source.directory, source.info, base, sets.encoder, sets.device)
+
+    if further.own is None:
+        (own,) = clock.each("training", [target], train_own)
+    else:
+        (own,) = clock.each("reading updates", [further.own], read)
+    compared = clock.each(
+        "comparing updates",
+        sources,
+        lambda source: {
+            name: one.score(update, own) for update in [read(source)] for name, one in UPDATES.items()
+        },
+    )
+    by_source = list(compared)
+    return {name: [one[name] for one in by_source] for name in UPDATES}, notices
+
+
+def _by_few_shot(
+    sources: Sequence[TrainedSource],
+    target: Task,
+    sets: TrainSets,
+    limit: int | None,
+    clock: Clock,
+    short: Short,
+) -> tuple[Scores, list[str], str]:
+    from adapter_stilts.select.trained.few_shot import WHAT, dev_of, few_shot
+
+    dev = dev_of(target, sets)
+    if dev is None:
+        return {}, [f"{FEW_SHOT} left out: {target.name} has no dev split at hand"], WHAT
+    try:
+        found = clock.each(
+            "few-shot", sources, lambda source: few_shot(source, target, dev, sets, limit, short)
+        )
+        return {FEW_SHOT: list(found)}, [], WHAT
+    except OutOfTime as error:
+        return {}, [_left_out(clock, error, len(sources), [FEW_SHOT])], WHAT
+
+
+def _seed(source: TrainedSource) -> int | None:
+    """The seed that a bundle was trained with; None where it does not say."""
+    seed = source.info.settings.get("seed")
+    return seed if isinstance(seed, int) else None
+
+
+def _of_several_seeds(seeds: Mapping[str, int | None]) -> list[str]:
+    """A notice where updates begin at different factors."""
+    if len(set(seeds.values())) == 1 and None not in seeds.values():
+        return []
+    told = ", ".join(f"{address}: {'not told' if seed is None else seed}" for address, seed in seeds.items())
+    return [
+        f"{', '.join(UPDATES)}: bundles of several seeds ({told}), whose updates begin in different directions; "
+        "compare those of one seed"
+    ]
+
+
+def _left_out(clock: Clock, error: OutOfTime, of: int, names: Sequence[str]) -> str:
+    needs = "" if error.whole is None else f", which takes about {error.whole:.0f}s in all"
+    return f"{', '.join(names)} left out: --budget {clock.budget:g}s leaves no time for {of} bundles{needs}"
