@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from adapter_stilts.axes import AXES, axes_of, combinations
+from adapter_stilts.axes import AXES, CONTINUE, NONE, axes_of, combinations
 from adapter_stilts.errors import UsageError
 from adapter_stilts.io import canonical_json
 from adapter_stilts.library import add_tasks, plan_train, several
 
 if TYPE_CHECKING:
+    from adapter_stilts.select.next_cells import Next
     from adapter_stilts.stages.estimating import Work
     from adapter_stilts.stages.graph import Stage
     from adapter_stilts.stages.watch import Watch
@@ -153,3 +155,44 @@ def _memory(study: Study, stages: Sequence[Stage]) -> dict[str, int]:
             name = f"{stage.part.mode} {stage.part.precision}"
             found[name] = max(found.get(name, 0), memory.training(stage))
     return found
+
+
+@dataclass(frozen=True)
+class Column:
+    """What intermediate entries come before: a target, in one of the matrix's modes, precisions and encoders."""
+
+    target: str
+    mode: str
+    precision: str
+    base: str
+
+
+NextCells: TypeAlias = "Next[str, Column]"
+"""Cells by the name of their intermediate entry and their column."""
+
+
+def next_cells(study: Study, count: int) -> NextCells:
+    """The cells of a partly run matrix to run next, by what its finished ones tell; nothing is run.
+
+    A cell's score is the mean over its finished seeds, of each the mean of the task's metrics; it is known where one
+    seed is finished. Cells that combine several entries are left out.
+
+    Args:
+        count: of cells to name, at most.
+
+    Raises:
+        UsageError: the store holds no cell of it, or all, or too few to go by.
+    """
+    from adapter_stilts.select import next_cells as choosing
+
+    scores: dict[tuple[str, Column], list[float]] = {}
+    for result in study.finished().cells:
+        cell = result.cell
+        if cell.combine == CONTINUE:
+            column = Column(cell.target, cell.mode, cell.precision, cell.base)
+            known = [value for value in result.average.values() if value is not None]
+            scores.setdefault((cell.label, column), []).extend([fmean(known)] if known else [])
+    rows = list(dict.fromkeys(row for row, _ in scores))
+    columns = list(dict.fromkeys(column for _, column in scores))
+    means = {cell: fmean(values) for cell, values in scores.items() if values}
+    return choosing.next_cells(rows, columns, means, NONE if NONE in rows else None, count)

@@ -170,6 +170,13 @@ class Study:
             for stage in self.plan().stages
         )
 
+    def finished(self) -> Results:
+        """What the store holds of it; nothing is run, and nothing is written."""
+        store = Store(self.runtime.store)
+        return Results(
+            self.recipe.benchmark, self._collect(store), self.states(), self.notices, self._trained(store)
+        )
+
     def run(
         self, watch: Watch | None = None, check: bool = True, executor: Executor | None = None
     ) -> Results:

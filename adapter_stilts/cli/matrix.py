@@ -88,9 +88,25 @@ EXECUTORS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     is_flag=True,
     help="With --dry-run: measure a few steps of each kind of stage, for the hours.",
 )
+@option(
+    "--next",
+    "next_count",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Run nothing: name the N cells that may gain most, as far as those in the store tell, and their commands.",
+)
 @computing_options
+@click.pass_context
 def matrix(
-    dry_run: bool, calibrate: bool, as_json: bool, task_folder: str | None, executor: str, **flags: Any
+    context: click.Context,
+    /,
+    dry_run: bool,
+    calibrate: bool,
+    as_json: bool,
+    task_folder: str | None,
+    executor: str,
+    next_count: int | None,
+    **flags: Any,
 ) -> int:
     """Every combination of what is given, planned as one: equal stages are computed once, what cannot be is left out.
 
@@ -103,14 +119,18 @@ def matrix(
       adapter-stilts matrix --recipe miniature --inter none,hellaswag --target tydiqa,xnli --mode lora --workers 2
       adapter-stilts matrix --inter mnli,squad_v1 --combine continue,merge:ties --target xnli --mode lora
       adapter-stilts matrix --recipe my-study.toml
+      adapter-stilts matrix --recipe my-study.toml --next 5
       adapter-stilts matrix --recipe my-study.toml --executor ray --ray-address auto
     """
+    from adapter_stilts.cli.matrix_next import show_next
     from adapter_stilts.cli.matrix_run import queue_matrix, run_matrix, show_matrix
     from adapter_stilts.errors import UsageError
     from adapter_stilts.matrices import plan_matrix
 
     if calibrate and not dry_run:
         raise UsageError("--calibrate measures for --dry-run: give both, or leave it out")
+    if next_count is not None and dry_run:
+        raise UsageError(f"--next {next_count} runs nothing by itself: leave out --dry-run")
     workers = flags["workers"] or 1
     add_tasks(task_folder)
     where = build_executor(executor, flags)
@@ -118,6 +138,8 @@ def matrix(
     # Of these the library takes None where nothing is named.
     flags |= {name: flags[name] or None for name in ("inter_task", "few_shot")}
     study = plan_matrix(**flags)
+    if next_count is not None:
+        return show_next(study, next_count, as_json, context)
     if executor == "slurm" and not calibrate:
         return queue_matrix(study, where, dry_run, as_json)
     if dry_run:

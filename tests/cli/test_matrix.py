@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -179,6 +180,9 @@ WRONG = [
     ("--seeds 0", "0 is not in the range x>=1"),
     ("--seeds 2 --seed 3", "seed = [3] and seeds = 2: seeds counts from 0; leave one of them out"),
     ("--calibrate", "--calibrate measures for --dry-run: give both, or leave it out"),
+    ("--next 2 --dry-run", "--next 2 runs nothing by itself: leave out --dry-run"),
+    ("--next 0", "0 is not in the range x>=1"),
+    ("--next 2", "--next 2: a matrix of 2 intermediate entries besides none and 1 target has nothing"),
     ("--target nosuch", "unknown target task 'nosuch'. Choices: all,"),
     ("--target xquad,", "--target 'xquad,': holds an empty name"),
     ("--inter hellaswag,nosuch", "unknown intermediate task 'nosuch'. Choices: none, all, each,"),
@@ -298,3 +302,53 @@ def test_what_cannot_be_is_left_out_also_by_who_runs_a_stage(cli: Cli, matrix: T
         cli(*matrix(*asked, "--target", "xquad,tatoeba", "--limit-train", "8")).json["cells"]
         == ran.json["cells"]
     )
+
+
+def test_next_names_what_is_missing_and_its_command_runs_it(cli: Cli, matrix: Tiny, tmp_path: Path) -> None:
+    axes = ("--inter", "none,hellaswag,squad_v1", "--target", "xquad,udpos", "--mode", "lora")
+    asked = matrix(*axes, "--limit-train", "8", "--set", "evaluation.limit=4")
+    ran = cli(*asked, "--next", "2")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--next 2: the store holds none of the 6 cells" in ran.err
+    assert not (tmp_path / "store").exists()
+    whole = cli(*asked)
+    assert whole.code == 0, whole.err
+    ran = cli(*asked, "--next", "2")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--next 2: every one of the 6 cells is finished" in ran.err
+    cells = {(cell["inter"], cell["target"]): cell for cell in whole.json["cells"]}
+    directories = {stage["key"]: Path(stage["dir"]) for stage in whole.json["stages"]}
+    gone = directories[cells["none", "udpos"]["stage"]]
+    shutil.rmtree(gone)
+    found = cli(*asked, "--next", "2").json
+    assert (found["known"], found["cells"], found["rank"]) == (5, 6, None)
+    (cell,) = found["next"]
+    assert (cell["inter"], cell["target"], cell["mode"], cell["gain"]) == ("none", "udpos", "lora", None)
+    (command,) = found["commands"]
+    words = shlex.split(command)
+    assert words[:8] == ["adapter-stilts", "matrix", "--inter", "none", "--target", "udpos", "--mode", "lora"]
+    assert "--next" not in words
+    ran = cli(*words[1:], "--json")
+    assert ran.code == 0, ran.err
+    assert gone.is_dir()
+    assert sorted(set(ran.statuses())) == ["cached", "ran"]
+
+
+def test_next_of_two_modes_says_which_and_tells_how_well(cli: Cli, matrix: Tiny, tmp_path: Path) -> None:
+    axes = ("--inter", "none,hellaswag,squad_v1", "--target", "xquad,udpos", "--mode", "lora,ia3")
+    asked = matrix(*axes, "--limit-train", "4", "--set", "evaluation.limit=2")
+    whole = cli(*asked)
+    assert whole.code == 0, whole.err
+    directories = {stage["key"]: Path(stage["dir"]) for stage in whole.json["stages"]}
+    for cell in whole.json["cells"]:
+        if (cell["inter"], cell["target"]) == ("hellaswag", "udpos"):
+            shutil.rmtree(directories[cell["stage"]])
+    text = [word for word in asked if word != "--json"]
+    ran = cli(*text, "--next", "9")
+    assert ran.code == 0, ran.err
+    assert "Cells to run next, of 2 that are missing" in ran.out
+    assert "known           10 of 12 cells; each known gain, told by the others alone, is off by" in ran.out
+    assert (
+        ran.out.count("next            adapter-stilts matrix --inter hellaswag --target udpos --mode ") == 2
+    )
+    assert {"lora", "ia3"} <= set(ran.out.split())
