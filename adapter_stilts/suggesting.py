@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapter_stilts.errors import UsageError
+from adapter_stilts.errors import UnknownNameError, UsageError
 from adapter_stilts.library import Names, Settings, plan_train, several
 from adapter_stilts.recipe_sections import EACH
 from adapter_stilts.runtime import default_cache, default_device, seconds_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from adapter_stilts.select.clock import Clock
     from adapter_stilts.select.reading import TrainSets
     from adapter_stilts.select.record import Record
+    from adapter_stilts.select.ridge import Ridge
     from adapter_stilts.select.short import Short
     from adapter_stilts.select.suggestion import Ranking, Row, Source
     from adapter_stilts.stages.planning.request import Request
@@ -35,6 +36,8 @@ NONE = "none"
 """The baseline after ``--inter``."""
 PICKS = 3
 """Sources that the command trains."""
+EQUAL, FITTED = WEIGHTS = ("equal", "fitted")
+"""Of estimators."""
 TASK_EMBEDDING_MODE = "lora"
 """What a short training of tasks trains, whatever the command does."""
 
@@ -94,6 +97,7 @@ def suggest(
     examples: int = SAMPLE,
     steps: int | None = None,
     own: str | None = None,
+    weights: str = EQUAL,
     budget: str | float | None = None,
     settings: Settings = (),
     tasks: str | Path | None = None,
@@ -109,6 +113,7 @@ def suggest(
         examples: of each train set that are measured.
         steps: of a short training, which further estimators take; None trains nothing.
         own: address of a bundle that was trained on the target; bundles are also ranked by how alike their updates are.
+        weights: of estimators of tasks: ``equal``, one vote each, or ``fitted`` to the truth of other targets.
         budget: seconds, or ``"10m"``; what it leaves no time for is left out and told.
 
     Raises:
@@ -124,10 +129,7 @@ def suggest(
     clock = Clock(seconds_of(budget) if isinstance(budget, str) else budget)
     typed = list(dict.fromkeys(several("among", EACH if among is None else among)))
     bundles = _bundles(typed)
-    if own is not None and not bundles:
-        raise UsageError(
-            f"--own {own}: a bundle of the target is held against bundles, and --among names tasks; name bundles there"
-        )
+    _check(own, weights, bundles)
     places = {"recipe": recipe, "base": base, "data": data, "tasks": tasks}
     fixed: dict[str, Any] = {"fill_from_hub": fill_from_hub, "settings": settings, **places}
     planned: Callable[..., Study] = partial(plan_train, target=target, **fixed)
@@ -145,7 +147,7 @@ def suggest(
         )
         more = _words({"mode": trained, **places}, fill_from_hub, settings)
     else:
-        ranking, notices = _ranked_tasks(trained_on, wanted, request, opened, clock, shortened)
+        ranking, notices = _ranked_tasks(trained_on, wanted, request, opened, clock, shortened, weights)
         trained = study.recipe.mode
     as_typed = dict(zip(study.recipe.intermediate.tasks, typed, strict=True)) if not bundles else {}
     first = [as_typed.get(row.source, row.source) for row in ranking.rows[:PICKS]]
@@ -158,7 +160,7 @@ def suggest(
         examples,
         ranking,
         _command(first, target, more),
-        record("bundles" if bundles else "tasks", wanted.name, trained),
+        record(_kind(bool(bundles), steps, weights), wanted.name, trained),
         (*looked, *notices, *ranking.notices),
     )
 
@@ -169,6 +171,39 @@ def _train_sets(request: Request, device: str | None, examples: int) -> TrainSet
     from adapter_stilts.stages.drawing import Draw
 
     return TrainSets(request, default_cache(), device or default_device(), Draw(examples, 0))
+
+
+def _kind(bundles: bool, steps: int | None, weights: str) -> str:
+    """What is ranked, and how, by the words of its record."""
+    how = " by fitted weights" if weights == FITTED else "" if steps is None else " with a short training"
+    return f"{'bundles' if bundles else 'tasks'}{how}"
+
+
+def _check(own: str | None, weights: str, bundles: Sequence[str]) -> None:
+    """Raises UsageError where what goes with tasks is given to bundles, or the other way around."""
+    if own is not None and not bundles:
+        raise UsageError(
+            f"--own {own}: a bundle of the target is held against bundles, and --among names tasks; name bundles there"
+        )
+    if weights not in WEIGHTS:
+        raise UnknownNameError("weights", weights, WEIGHTS)
+    if weights == FITTED and bundles:
+        raise UsageError(
+            "--weights fitted: weights were fitted for what estimators say of tasks; of bundles each has one vote: "
+            "leave it out"
+        )
+
+
+def _of_weights(ridge: Ridge | None, ranking: Ranking) -> tuple[str, ...]:
+    """Where weights come from, and which estimators have none."""
+    if ridge is None:
+        return ()
+    told = ", ".join(f"{name} {value:+.3f}" for name, value in ridge.weights.items())
+    without = [name for name in ranking.estimators if name not in ridge.weights]
+    none = f"; {', '.join(without)} has none" if without else ""
+    return (
+        f"weights fitted on the miniature's {', '.join(ridge.targets)} (results {ridge.version}): {told}{none}",
+    )
 
 
 def _short(
@@ -209,13 +244,16 @@ def _ranked_tasks(
     opened: Callable[[], TrainSets],
     clock: Clock,
     shortened: Callable[[str], Short | None],
+    weights: str,
 ) -> tuple[Ranking, tuple[str, ...]]:
+    from adapter_stilts.select.ridge import stored
     from adapter_stilts.select.suggestion import rank
 
     sources, notices = _sources(request)
     limits = (request.recipe.intermediate.limit_train, request.recipe.target.limit_train)
-    ranking = rank(sources, trained_on, opened(), limits, clock, shortened(TASK_EMBEDDING_MODE))
-    return ranking, (*notices, *_same(sources, trained_on, target))
+    ridge = None if weights == EQUAL else stored(target.name)
+    ranking = rank(sources, trained_on, opened(), limits, clock, shortened(TASK_EMBEDDING_MODE), ridge)
+    return ranking, (*notices, *_of_weights(ridge, ranking), *_same(sources, trained_on, target))
 
 
 def _ranked_bundles(

@@ -10,16 +10,20 @@ and with `--record` what `suggest` tells of its past (`adapter_stilts/select/mea
 
 `ndcg`, `regret1` and `regret3` are means over the seeds of the truth; `ceiling` is the truth of one seed predicted by
 another's, in the mean over all ordered pairs; `chance` any order. `as_good_by_chance` is the share of random
-assignments of the combined scores to sources (one assignment for all targets) that do as well or better. Nothing is
-fitted: no target's truth enters a ranking. `draws` repeats the whole with other examples drawn from the train sets.
+assignments of the combined scores to sources (one assignment for all targets) that do as well or better. No target's
+truth enters a ranking: `combined` fits nothing, and `ridge` is a ridge regression over the estimators' scores that is
+fitted on all modes of the other targets, with the penalty that does best among those by leaving out each in its turn.
+`draws` repeats the whole with other examples drawn from the train sets.
 
-`trained` is the same of the bundles in adapters_hub/, three sources in each mode, ranked by what their states tell of
-the target's labels; beside it the same three by their train sets.
+`trained` is the same of the bundles in adapters_hub/, three sources in each mode, ranked by what `suggest_trained.py`
+measured of them; beside it the same three by their train sets. `combined` is without a short training, `combined, 32
+steps` with one.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import json
 import tempfile
@@ -36,15 +40,13 @@ import numpy as np
 from adapter_stilts.io import write_json
 from adapter_stilts.library import plan_train
 from adapter_stilts.matrices import forecast, plan_matrix
-from adapter_stilts.model.bundle import read_bundle
 from adapter_stilts.select.estimators import ESTIMATORS
 from adapter_stilts.select.quality import chance_ndcg, ndcg, regret
 from adapter_stilts.select.ranks import mean_reciprocal_rank, ranks_of
 from adapter_stilts.select.reading import TrainSets
+from adapter_stilts.select.ridge import fitted, relevance, standardised
 from adapter_stilts.select.train_set import TrainSet, union
 from adapter_stilts.select.trained import TRAINED
-from adapter_stilts.select.trained.rows import ROWS
-from adapter_stilts.select.trained.states import labelled_states, load_source
 from adapter_stilts.stages.drawing import Draw
 from adapter_stilts.stages.planning.request import Request
 from adapter_stilts.suggesting import SAMPLE
@@ -55,7 +57,13 @@ RESULTS = measure.ROOT / "benchmarks" / "results"
 FEATURES = RESULTS / "suggest_features.json"
 RECORD = measure.ROOT / "adapter_stilts" / "select" / "measured.json"
 MODES = ("full", "lora", "adapter")
-COMBINED, CHANCE = "combined", "chance"
+TRUTH = (RESULTS / "miniature_modes.json", RESULTS / "miniature_seed0.json")
+MEASURED = RESULTS / "suggest_trained.json"
+NINE = RESULTS / "suggest_trained_nine.json"
+COMBINED, CHANCE, RIDGE = "combined", "chance", "ridge"
+WITH_STEPS = "combined, 32 steps"
+PENALTIES = (1.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+"""Of the ridge regression; 63 to 117 rows of standardised scores."""
 MEASURES = ("ndcg", "regret1", "regret3")
 ASSIGNMENTS = 2000
 SHELF = measure.ROOT / "adapters_hub"
@@ -86,14 +94,12 @@ def arguments() -> argparse.Namespace:
 def truth() -> Truth:
     """Gains by mode, target, seed and source."""
     scores: dict[tuple[str, str, int], dict[str, float]] = defaultdict(dict)
-    for cell in json.loads((RESULTS / "miniature_modes.json").read_text("utf-8"))["results"]:
+    for cell in json.loads(TRUTH[0].read_text("utf-8"))["results"]:
         if cell["precision"] == "fp32" and cell["mode"] in MODES:
             for target, metrics in cell["average"].items():
                 key = (cell["mode"], target, cell["seed"])
                 scores[key][cell["intermediate"]] = fmean(metrics.values())
-    for source, targets in json.loads((RESULTS / "miniature_seed0.json").read_text("utf-8"))[
-        "results"
-    ].items():
+    for source, targets in json.loads(TRUTH[1].read_text("utf-8"))["results"].items():
         for target, found in targets.items():
             scores["full", target, 0][source] = fmean(found["average"].values())
     gains: dict[str, dict[str, dict[int, dict[str, float]]]] = {mode: {} for mode in MODES}
@@ -190,12 +196,24 @@ def means(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: round(fmean(one[name] for one in found), 4) for name in MEASURES}
 
 
-def rows(truth: Truth, sets: Mapping[str, TrainSet]) -> list[dict[str, Any]]:
-    """A row a mode and target: the mean over seeds of how good each ranking is."""
-    found = []
+def rows(
+    truth: Truth, sets: Mapping[str, TrainSet], embeddings: Mapping[str, Sequence[float]] | None = None
+) -> list[dict[str, Any]]:
+    """A row a mode and target: the mean over seeds of how good each ranking is.
+
+    Args:
+        embeddings: TaskEmb of the sources, by target; None leaves out what a short training tells.
+    """
+    found, ridge = [], ridge_fits(truth, sets)
     for mode, by_target in truth.items():
         for target, seeds in by_target.items():
             scores = scores_of(sets, target)
+            columns = standardised([scores[name] for name in ESTIMATORS])
+            scores[RIDGE] = (columns @ np.asarray(ridge["without"][target])).tolist()
+            if embeddings is not None:
+                scores["task_embedding"] = list(embeddings[target])
+                voting = (*ESTIMATORS, "task_embedding")
+                scores[WITH_STEPS] = mean_reciprocal_rank({name: ranks_of(scores[name]) for name in voting})
             told: dict[str, Any] = {"mode": mode, "target": target, "seeds": sorted(seeds)}
             told["quality"] = {
                 name: means([quality(values, gains) for gains in seeds.values()])
@@ -203,13 +221,65 @@ def rows(truth: Truth, sets: Mapping[str, TrainSet]) -> list[dict[str, Any]]:
             }
             told["quality"][CHANCE] = means([chance(gains) for gains in seeds.values()])
             combined = [quality(scores[COMBINED], gains) for gains in seeds.values()]
-            told["best_among_picks"] = round(fmean(one["regret3"] == 0 for one in combined), 4)
+            told["best_among_picks"] = {
+                name: round(
+                    fmean(quality(scores[name], gains)["regret3"] == 0 for gains in seeds.values()), 4
+                )
+                for name in (COMBINED, RIDGE, WITH_STEPS)
+                if name in scores
+            }
             if len(seeds) > 1:
                 pairs = itertools.permutations(seeds.values(), 2)
                 told["ceiling"] = means([quality([one[s] for s in STUDY], other) for one, other in pairs])
                 told["ndcg_over_seeds"] = round(pstdev(one["ndcg"] for one in combined), 4)
             found.append(told)
     return found
+
+
+def ridge_fits(truth: Truth, sets: Mapping[str, TrainSet]) -> dict[str, Any]:
+    """Weights fitted on all targets, and without each, with the penalties that were chosen and the truth's version."""
+    cells = [(mode, target) for mode, by_target in truth.items() for target in by_target]
+    targets = list(dict.fromkeys(target for _, target in cells))
+    columns = {
+        target: standardised([scores[name] for name in ESTIMATORS])
+        for target in targets
+        for scores in [scores_of(sets, target)]
+    }
+    brought = {
+        (mode, target): relevance([fmean(seed[s] for seed in truth[mode][target].values()) for s in STUDY])
+        for mode, target in cells
+    }
+
+    def fit(known: Sequence[str], penalty: float) -> Any:
+        chosen = [(mode, target) for mode, target in cells if target in known]
+        return fitted([columns[target] for _, target in chosen], [brought[one] for one in chosen], penalty)
+
+    def penalty_for(known: Sequence[str]) -> float:
+        def told(penalty: float) -> float:
+            values = []
+            for left in known:
+                weights = fit([target for target in known if target != left], penalty)
+                scores = (columns[left] @ weights).tolist()
+                values += [ndcg(scores, brought[one].tolist()) for one in cells if one[1] == left]
+            return fmean(values)
+
+        return max(PENALTIES, key=told)
+
+    def whole(known: Sequence[str]) -> tuple[float, list[float]]:
+        penalty = penalty_for(known)
+        return penalty, [round(float(value), 5) for value in fit(known, penalty)]
+
+    without = {left: whole([target for target in targets if target != left]) for left in targets}
+    penalty, weights = whole(targets)
+    return {
+        "version": hashlib.sha256(b"".join(path.read_bytes() for path in TRUTH)).hexdigest()[:12],
+        "estimators": list(ESTIMATORS),
+        "targets": targets,
+        "penalty": penalty,
+        "all": weights,
+        "penalties": {target: one for target, (one, _) in without.items()},
+        "without": {target: own for target, (_, own) in without.items()},
+    }
 
 
 def shares(
@@ -263,49 +333,40 @@ def summary(
     return told
 
 
-def trained_scores(truth: Truth, examples: int) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """mode -> target -> estimator -> a score for each of `SHELVED`."""
-    study = plan_train("none", "xnli", recipe="miniature")
-    found: dict[str, dict[str, dict[str, list[float]]]] = {}
-    with tempfile.TemporaryDirectory() as cache:
-        request = Request(study.recipe, study.source, lambda: study.base)
-        sets = TrainSets(request, Path(cache), "cpu", Draw(examples, 0))
-        for mode, by_target in truth.items():
-            bundles = [SHELF / f"{source}-{mode}" for source in SHELVED]
-            models = [load_source(place, read_bundle(place), request.base, "cpu") for place in bundles]
-            found[mode] = {}
-            for target in by_target:
-                task = get_task(trained_by(target))
-                sample = sets.sample(task, None).features
-                states = [labelled_states(model, sample, ROWS[task.format](sample)) for model in models]
-                found[mode][target] = {
-                    name: [round(one.score(each), 5) for each in states] for name, one in TRAINED.items()
-                }
-                measure.say(f"{mode} {target}: {found[mode][target]}")
-    return found
+def read_measured(path: Path = MEASURED) -> dict[str, Any]:
+    """What `suggest_trained.py` measured."""
+    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return told
 
 
 def trained_rows(
     truth: Truth,
     sets: Mapping[str, TrainSet],
-    scores: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]],
+    measured: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """A row a mode and target: means over seeds of how good the rankings of the three bundles are."""
-    places = [STUDY.index(source) for source in SHELVED]
+    """A row a mode and target: means over seeds of how good the rankings of the bundles are.
+
+    Args:
+        measured: what `suggest_trained.py` told.
+    """
+    sources: list[str] = measured["sources"]
+    scores: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]] = measured["scores"]
+    places = [STUDY.index(source) for source in sources]
     found = []
     for mode, by_target in scores.items():
         for target, own in by_target.items():
             by_sets = scores_of(sets, target)
             every: dict[str, Sequence[float]] = {
                 **own,
-                COMBINED: mean_reciprocal_rank({name: ranks_of(one) for name, one in own.items()}),
+                COMBINED: mean_reciprocal_rank({name: ranks_of(own[name]) for name in TRAINED}),
+                WITH_STEPS: mean_reciprocal_rank({name: ranks_of(one) for name, one in own.items()}),
                 "train sets: same_format": [by_sets["same_format"][at] for at in places],
                 "train sets: combined": [by_sets[COMBINED][at] for at in places],
-                CHANCE: [0.0] * len(SHELVED),
+                CHANCE: [0.0] * len(sources),
             }
             seeds = truth[mode][target]
             told = {
-                name: [quality(values, gains, SHELVED) for gains in seeds.values()]
+                name: [quality(values, gains, sources) for gains in seeds.values()]
                 for name, values in every.items()
             }
             found.append(
@@ -314,7 +375,10 @@ def trained_rows(
                     "target": target,
                     "seeds": sorted(seeds),
                     "quality": {name: means(values) for name, values in told.items()},
-                    "best_among_picks": round(fmean(one["regret1"] == 0 for one in told[COMBINED]), 4),
+                    "best_among_picks": {
+                        name: round(fmean(one["regret1"] == 0 for one in told[name]), 4)
+                        for name in (COMBINED, WITH_STEPS)
+                    },
                 }
             )
     return found
@@ -325,6 +389,8 @@ def trained_summary(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     told = []
     for mode in MODES:
         members = [row for row in found if row["mode"] == mode]
+        if not members:
+            continue
         names = members[0]["quality"]
         told.append(
             {
@@ -348,23 +414,35 @@ def matrix_seconds(truth: Truth) -> float:
     return told.seconds
 
 
-def record_of(found: Sequence[Mapping[str, Any]], trained: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What `suggest` tells of its past."""
+def record_of(
+    found: Sequence[Mapping[str, Any]], trained: Sequence[Mapping[str, Any]], ridge: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What `suggest` tells of its past, and the weights that it may take."""
+    of_tasks = {
+        "tasks": COMBINED,
+        "tasks with a short training": WITH_STEPS,
+        "tasks by fitted weights": RIDGE,
+    }
+    of_bundles = {"bundles": COMBINED, "bundles with a short training": WITH_STEPS}
     return {
         "base": "miniature",
         "sources": {"tasks": len(STUDY), "bundles": len(SHELVED)},
         "picks": {"tasks": 3, "bundles": 1},
-        "rows": {"tasks": [_told(row, 3) for row in found], "bundles": [_told(row, 1) for row in trained]},
+        "rows": {
+            **{kind: [_told(row, name, 3) for row in found] for kind, name in of_tasks.items()},
+            **{kind: [_told(row, name, 1) for row in trained] for kind, name in of_bundles.items()},
+        },
+        "ridge": dict(ridge),
     }
 
 
-def _told(row: Mapping[str, Any], picks: int) -> dict[str, Any]:
-    combined = row["quality"][COMBINED]
+def _told(row: Mapping[str, Any], name: str, picks: int) -> dict[str, Any]:
+    combined = row["quality"][name]
     return {
         "mode": row["mode"],
         "target": row["target"],
         "seeds": row["seeds"],
-        "best_among_picks": row["best_among_picks"],
+        "best_among_picks": row["best_among_picks"][name],
         "regret": combined[f"regret{picks}"],
         "ndcg": combined["ndcg"],
         "chance_ndcg": row["quality"][CHANCE]["ndcg"],
@@ -372,6 +450,19 @@ def _told(row: Mapping[str, Any], picks: int) -> dict[str, Any]:
 
 
 SHOWN = (COMBINED, "size", "same_format", "vocabulary", "lengths", "text_embedding", CHANCE)
+FURTHER = (COMBINED, WITH_STEPS, "task_embedding", RIDGE, CHANCE)
+STATES = (
+    "logme",
+    "h_score",
+    "nleep",
+    "transrate",
+    COMBINED,
+    "update_cosine",
+    "arrow",
+    "few_shot",
+    WITH_STEPS,
+)
+BESIDE = ("train sets: same_format", "train sets: combined", CHANCE)
 
 
 def markdown(told: Mapping[str, Any]) -> str:
@@ -382,26 +473,33 @@ def markdown(told: Mapping[str, Any]) -> str:
     for one in told["summary"]:
         if one["of"] == "all targets":
             lines.append(_row(f"**{one['mode']}, mean**", one, ""))
-    names = list(told["trained_summary"][0]["quality"])
-    lines += [
-        "",
-        "| NDCG, Regret@1 | targets | " + " | ".join(names) + " |",
-        "| --- " * (2 + len(names)) + "|",
-    ]
-    for one in told["trained_summary"]:
-        cells = [
-            f"{one['quality'][name]['ndcg']:.2f}, {one['quality'][name]['regret1']:.1f}" for name in names
-        ]
-        lines.append(f"| {one['mode']} | {len(one['targets'])} | " + " | ".join(cells) + " |")
+    lines += ["", "| NDCG, Regret@1, @3 | targets | " + " | ".join(FURTHER) + " |", "| --- " * 7 + "|"]
+    for one in told["summary"]:
+        if one["of"] == "all targets":
+            cells = [_cell(one["quality"].get(name), MEASURES) for name in FURTHER]
+            lines.append(f"| {one['mode']} | {len(one['targets'])} | " + " | ".join(cells) + " |")
+    for name in ("trained", "nine"):
+        if f"{name}_summary" not in told:
+            continue
+        shown = MEASURES[:2] if name == "trained" else MEASURES
+        title = ", ".join({"ndcg": "NDCG", "regret1": "Regret@1", "regret3": "@3"}[one] for one in shown)
+        names = (*STATES, *BESIDE)
+        lines += ["", f"| {title} | targets | " + " | ".join(names) + " |", "| --- " * (2 + len(names)) + "|"]
+        for one in told[f"{name}_summary"]:
+            cells = [_cell(one["quality"].get(each), shown) for each in names]
+            lines.append(f"| {one['mode']} | {len(one['targets'])} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(one: Mapping[str, float] | None, measures: Sequence[str]) -> str:
+    return (
+        "" if one is None else ", ".join(f"{one[each]:.{2 if each == 'ndcg' else 1}f}" for each in measures)
+    )
 
 
 def _row(title: str, one: Mapping[str, Any], seeds: str) -> str:
     found = [one["quality"][name] for name in SHOWN] + [one.get("ceiling")]
-    cells = [
-        "" if each is None else ", ".join(f"{each[n]:.{2 if n == 'ndcg' else 1}f}" for n in MEASURES)
-        for each in found
-    ]
+    cells = [_cell(each, MEASURES) for each in found]
     return f"| {title} | {seeds} | " + " | ".join(cells) + " |"
 
 
@@ -428,7 +526,6 @@ def measure_all(known: Truth, options: argparse.Namespace) -> tuple[dict[str, Tr
         "quick": options.quick,
         "examples": options.examples,
         "cost_cpu_seconds": cost,
-        "trained_scores": trained_scores(known, options.examples),
         "draws": [
             {
                 one["mode"]: one["quality"][COMBINED]
@@ -450,7 +547,10 @@ def main() -> None:
         sets, told = read_features(), json.loads((RESULTS / "suggest.json").read_text(encoding="utf-8"))
     else:
         sets, told = measure_all(known, options)
-    found, trained = rows(known, sets), trained_rows(known, sets, told["trained_scores"])
+    measured = read_measured()
+    found, trained = rows(known, sets, measured["task_embedding"]), trained_rows(known, sets, measured)
+    ridge = ridge_fits(known, sets)
+    told.pop("trained_scores", None)
     told |= {
         "sources": list(STUDY),
         "scores": {
@@ -462,11 +562,15 @@ def main() -> None:
         },
         "results": found,
         "summary": summary(found, known, sets),
+        "ridge": ridge,
         "trained": trained,
         "trained_summary": trained_summary(trained),
     }
+    if NINE.is_file():
+        nine = trained_rows(known, sets, read_measured(NINE))
+        told |= {"nine": nine, "nine_summary": trained_summary(nine)}
     if options.record:
-        write_json(RECORD, record_of(found, trained))
+        write_json(RECORD, record_of(found, trained, ridge))
     if options.markdown:
         print(markdown(told), end="")
     else:

@@ -55,6 +55,13 @@ if TYPE_CHECKING:
     metavar="DIR|ADDRESS",
     help="A bundle that was trained on the target: bundles are also ranked by how alike their updates are to its.",
 )
+@option(
+    "--weights",
+    type=click.Choice(["equal", "fitted"]),
+    default="equal",
+    show_default=True,
+    help="Of estimators of tasks: one vote each, or as fitted to the miniature's other targets.",
+)
 @option("--budget", metavar="TIME", help="90s, 10m or 1h: estimators that take longer are left out.")
 @option(
     "--set",
@@ -102,11 +109,13 @@ def _show(found: Suggestion) -> None:
     table.title = None
     table.add_column("rank", justify="right")
     table.add_column("intermediate", overflow="fold")
-    for name in [*found.ranking.estimators, "mean of 1/rank"]:
+    weighted = any(row.weighted is not None for row in found.rows)
+    for name in [*found.ranking.estimators, "weighted" if weighted else "mean of 1/rank"]:
         table.add_column(name, justify="right")
     for row in found.rows:
         told = [f"{_number(row.scores[name])} ({row.ranks[name]:g})" for name in found.ranking.estimators]
-        table.add_row(*map(plain, [f"{row.rank:g}", row.source, *told, f"{row.mean_reciprocal:.2f}"]))
+        together = f"{row.mean_reciprocal:.2f}" if row.weighted is None else f"{row.weighted:+.2f}"
+        table.add_row(*map(plain, [f"{row.rank:g}", row.source, *told, together]))
     trained = "" if found.trained_on == found.target else f", trained on {found.trained_on}"
     say(f"Sources for {found.target}{trained}: scores, and in brackets ranks")
     print_table(table, 120)

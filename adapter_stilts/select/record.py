@@ -10,6 +10,14 @@ from typing import Any
 
 FILE = Path(__file__).parent / "measured.json"
 NUMBERS = {2: "two", 3: "three"}
+KINDS = (
+    "tasks",
+    "tasks with a short training",
+    "tasks by fitted weights",
+    "bundles",
+    "bundles with a short training",
+)
+"""What is ranked, and how."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +26,7 @@ class Record:
 
     Args:
         base: the encoder that it was measured with.
-        kind: ``tasks`` or ``bundles``: what was ranked; `sources` of them for each target.
+        kind: what was ranked, and how: one of `KINDS`; `sources` of them for each target.
         targets: their names.
         picks: how many of the first sources are looked at.
         best_among_picks: of which share of the targets the best source was among them, over seeds.
@@ -53,10 +61,11 @@ def record(kind: str, target: str, mode: str) -> Record | None:
     """The record of a mode, or of full fine-tuning where the mode was not measured; None where nothing is left.
 
     Args:
-        kind: ``tasks`` or ``bundles``.
+        kind: one of `KINDS`.
         target: the cell at hand, which is never part of it.
     """
     told = json.loads(FILE.read_text(encoding="utf-8"))
+    ranked = kind.split()[0]
     every: list[dict[str, Any]] = told["rows"][kind]
     shown = mode if mode in {row["mode"] for row in every} else "full"
     rows = [row for row in every if row["mode"] == shown and row["target"] != target]
@@ -71,10 +80,10 @@ def record(kind: str, target: str, mode: str) -> Record | None:
     return Record(
         told["base"],
         kind,
-        told["sources"][kind],
+        told["sources"][ranked],
         shown,
         targets,
-        told["picks"][kind],
+        told["picks"][ranked],
         targets_with_best=held,
         **means,
     )

@@ -11,6 +11,7 @@ from adapter_stilts.select.clock import Clock, OutOfTime
 from adapter_stilts.select.estimators import ESTIMATORS, WITH_TRAINING
 from adapter_stilts.select.ranks import mean_reciprocal_rank, ranks_of
 from adapter_stilts.select.reading import TrainSets
+from adapter_stilts.select.ridge import Ridge
 from adapter_stilts.select.train_set import union
 from adapter_stilts.tasks.base import Task
 
@@ -33,8 +34,9 @@ class Row:
     Args:
         examples: of its train set; None where that was not looked at.
         rank: among all sources, 1 the first; equal ones share the mean of the ranks they take up.
-        mean_reciprocal: of its ranks by the estimators, which `rank` goes by.
+        mean_reciprocal: of its ranks by the estimators, which `rank` goes by unless weights were asked for.
         scores, ranks: by each estimator.
+        weighted: what fitted weights make of its scores, which `rank` goes by then.
     """
 
     source: str
@@ -43,11 +45,13 @@ class Row:
     mean_reciprocal: float
     scores: Mapping[str, float]
     ranks: Mapping[str, float]
+    weighted: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
         rounded = {name: round(score, 4) for name, score in self.scores.items()}
-        return {**vars(self), "mean_reciprocal": round(self.mean_reciprocal, 4), "scores": rounded}
+        told = {**vars(self), "mean_reciprocal": round(self.mean_reciprocal, 4), "scores": rounded}
+        return told if self.weighted is None else {**told, "weighted": round(self.weighted, 4)}
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ def rank(
     limits: tuple[int | None, int | None],
     clock: Clock,
     short: Short | None = None,
+    ridge: Ridge | None = None,
 ) -> Ranking:
     """The ranking of sources for a target.
 
@@ -81,8 +86,10 @@ def rank(
         limits: of the sources' train sets and of the target's.
         short: the training of each of them that estimators of `WITH_TRAINING` ask for; None leaves these out.
 
+        ridge: weights of the estimators, of those of `ESTIMATORS`; None gives each one vote.
+
     Raises:
-        UsageError: the budget leaves no time to read the train sets.
+        UsageError: the budget leaves no time to read the train sets, or to run an estimator that has a weight.
         DataError: one of them cannot be read.
     """
     tasks = {task.name: task for source in sources for task in source.tasks}
@@ -109,18 +116,27 @@ def rank(
     own, by_name = found[0], dict(zip(tasks, found[1:], strict=True))
     measured = [union([by_name[task.name] for task in source.tasks]) for source in sources]
     scores = {name: [estimator.score(one, own) for one in measured] for name, estimator in estimators.items()}
-    rows = rows_of([source.name for source in sources], [one.examples for one in measured], scores)
+    if ridge is not None and (left := [name for name in ridge.weights if name not in scores]):
+        raise UsageError(
+            f"--weights fitted: {', '.join(left)} has a weight, and --budget {clock.budget:g}s left no time for it; "
+            "give more, or leave out --weights"
+        )
+    weighted = None if ridge is None else ridge.combined(scores)
+    rows = rows_of([source.name for source in sources], [one.examples for one in measured], scores, weighted)
     what = {name: estimator.WHAT for name, estimator in estimators.items()}
     return Ranking(rows, dict(clock.seconds), what, tuple(notices))
 
 
 def rows_of(
-    sources: Sequence[str], examples: Sequence[int | None], scores: Mapping[str, Sequence[float]]
+    sources: Sequence[str],
+    examples: Sequence[int | None],
+    scores: Mapping[str, Sequence[float]],
+    weighted: Sequence[float] | None = None,
 ) -> tuple[Row, ...]:
-    """A row a source, the first one first."""
+    """A row a source, the first one first: by the mean of one over its ranks, or by what weights make of its scores."""
     ranks = {name: ranks_of(values) for name, values in scores.items()}
     combined = mean_reciprocal_rank(ranks)
-    places = ranks_of(combined)
+    places = ranks_of(combined if weighted is None else weighted)
     rows = [
         Row(
             source,
@@ -129,6 +145,7 @@ def rows_of(
             combined[number],
             {name: values[number] for name, values in scores.items()},
             {name: values[number] for name, values in ranks.items()},
+            None if weighted is None else weighted[number],
         )
         for number, source in enumerate(sources)
     ]

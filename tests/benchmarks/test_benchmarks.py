@@ -372,3 +372,42 @@ def test_hours_of_the_study_are_its_tokens(data_dir: Path, base_dir: Path, tmp_p
     twelve = 6 * (tokens["intermediate"] + tokens["target"]) + 2 * tokens["evaluation"]
     assert result["hours_a_seed"]["full"] == pytest.approx(twelve * 1e6 * 301_989_888 / 1e13 / 3600, abs=0.1)
     assert 0.6 < result["hours_a_seed"]["lora"] / result["hours_a_seed"]["full"] < 0.8
+
+
+def test_cells_to_run_next_are_held_against_the_truth(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    options = ("--draws", "2", "--threads", "1", "--out", str(out))
+    finished = subprocess.run(
+        [sys.executable, str(SCRIPTS / "next_cells.py"), *options], capture_output=True, text=True
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    result = json.loads(finished.stdout)
+    assert result == json.loads(out.read_text(encoding="utf-8"))
+    stored = json.loads((SCRIPTS / "results" / "next_cells.json").read_text(encoding="utf-8"))
+    assert (result["picks"], stored["picks"], stored["draws"]) == (5, 5, 25)
+    for one, kept in zip(result["results"], stored["results"], strict=True):
+        # These do not depend on what is hidden; a change may not make them worse unnoticed.
+        assert (one["targets"], one["rank"]) == (kept["targets"], kept["rank"])
+        assert one["error"] == pytest.approx(kept["error"], abs=0.05)
+        assert kept["error"] < kept["mean_error"]
+        assert one["best_of_any"] <= one["best_hidden"]
+        assert kept["best_of_any"] + 3 < kept["best_named"] <= kept["best_hidden"]
+
+
+def test_trained_sources_are_measured_anew(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    finished = subprocess.run(
+        [sys.executable, str(SCRIPTS / "suggest_trained.py"), "--quick", "--threads", "1", "--out", str(out)],
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    result = json.loads(finished.stdout)
+    assert (result["quick"], result["steps"], list(result["scores"])) == (True, 2, ["lora"])
+    found = result["scores"]["lora"]["tydiqa"]
+    every = ["logme", "h_score", "nleep", "transrate", "update_cosine", "arrow", "few_shot"]
+    assert list(found) == every
+    assert all(len(values) == len(result["sources"]) == 3 for values in found.values())
+    (embeddings,) = result["task_embedding"].values()
+    assert len(embeddings) == 9
+    assert all(0 <= value <= 1 for value in embeddings)

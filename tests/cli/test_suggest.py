@@ -164,6 +164,24 @@ def test_steps_add_task_embeddings_unless_the_budget_is_too_short(
     assert "task_embedding left out: --budget 60s leaves no time to train on 3 train sets" in ran.err
 
 
+def test_fitted_weights_are_of_other_targets(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = (*MINIATURE, "--target", "tydiqa", "--among", "squad_v1,mnli,ccg", "--weights", "fitted")
+    ran = cli(*asked, "--json")
+    assert ran.code == 0
+    assert (
+        "note: weights fitted on the miniature's xnli, pawsx, udpos, panx, xquad, mlqa (results " in ran.err
+    )
+    weighted = [row["weighted"] for row in ran.json["ranking"]]
+    assert weighted == sorted(weighted, reverse=True)
+    assert ran.json["record"]["kind"] == "tasks by fitted weights"
+    assert "weighted" in cli(*asked).out
+    assert "weighted" not in cli(*asked[:-2], "--json").json["ranking"][0]
+    slow(monkeypatch, "embedded", 30.0)
+    ran = cli(*asked, "--budget", "1m")
+    assert ran.code == 2
+    assert "--weights fitted: text_embedding has a weight, and --budget 60s left no time for it" in ran.err
+
+
 def slow(monkeypatch: pytest.MonkeyPatch, method: str, seconds: float) -> None:
     """Each call moves the clock by so many seconds; nobody waits."""
     passed = [0.0]
@@ -349,6 +367,10 @@ def test_the_mode_of_bundles_need_not_be_said(cli: Cli) -> None:
 
 
 BAD_BUNDLES: dict[str, tuple[tuple[object, ...], str]] = {
+    "weights": (
+        ("--mode", "lora", "--among", SHELF, "--weights", "fitted"),
+        "--weights fitted: weights were fitted for what estimators say of tasks; of bundles each has one vote",
+    ),
     "several modes": (
         ("--among", SHELF),
         "bundles of several modes (adapter, dora, full, ia3, lora, rslora)",
