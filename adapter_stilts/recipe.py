@@ -77,6 +77,24 @@ class TrainingSettings(Frozen):
     """Evaluations without improvement after which training stops; None never stops early."""
     limit_train: int | None = Field(default=None, ge=1)
     """Train on the first so many examples."""
+    average: int | None = Field(default=None, ge=1)
+    """Leave the mean of the weights at so many equidistant steps, the last among them, in place of the checkpoint that
+    is best on dev (Schmidt et al. 2023, arXiv 2305.16834); `patience` then ends nothing. None takes that checkpoint."""
+
+    @model_validator(mode="after")
+    def _enough_steps(self) -> TrainingSettings:
+        if self.average is not None and self.max_steps is not None and self.average > self.max_steps:
+            raise ValueError(
+                f"average = {self.average} takes the mean of the weights at as many steps, and max_steps = "
+                f"{self.max_steps} has fewer: at most {self.max_steps}, or more steps"
+            )
+        return self
+
+    def part(self) -> dict[str, Any]:
+        """The settings that go into a stage's key: all, but those that came later where they change nothing."""
+        later = {"average": None}
+        found = self.model_dump(mode="json", include=set(TrainingSettings.model_fields))
+        return {name: value for name, value in found.items() if value != later.get(name, ...)}
 
 
 class MixtureSettings(Frozen):

@@ -239,5 +239,6 @@ def _taught(cell: Cell) -> dict[str, Any]:
         "trained": "+".join(cell.taught.languages),
         "few_shot": "+".join(shots) + mixed,
         "dev": None if cell.dev is None else "+".join(cell.dev),
+        "averaged": cell.averaged,
         "split": cell.split,
     }

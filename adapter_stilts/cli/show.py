@@ -81,18 +81,23 @@ def _taught(cell: Mapping[str, Any]) -> str:
 
 def chosen(results: Sequence[Mapping[str, Any]]) -> str:
     """Which dev split chose the checkpoints, and which split the scores are on where it is not test."""
-    known = [result["dev"] for result in results if "dev" in result]
-    told = dict.fromkeys(
-        "no checkpoint chosen"
-        if dev is None
-        else f"checkpoint chosen on {language_names(dev)} dev"
-        if dev
-        else "last checkpoint, for want of a dev split"
-        for dev in known
-    )
+    told = dict.fromkeys(_chosen_by(result) for result in results if "dev" in result)
     split = dict.fromkeys(result.get("split", "test") for result in results)
     scores = [] if list(split) in (["test"], []) else [f"scores on {' and '.join(split)}"]
     return "".join(f"; {part}" for part in [*([" or ".join(told)] if told else []), *scores])
+
+
+def _chosen_by(result: Mapping[str, Any]) -> str:
+    dev, averaged = result["dev"], result.get("averaged")
+    if averaged is not None:
+        return f"mean of the weights at {averaged} steps of the run, none chosen"
+    if dev is None:
+        return "no checkpoint chosen"
+    return (
+        f"checkpoint chosen on {language_names(dev)} dev"
+        if dev
+        else "last checkpoint, for want of a dev split"
+    )
 
 
 def _all_chosen(cells: Sequence[Mapping[str, Any]]) -> str:

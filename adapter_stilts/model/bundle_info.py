@@ -60,7 +60,8 @@ class BundleInfo(BaseModel):
 
     @property
     def dev_languages(self) -> tuple[str, ...]:
-        """The languages whose dev splits chose the checkpoint; none where none did, or it is not known.
+        """The languages of the dev splits that chose the checkpoint, or that judged a mean; none where none did, or it
+        is not known.
 
         A stage's settings name them where they are not English alone (`TrainPart.settings`).
         """
@@ -88,6 +89,13 @@ class BundleInfo(BaseModel):
         except (TypeError, KeyError, AttributeError, ValueError):  # somebody else's settings
             return {}
         return {language: drawn.get(language) for language in languages}
+
+    @property
+    def average(self) -> int | None:
+        """At how many steps of a run weights were taken whose mean it is; None where a checkpoint was chosen."""
+        training = self.settings.get("training")
+        found = training.get("average") if isinstance(training, dict) else None
+        return found if isinstance(found, int) else None
 
     def answers(self, format_name: str, labels: tuple[str, ...]) -> bool:
         """Whether a head fits."""

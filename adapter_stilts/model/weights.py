@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,26 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
 
 def load_trained_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Put such a state back. Raises CheckpointError where names or shapes differ."""
+    for name, tensor in _expected(model, state).items():
+        tensor.copy_(state[name])
+
+
+def load_mean_state(model: nn.Module, states: Iterable[Mapping[str, Tensor]]) -> None:
+    """Put the mean of such states back, tensor by tensor; they are taken one at a time, as each may be a whole encoder.
+
+    Raises CheckpointError where names or shapes differ.
+    """
+    mean: dict[str, Tensor] = {}
+    for number, state in enumerate(states, 1):
+        for name in _expected(model, state):
+            # A running mean, in fp32: what no step has moved keeps its bits.
+            tensor = state[name].float()
+            mean[name] = tensor.clone() if number == 1 else mean[name].lerp_(tensor, 1 / number)
+    load_trained_state(model, mean)
+
+
+def _expected(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The model's own tensors that a state is to fill. Raises CheckpointError where names or shapes differ."""
     expected = trained_state(model)
     if expected.keys() != state.keys():
         odd = sorted(expected.keys() ^ state.keys())
@@ -29,8 +49,7 @@ def load_trained_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     for name, tensor in expected.items():
         if tensor.shape != state[name].shape:
             raise CheckpointError(f"the checkpoint is of another model: shape of {name}")
-    for name, tensor in expected.items():
-        tensor.copy_(state[name])
+    return expected
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

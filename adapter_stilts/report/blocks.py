@@ -23,7 +23,10 @@ from adapter_stilts.report.scores import BASELINE, Setting, Spread, spread
 @cache
 def cell_id(system: System, setting: Setting) -> str:
     """An id of a system in a setting."""
-    return f"cell-{digest_of([asdict(system), asdict(setting)])[:8]}"
+    told_of = asdict(setting)
+    if setting.averaged is None:
+        del told_of["averaged"]  # as ids were before there were means
+    return f"cell-{digest_of([asdict(system), told_of])[:8]}"
 
 
 @dataclass(frozen=True)

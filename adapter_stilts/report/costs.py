@@ -26,7 +26,8 @@ def costs(blocks: Sequence[Block], chains: Chains) -> Table:
         for system in block.systems:
             known = _known(block, system, chains)
             gone = gone or len(known) < len(block.runs[system])
-            told = (block.name(system), target, setting.mode, setting.precision, setting.base)
+            mean = "" if setting.averaged is None else f", mean of {setting.averaged} steps"
+            told = (block.name(system), target, f"{setting.mode}{mean}", setting.precision, setting.base)
             cell = block.cell(system)
             rows.append((*map(text, told), *(text(value, cell) for value in _told(known))))
             records.append(_record(block, system, known))

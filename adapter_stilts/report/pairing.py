@@ -40,6 +40,7 @@ class Named:
             parts.insert(1, self.system.combine)
         limits = (self.system.limit, setting.target_limit, setting.evaluation_limit)
         parts += [f"limit {limit}" for limit in dict.fromkeys(limits) if limit is not None]
+        parts += [] if setting.averaged is None else [f"average {setting.averaged}"]
         return ", ".join([*parts, *([setting.split] if setting.split != "test" else [])])
 
     @property
@@ -51,7 +52,8 @@ class Named:
     @property
     def answers_to(self) -> frozenset[str]:
         """All parts of names that mean it."""
-        return self.label | {part.strip().lower() for part in self.told.split(",")}
+        plain = {"average none"} if self.setting.averaged is None else set()
+        return self.label | plain | {part.strip().lower() for part in self.told.split(",")}
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def compare(
 
     Args:
         a, b: names in parts with commas between: the intermediate entry, and as much of mode, precision, encoder,
-            combination, limit and ``seed 0`` as tells it from the others.
+            combination, limit, ``average 10`` (or ``none``) and ``seed 0`` as tells it from the others.
         plans: files in the store's folder ``plans``, or the first digits of their names; all where none is named.
         resamples, seed: of the intervals.
 

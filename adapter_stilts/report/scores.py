@@ -20,6 +20,7 @@ class Setting:
     Args:
         few_shot: (language, examples), sorted.
         dev: the languages whose dev split chose the checkpoint; None where none was chosen or it is not known.
+        averaged: at how many steps weights were taken whose mean it is; None of a checkpoint.
         target_limit, evaluation_limit: first examples taken alone; None takes all.
     """
 
@@ -34,6 +35,7 @@ class Setting:
     split: str = "test"
     target_limit: int | None = None
     evaluation_limit: int | None = None
+    averaged: int | None = None
 
     @classmethod
     def of(cls, about: Mapping[str, Any], target: str) -> Setting:
@@ -50,6 +52,7 @@ class Setting:
             split=about["split"],
             target_limit=about["limits"]["target"],
             evaluation_limit=about["limits"]["evaluation"],
+            averaged=about.get("averaged"),  # which plans of before do not say
         )
 
 

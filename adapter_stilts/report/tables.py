@@ -144,6 +144,7 @@ def record(
         "trained": "+".join(setting.train_languages),
         "few_shot": shots,
         "dev": "" if setting.dev is None else "+".join(setting.dev),
+        "averaged": setting.averaged,
         "split": setting.split,
         "evaluation_limit": setting.evaluation_limit,
         "cell": block.cell(system),

@@ -17,6 +17,7 @@ class Way:
 
     Args:
         target_limit, evaluation_limit: first examples taken alone; None takes all.
+        averaged: at how many steps weights were taken whose mean is evaluated; None of a checkpoint.
     """
 
     base: str
@@ -25,11 +26,13 @@ class Way:
     split: str
     target_limit: int | None
     evaluation_limit: int | None
+    averaged: int | None
 
     @property
     def told(self) -> str:
         split = "" if self.split == "test" else f", {self.split}"
-        return f"{self.mode}, {self.precision}, {self.base}{split}"
+        mean = "" if self.averaged is None else f", mean of {self.averaged} steps"
+        return f"{self.mode}, {self.precision}, {self.base}{split}{mean}"
 
 
 def way_of(setting: Setting) -> Way:
@@ -41,6 +44,7 @@ def way_of(setting: Setting) -> Way:
         setting.split,
         setting.target_limit,
         setting.evaluation_limit,
+        setting.averaged,
     )
 
 

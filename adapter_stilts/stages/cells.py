@@ -60,8 +60,9 @@ class Cell:
         seed: None of a bundle that no seed made.
         added: the baseline that a recipe adds, which nobody asked for by name.
         dev: the languages whose dev split chose the checkpoint; empty where the last weights were kept, None where
-            none was chosen (the base itself, a merge) or it is not known (a bundle of another library).
+            none was chosen (the base itself, a merge, a mean) or it is not known (a bundle of another library).
         combine: how its intermediate tasks enter target training; ``continue`` of one alone, and of none.
+        averaged: of how many steps' weights it evaluates the mean; None of a checkpoint.
     """
 
     inter: str
@@ -76,6 +77,7 @@ class Cell:
     taught: Taught = Taught()
     dev: tuple[str, ...] | None = ("en",)
     combine: str = "continue"
+    averaged: int | None = None
 
     @property
     def label(self) -> str:
@@ -104,6 +106,7 @@ class Cell:
             "few_shot": dict(taught.few_shot),
             "few_shot_when": taught.when if taught.few_shot else None,
             "dev": None if self.dev is None else list(self.dev),
+            "averaged": self.averaged,
             "split": self.split,
         }
 
@@ -113,7 +116,7 @@ def taught_by(info: BundleInfo) -> tuple[Taught, tuple[str, ...] | None]:
     settings = info.settings
     if "training" not in settings:  # merged, or somebody else's: not known
         return Taught(()), None
-    dev = info.dev_languages
+    dev = info.dev_languages if info.average is None else None
     if "mixture" not in settings:
         return Taught(), dev
     parts = [part["data"] for task in settings["mixture"]["tasks"] for part in task["parts"]]

@@ -200,7 +200,7 @@ class TrainPart(Part):
 
     @property
     def dev_languages(self) -> tuple[str, ...]:
-        """The languages whose dev splits choose the checkpoint; none where the last weights are kept."""
+        """The languages whose dev splits choose the checkpoint, or judge a mean; none where the last weights stay."""
         splits = [split for member in self.members for task in member.tasks for split in task.dev]
         return tuple(sorted({split.language for split in splits}))
 
@@ -241,7 +241,7 @@ class TrainPart(Part):
             "optimizer": self.optimizer,
             "gradient_checkpointing": self.gradient_checkpointing,
             "seed": self.seed,
-            "training": self.training.model_dump(mode="json"),
+            "training": self.training.part(),
             **({"combine": self.combine} if self.combine else {}),
             # A key of its own: such stages once took one adapter of several.
             **({"nested": True} if self.nested else {}),

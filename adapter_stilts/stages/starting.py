@@ -18,7 +18,7 @@ from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.model.tuning.base import Tuning, unused_name
 from adapter_stilts.model.weights import fill
 from adapter_stilts.stages.context import Context
-from adapter_stilts.stages.graph import Stage
+from adapter_stilts.stages.graph import Part, Stage
 from adapter_stilts.stages.parts import ComposePart, EvaluatePart, FetchPart, TrainPart
 from adapter_stilts.tasks.base import Task
 
@@ -131,8 +131,8 @@ class Start:
         if trained is not None and trained.combine is not None:
             self._combine(model, tuning, trained, trained.combine, name)
             return model
-        # A merge or somebody else's bundle has a shape of its own, which is gone on with.
-        composed = any(isinstance(parent.part, ComposePart | FetchPart) for parent in stage.parents)
+        # A merge, a mean or somebody else's bundle has a shape of its own, which is gone on with.
+        composed = any(_has_own_shape(parent.part) for parent in stage.parents)
         if trained is not None and not composed:
             tuning.attach(model, self.settings, trained.seed, name)
         if self.bundle is not None:
@@ -176,6 +176,12 @@ def _check(part: TrainPart | EvaluatePart, context: Context, bundle: Path, info:
         raise BundleError(
             f"{bundle} was trained with --mode {info.tuning}: it cannot be continued with --mode {part.mode}"
         )
+
+
+def _has_own_shape(part: Part) -> bool:
+    """Whether a stage's bundle may have another shape than its recipe's settings give."""
+    averaged = isinstance(part, TrainPart) and part.training.average is not None
+    return averaged or isinstance(part, ComposePart | FetchPart)
 
 
 def _module_name(task: str) -> str:

@@ -2,6 +2,7 @@
 
     <work>/checkpoint-00001200/  model.safetensors  optimizer.safetensors  state.json  SHA256SUMS
     <work>/best-00001000/        model.safetensors  SHA256SUMS
+    <work>/kept-00000400/        the same, of a step whose weights are asked for when the run is over
 
 Written whole or not at all, digests checked on reading, the last two kept. Random state is not among it: every
 step seeds its own (see `loop.py`), so a step's number says all.
@@ -103,6 +104,8 @@ def read_checkpoint(work: Path, say: Callable[[str], None]) -> Checkpoint | None
             best = state["loop"].get("best_step")
             if best is not None:
                 _verify(best_directory(work, best), (_WEIGHTS,))
+            for step in state["loop"].get("kept", ()):
+                _verify(kept_directory(work, step), (_WEIGHTS,))
             return Checkpoint(
                 state["step"],
                 load_file(path / "model.safetensors"),
@@ -126,17 +129,39 @@ def read_checkpoint(work: Path, say: Callable[[str], None]) -> Checkpoint | None
 
 def write_best(work: Path, step: int, model: Mapping[str, Tensor]) -> None:
     """Keep the weights of the best evaluation so far."""
-    with whole_directory(best_directory(work, step), INSTEAD) as directory:
-        save_file(
-            {name: tensor.cpu().contiguous() for name, tensor in model.items()},
-            directory / _WEIGHTS,
-        )
-        seal(directory)
+    _write_weights(best_directory(work, step), model)
+
+
+def write_kept(work: Path, step: int, model: Mapping[str, Tensor]) -> None:
+    """Keep the weights of a step until the run is over; a checkpoint that names it can only be used with them."""
+    _write_weights(kept_directory(work, step), model)
 
 
 def read_best(work: Path, step: int) -> dict[str, Tensor]:
     """The weights `write_best` kept. Raises CheckpointError where they are damaged."""
-    directory = best_directory(work, step)
+    return _read_weights(best_directory(work, step))
+
+
+def read_kept(work: Path, step: int) -> dict[str, Tensor]:
+    """The weights `write_kept` kept. Raises CheckpointError where they are damaged."""
+    return _read_weights(kept_directory(work, step))
+
+
+def best_directory(work: Path, step: int | None) -> Path:
+    return work / ("best-none" if step is None else f"best-{step:08d}")
+
+
+def kept_directory(work: Path, step: int) -> Path:
+    return work / f"kept-{step:08d}"
+
+
+def _write_weights(target: Path, model: Mapping[str, Tensor]) -> None:
+    with whole_directory(target, INSTEAD) as directory:
+        save_file({name: tensor.cpu().contiguous() for name, tensor in model.items()}, directory / _WEIGHTS)
+        seal(directory)
+
+
+def _read_weights(directory: Path) -> dict[str, Tensor]:
     try:
         _verify(directory, (_WEIGHTS,))
     except CheckpointError as error:
@@ -145,10 +170,6 @@ def read_best(work: Path, step: int) -> dict[str, Tensor]:
         ) from None
     weights: dict[str, Tensor] = load_file(directory / _WEIGHTS)
     return weights
-
-
-def best_directory(work: Path, step: int | None) -> Path:
-    return work / ("best-none" if step is None else f"best-{step:08d}")
 
 
 def _checkpoints(work: Path) -> list[Path]:

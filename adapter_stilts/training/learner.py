@@ -10,7 +10,15 @@ from typing import Any, TypeAlias
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning.base import Tuning
 from adapter_stilts.recipe import Optimizer, TrainingSettings
-from adapter_stilts.training.checkpoint import read_best, read_checkpoint, write_best, write_checkpoint
+from adapter_stilts.training.averaging import averaged_steps
+from adapter_stilts.training.checkpoint import (
+    read_best,
+    read_checkpoint,
+    read_kept,
+    write_best,
+    write_checkpoint,
+    write_kept,
+)
 from adapter_stilts.training.log import StepLog
 from adapter_stilts.training.optim import build_optimizer, build_schedule
 from adapter_stilts.training.sparse_rows import clipped
@@ -24,14 +32,18 @@ class Trained:
     """The outcome; the model holds the chosen weights.
 
     Args:
+        best_step: of the chosen weights; None where they are the mean of several steps'.
+        metrics: of the chosen weights.
         evaluations: step and dev metrics of each evaluation, in their order.
+        averaged: the steps whose weights' mean they are.
     """
 
     steps: int
-    best_step: int
+    best_step: int | None
     metrics: dict[str, float]
     micro_batch_tokens: int
     evaluations: tuple[tuple[int, dict[str, float]], ...] = ()
+    averaged: tuple[int, ...] = ()
 
 
 class Learner:
@@ -49,6 +61,7 @@ class Learner:
         budget: tokens of a micro-batch, padding included.
         stopped: whether patience is at its end.
         unjudged: whether it was interrupted before the step's dev evaluation was through.
+        averaged: the steps whose weights' mean it ends with; none where it ends with the best on dev.
     """
 
     def __init__(
@@ -65,6 +78,8 @@ class Learner:
         self._optimizer = build_optimizer(model, settings, optimizer)
         self.step = 0
         self.stopped = self.unjudged = False
+        self.averaged: tuple[int, ...] = ()
+        self._kept: list[int] = []
         self._best_step: int | None = None
         self._best_metrics: dict[str, float] = {}
         self._evaluations: list[tuple[int, dict[str, float]]] = []
@@ -75,7 +90,9 @@ class Learner:
 
         Raises:
             CheckpointError: the checkpoint is of another model.
+            TrainingError: there are fewer steps than are to be averaged.
         """
+        self.averaged = averaged_steps(total, self.settings.average)
         self._schedule = build_schedule(self._optimizer, self.settings.warmup_ratio, total)
         self.budget = budget
         self._resume(say)
@@ -98,6 +115,7 @@ class Learner:
         # Which checkpoints of before do not say.
         self.unjudged = found.loop.get("unjudged", False)
         self._evaluations = [(step, metrics) for step, metrics in found.loop.get("evaluations", ())]
+        self._kept = list(found.loop.get("kept", ()))
         self.step = found.step
         say(f"resuming at step {found.step}")
 
@@ -121,14 +139,28 @@ class Learner:
         if self._log is not None:
             self._log.write(report)
 
+    def keep(self) -> None:
+        """Keep the step's weights where they will be averaged. The main process writes them."""
+        if self.step not in self.averaged:
+            return
+        self._kept.append(self.step)
+        if self._accelerator.is_main_process:
+            write_kept(self._work, self.step, self.tuning.state(self.model))
+
     def judge(self, watch: LoopWatch) -> None:
-        """Evaluate on dev, keep the weights if they are the best, and lose patience if they are not."""
+        """Evaluate on dev, keep the weights if they are the best, and lose patience if they are not.
+
+        Where weights are averaged none are chosen, and dev only tells how they come along.
+        """
         if self._evaluate is None:
             return
         self.unjudged = True
         metrics = self._evaluate(self.model)
         watch.evaluated(self.step, metrics)
         self._evaluations.append((self.step, metrics))
+        self.unjudged = False
+        if self.averaged:
+            return
         if self._best_step is None or _mean(metrics) > _mean(self._best_metrics):
             self._best_step, self._best_metrics, self._without_gain = self.step, metrics, 0
             if self._accelerator.is_main_process:
@@ -136,7 +168,6 @@ class Learner:
         else:
             self._without_gain += 1
         self.stopped = self.settings.patience is not None and self._without_gain >= self.settings.patience
-        self.unjudged = False
 
     def checkpoint(self) -> None:
         """Write the log, and all that the run needs to go on from here. The main process does."""
@@ -151,13 +182,23 @@ class Learner:
             "without_gain": self._without_gain,
             "unjudged": self.unjudged,
             "stopped": self.stopped,
+            "kept": self._kept,
         }
         write_checkpoint(self._work, self.step, self.tuning.state(self.model), self._optimizer, loop)
 
     def finish(self) -> Trained:
-        """Write the log and leave the model with the weights of the best evaluation."""
+        """Write the log and leave the model with the weights of the best evaluation, or with the mean.
+
+        Raises:
+            KeyboardInterrupt: the evaluation of the mean was interrupted; the last checkpoint goes on from here.
+        """
         if self._log is not None:
             self._log.flush()
+        if self.averaged:
+            self._accelerator.wait_for_everyone()
+            self.tuning.load_mean(self.model, (read_kept(self._work, step) for step in self.averaged))
+            metrics = {} if self._evaluate is None else self._evaluate(self.model)
+            return Trained(self.step, None, metrics, self.budget, tuple(self._evaluations), self.averaged)
         best_step = self._best_step if self._best_step is not None else self.step
         if best_step != self.step:
             self._accelerator.wait_for_everyone()

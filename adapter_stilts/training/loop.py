@@ -42,7 +42,7 @@ class Speed:
 def train(
     learner: Learner, mixture: Mixture, seed: int, speed: Speed, accelerator: Any, watch: LoopWatch
 ) -> Trained:
-    """Train the learner's model in place and leave it with the weights of the best evaluation.
+    """Train the learner's model in place and leave it with the weights of the best evaluation, or a mean of several.
 
     Args:
         mixture: what each step trains on.
@@ -63,12 +63,14 @@ def train(
         report = _step(learner, mixture, total, seed, speed.overhead_tokens, accelerator, watch)
         learner.log(report)
         watch.step(report)
+        learner.keep()
         due = learner.step % settings.eval_every_steps == 0 or learner.step == total
         if due:
             with contextlib.suppress(KeyboardInterrupt):  # its weights are kept, and judged when it goes on
                 learner.judge(watch)
         wanted = due or watch.interrupted or clock.due()
-        goes_on = learner.step < total or learner.unjudged
+        # The mean is evaluated after the last step, and may be interrupted there.
+        goes_on = learner.step < total or learner.unjudged or bool(learner.averaged)
         if accelerator.is_main_process and wanted and goes_on:
             with clock.writing():
                 learner.checkpoint()
@@ -78,7 +80,10 @@ def train(
         watch.say(
             f"stopped at step {learner.step} of {total}: no better dev score in {settings.patience} evaluations"
         )
-    return learner.finish()
+    trained = learner.finish()
+    if trained.averaged:
+        watch.say(f"the weights are the mean of those at steps {', '.join(map(str, trained.averaged))}")
+    return trained
 
 
 def _step(

@@ -97,6 +97,7 @@ PLANS: dict[str, dict[str, Any]] = {
         "options.udpos.words": "fused", "target.tasks": ["udpos"], "target.robust.kind": "none",
         "formats.tagging.max_length": 96, "target.step_order": "length_grouped",
     },
+    "means": {"intermediate.average": 2, "target.average": 10},
 }  # fmt: skip
 
 GOLDEN: dict[str, list[str]] = {
@@ -169,6 +170,7 @@ GOLDEN: dict[str, list[str]] = {
         "train-udpos-738af51f663b",
         "evaluate-udpos-718761a8d30e",
     ],
+    "means": ["train-hellaswag-d43de660fad6", "train-tydiqa-65d1d8d43668", "evaluate-tydiqa-e55ff6a36666"],
 }
 
 

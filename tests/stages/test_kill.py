@@ -104,7 +104,8 @@ def test_kills_at_any_moment(
 def test_the_script_that_does_it_at_full_size(tiny_base: Path, tiny_data: Path, tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "kill_resume.py"), "--data", str(tiny_data), "--base",
-         str(tiny_base), "--inter", "none", "--target", "xquad", "--kills", "1", "--work", str(tmp_path), *LONGER],
+         str(tiny_base), "--inter", "none", "--target", "xquad", "--kills", "1", "--work", str(tmp_path), *LONGER,
+         "--set", "target.average=4"],
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr + ran.stdout

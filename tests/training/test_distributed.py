@@ -21,6 +21,8 @@ SETTINGS = [
     *("--set", "target.batch_size=5", "--set", "intermediate.learning_rate=1e-3"),
     *("--set", "target.eval_every_steps=2"),
 ]
+# Of the first test: its intermediate stage keeps the best on dev, its targets a mean.
+MEAN = ("--set", "target.average=2")
 
 
 def test_two_processes_equal_one(
@@ -30,7 +32,7 @@ def test_two_processes_equal_one(
     tmp_path: Path,
 ) -> None:
     arguments = tiny(
-        "--inter", "hellaswag", "--target", "xquad,udpos", *SETTINGS, "--store", tmp_path / "two"
+        "--inter", "hellaswag", "--target", "xquad,udpos", *SETTINGS, *MEAN, "--store", tmp_path / "two"
     )
     # accelerate's `--cpu --num_processes 2` starts a single process; its `--multi_gpu` starts two, and our
     # `--device cpu` keeps them on the CPU, where they exchange gradients with gloo.

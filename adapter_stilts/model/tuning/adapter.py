@@ -14,7 +14,7 @@ from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
 from adapter_stilts.model.tuning.libraries.adapterhub_package import LIBRARY as LIBRARY
 from adapter_stilts.model.tuning.libraries.adapterhub_package import adapterhub, check_supported
 from adapter_stilts.model.tuning.libraries.layers import LayerNumbers, others
-from adapter_stilts.model.weights import load_trained_state, trained_state
+from adapter_stilts.model.weights import load_mean_state, load_trained_state, trained_state
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -119,6 +119,7 @@ def _config_of(model: TaskModel) -> Any:
 
 state = trained_state
 load_state = load_trained_state
+load_mean = load_mean_state
 
 
 def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:

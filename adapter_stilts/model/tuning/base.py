@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -76,6 +76,16 @@ class Tuning(Protocol):
 
     def load_state(self, model: TaskModel, state: dict[str, Tensor]) -> None:
         """Put such a state back. Raises CheckpointError where names or shapes differ."""
+
+    def load_mean(self, model: TaskModel, states: Iterable[dict[str, Tensor]]) -> None:
+        """Let the model be the mean of such states, to be trained no further.
+
+        The mean is of what the trained tensors make of the encoder's weights, where they make any (low-rank updates: of
+        their products, whose mean has the sum of their ranks); of other tensors it is their own.
+
+        Args:
+            states: at least one, taken one after another. Raises CheckpointError as `load_state`.
+        """
 
     def save(self, model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
         """Write the weights in the layout of the library that loads them."""

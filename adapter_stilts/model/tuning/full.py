@@ -19,6 +19,7 @@ from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
 from adapter_stilts.model.tuning.libraries import layers
 from adapter_stilts.model.weights import (
     check_shapes,
+    load_mean_state,
     load_trained_state,
     read_tensors,
     shapes_of,
@@ -108,6 +109,7 @@ def _check_rows_alone(model: TaskModel) -> None:
 
 state = trained_state
 load_state = load_trained_state
+load_mean = load_mean_state
 
 
 def save(model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:

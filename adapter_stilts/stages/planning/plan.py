@@ -187,15 +187,20 @@ def _cell(recipe: Recipe, inter: str, before: Added, target: Task, stage: Stage,
     added = inter == NONE and NONE not in recipe.intermediate.tasks
     about = (recipe.mode, recipe.precision, recipe.base.id, recipe.seed, limits)
     combine = recipe.combine if before.stages else "continue"
-    return Cell(inter, target.name, stage, *about, added, taught, _chosen_on(stage, before), combine)
+    dev, averaged = _chosen_by(stage, before)
+    return Cell(inter, target.name, stage, *about, added, taught, dev, combine, averaged)
 
 
-def _chosen_on(stage: Stage, before: Added) -> tuple[str, ...] | None:
-    """The dev languages that chose what a stage evaluates (see `Cell.dev`)."""
+def _chosen_by(stage: Stage, before: Added) -> tuple[tuple[str, ...] | None, int | None]:
+    """What chose the weights that a stage evaluates: dev languages, or a mean (see `Cell.dev` and `Cell.averaged`)."""
     part = stage.parents[0].part if stage.parents else None
     if isinstance(part, FetchPart):
-        return taught_by(read_bundle(before.bundles[part.bundle]))[1]
-    return part.dev_languages if isinstance(part, TrainPart) else None
+        info = read_bundle(before.bundles[part.bundle])
+        return taught_by(info)[1], info.average
+    if not isinstance(part, TrainPart):
+        return None, None
+    average = part.training.average
+    return part.dev_languages if average is None else None, average
 
 
 def plan_alone(request: Request) -> Plan:
@@ -264,7 +269,9 @@ def plan_evaluation(
         taught = Taught(())
     combine = info.settings.get("combine")
     how = combine if isinstance(combine, str) else "continue"
-    cell = Cell(address_of(bundle), target.name, added.stages[0], *about, False, taught, dev, how)
+    cell = Cell(
+        address_of(bundle), target.name, added.stages[0], *about, False, taught, dev, how, info.average
+    )
     told = notices + looked_at(request, [target]) + added.notices + _filled(source).notices
     bases = {request.base.fingerprint: request.base}
     return Plan((cell,), tuple(dict.fromkeys(told)), {digest: bundle}, bases=bases)

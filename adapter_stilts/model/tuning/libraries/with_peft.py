@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,11 +21,12 @@ from adapter_stilts.model import task_classes
 from adapter_stilts.model.merge import Merge, merged
 from adapter_stilts.model.tuning.base import TRAINED, TuningSettings
 from adapter_stilts.model.tuning.libraries import layers as encoder_layers
-from adapter_stilts.model.tuning.libraries import peft_files, peft_sums
+from adapter_stilts.model.tuning.libraries import peft_files, peft_means, peft_sums
 from adapter_stilts.model.tuning.libraries.frozen import read_config, refused, seeded, train_only
 from adapter_stilts.model.tuning.libraries.peft_files import CONFIG, WEIGHTS, fits, is_module
 from adapter_stilts.model.weights import (
     fill,
+    load_mean_state,
     load_trained_state,
     read_tensors,
     trained_state,
@@ -123,6 +124,12 @@ class PeftTuning:
 
     state = staticmethod(trained_state)
     load_state = staticmethod(load_trained_state)
+
+    def load_mean(self, model: TaskModel, states: Iterable[dict[str, Tensor]]) -> None:
+        if self.peft_type == "IA3":
+            load_mean_state(model, states)
+        else:
+            peft_means.load_mean_updates(model, list(states))
 
     def save(self, model: TaskModel, directory: Path, format_name: str, labels: tuple[str, ...]) -> None:
         encoder: Any = model.encoder
