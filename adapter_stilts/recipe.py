@@ -77,6 +77,9 @@ class TrainingSettings(Frozen):
     """Evaluations without improvement after which training stops; None never stops early."""
     limit_train: int | None = Field(default=None, ge=1)
     """Train on the first so many examples."""
+    init_seed: int | None = Field(default=None, ge=0, lt=2**31)
+    """Of new heads and modules, in place of `seed`: runs of several seeds that begin alike, as `merge:soup` wants them.
+    None takes `seed`."""
     average: int | None = Field(default=None, ge=1)
     """Leave the mean of the weights at so many equidistant steps, the last among them, in place of the checkpoint that
     is best on dev (Schmidt et al. 2023, arXiv 2305.16834); `patience` then ends nothing. None takes that checkpoint."""
@@ -92,7 +95,7 @@ class TrainingSettings(Frozen):
 
     def part(self) -> dict[str, Any]:
         """The settings that go into a stage's key: all, but those that came later where they change nothing."""
-        later = {"average": None}
+        later = {"init_seed": None, "average": None}
         found = self.model_dump(mode="json", include=set(TrainingSettings.model_fields))
         return {name: value for name, value in found.items() if value != later.get(name, ...)}
 

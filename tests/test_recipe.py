@@ -128,6 +128,7 @@ STUDY = {
     "dropout": None,
     "limit_train": None,
     "step_order": "shuffled",
+    "init_seed": None,
     "average": None,
 }
 

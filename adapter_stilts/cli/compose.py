@@ -21,11 +21,12 @@ def compose(expression: str, out: str, base: str | None, no_head: bool, as_json:
     Examples:
       adapter-stilts compose "0.7*mnli.bundle + 0.3*squad.bundle" --out mixed.bundle
       adapter-stilts compose "stack(hellaswag.bundle, 0.7*mnli.bundle + 0.3*squad.bundle)" --out mixed.bundle
+      adapter-stilts compose "soup(seed0.bundle, seed1.bundle, seed2.bundle)" --out soup.bundle
       adapter-stilts compose "ties(a.bundle, b.bundle, density=0.3, rank=16)" --out mixed.bundle
 
     Heads of one shape become their mean; where the weights sum to 0 they have none, and --no-head leaves them out.
     Bundles are folders or hub addresses (hf://ORG/NAME). A minus takes away, with a space on both sides; a name that
-    holds a plus stands in quotes of its own. Functions: stack, linear, svd, ties, dare_ties, dare_linear,
+    holds a plus stands in quotes of its own. Functions: stack, linear, soup, svd, ties, dare_ties, dare_linear,
     magnitude_prune.
     """
     from adapter_stilts import bundles

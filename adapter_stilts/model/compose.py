@@ -3,6 +3,7 @@
 0.7*mnli.bundle + 0.3*squad.bundle          weighted sum of changes (the mean of adapters)
 full.bundle - 0.5*other.bundle              a space on both sides of the minus: names hold hyphens
 stack(hellaswag.bundle, mnli.bundle)        both at work: for low-rank updates, their sum
+soup(a, b, c)                               the mean of one task's runs with several seeds, heads and all
 ties(a, b, c, density=0.3, rank=8)          any of `merge.METHODS`, over terms with weights of their own
 0.5*'train-mnli+qqp-12/bundle' + b          quotes around a name that holds a plus or a blank
 """
@@ -20,6 +21,7 @@ from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
 from adapter_stilts.model.bundle import bundle_digest, read_bundle, write_bundle
 from adapter_stilts.model.bundle_info import NO_HEAD, BundleInfo
 from adapter_stilts.model.merge import METHODS, Merge, equal_weights
+from adapter_stilts.model.soup import check_soup
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.runtime import versions
 
@@ -177,6 +179,8 @@ def _apply(
             _apply(inner, path, aside / f"{number}", base, tokenizer, None, keep_head)
         inputs.append(path)
     weights = tuple(inner.weight for inner in term.terms)
+    if term.source == "soup" and set(weights) == {1.0}:
+        weights = equal_weights(len(weights))
     tunings = {read_bundle(path).tuning for path in inputs}
     if term.source == "stack" and not all(map(_is_low_rank, tunings)):
         raise UsageError(
@@ -246,6 +250,8 @@ def merge_bundles(
     tuning = get_tuning(first.tuning)
     tuning.check_merge(how)
     tuning.check_bundles("merge", bundles, None, base.config)
+    if how.method == "soup":
+        check_soup(bundles, infos, with_head)
     if with_head and not how.has_mean:
         raise UsageError(
             f"weights that sum to {sum(how.weights):g} leave no head of {first.format}, which is their mean: compose "

@@ -12,7 +12,7 @@ from adapter_stilts.errors import BundleError, UnknownNameError, UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-METHODS = ("linear", "svd", "ties", "dare_ties", "dare_linear", "magnitude_prune")
+METHODS = ("linear", "soup", "svd", "ties", "dare_ties", "dare_linear", "magnitude_prune")
 
 
 @dataclass(frozen=True)
@@ -20,16 +20,16 @@ class Merge:
     """How changes become one.
 
     Args:
-        method: ``linear`` (the weighted sum, exact), ``svd`` (the same at a chosen rank), ``ties`` (Yadav et al.
-            2023, arXiv 2306.01708), ``dare_linear`` and ``dare_ties`` (Yu et al. 2024, arXiv 2311.03099),
-            ``magnitude_prune`` (the weighted sum of each one's largest entries).
+        method: ``linear`` (the weighted sum, exact), ``soup`` (the plain mean of runs of one task, exact), ``svd`` (the
+            sum at a chosen rank), ``ties`` (Yadav et al. 2023, arXiv 2306.01708), ``dare_linear`` and ``dare_ties`` (Yu
+            et al. 2024, arXiv 2311.03099), ``magnitude_prune`` (the weighted sum of each one's largest entries).
         weights: one an input; negative ones take away.
         density: share of entries that pruning keeps.
-        rank: of the result, for low-rank updates; None takes the sum of the inputs' for ``linear``, else the largest.
+        rank: of the result, for low-rank updates; None takes the sum of the inputs' for sums, else the largest.
         seed: of DARE's choice of entries.
 
     Raises:
-        UsageError: an unknown method, a density outside (0, 1], or a rank given to ``linear``.
+        UsageError: an unknown method, a density outside (0, 1], a rank given to a sum, or a soup with weights.
     """
 
     method: str
@@ -43,15 +43,30 @@ class Merge:
             raise UnknownNameError("merge method", self.method, METHODS)
         if not 0 < self.density <= 1:
             raise UsageError(f"density = {self.density:g}: should be above 0 and at most 1")
-        if self.rank is not None and (self.rank < 1 or self.method == "linear"):
+        if self.rank is not None and (self.rank < 1 or self.is_sum):
+            exact = self.method if self.is_sum else "linear"
             raise UsageError(
-                f"rank = {self.rank}: `linear` is exact at the sum of the inputs' ranks; svd takes a rank of 1 or more"
+                f"rank = {self.rank}: `{exact}` is exact at the sum of the inputs' ranks; svd takes a rank of 1 or more"
             )
         if self.method in ("ties", "dare_ties") and len(self.weights) < 2:
             raise UsageError(
                 f"{self.method} settles which sign several inputs agree on; with one input there is nothing to settle. "
                 "Choices for one: linear, svd, dare_linear, magnitude_prune"
             )
+
+        if self.method == "soup" and (
+            len(self.weights) < 2
+            or any(abs(weight * len(self.weights) - 1) > 1e-6 for weight in self.weights)
+        ):
+            raise UsageError(
+                f"soup is the plain mean of two or more runs of a task; got the weights "
+                f"{', '.join(f'{weight:g}' for weight in self.weights)}: leave them out, or take linear"
+            )
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether it is a sum with weights, which low-rank updates have exactly."""
+        return self.method in ("linear", "soup")
 
     @property
     def has_mean(self) -> bool:

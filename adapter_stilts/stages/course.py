@@ -221,7 +221,7 @@ def _model(stage: Stage, part: TrainPart, context: Context, heads: Mapping[str, 
             built[name] = _language_head(config, begun, part, context)
             continue
         built[name] = build_head(
-            head.format, head.labels, config, head.pooler, part.training.dropout, part.seed
+            head.format, head.labels, config, head.pooler, part.training.dropout, part.init_seed
         )
     if not part.several:
         only = next(iter(built.values()))
@@ -236,7 +236,7 @@ def _model(stage: Stage, part: TrainPart, context: Context, heads: Mapping[str, 
 
 
 def _language_head(config: Any, begun: Start, part: TrainPart, context: Context) -> LanguageHead:
-    head, base = LanguageHead(config, part.seed), context.inputs.base
+    head, base = LanguageHead(config, part.init_seed), context.inputs.base
     if begun.bundle is not None and LANGUAGE_HEAD in read_bundle(begun.bundle).heads:
         head.load_state_dict(multitask.load_head(begun.bundle, LANGUAGE_HEAD))
         return head

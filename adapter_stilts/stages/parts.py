@@ -199,6 +199,12 @@ class TrainPart(Part):
         )
 
     @property
+    def init_seed(self) -> int:
+        """Of new heads and modules."""
+        chosen = self.training.init_seed
+        return self.seed if chosen is None else chosen
+
+    @property
     def dev_languages(self) -> tuple[str, ...]:
         """The languages whose dev splits choose the checkpoint, or judge a mean; none where the last weights stay."""
         splits = [split for member in self.members for task in member.tasks for split in task.dev]

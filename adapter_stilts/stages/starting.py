@@ -134,11 +134,11 @@ class Start:
         # A merge, a mean or somebody else's bundle has a shape of its own, which is gone on with.
         composed = any(_has_own_shape(parent.part) for parent in stage.parents)
         if trained is not None and not composed:
-            tuning.attach(model, self.settings, trained.seed, name)
+            tuning.attach(model, self.settings, trained.init_seed, name)
         if self.bundle is not None:
             tuning.load_modules(model, self.bundle, name)
             if trained is not None and tuning.WHOLE and composed:
-                tuning.attach(model, self.settings, trained.seed, name)
+                tuning.attach(model, self.settings, trained.init_seed, name)
         return model
 
     def _combine(self, model: TaskModel, tuning: Tuning, part: TrainPart, how: str, name: str) -> None:
@@ -150,7 +150,7 @@ class Start:
             bundles[unused_name(_module_name(parent.task), bundles)] = directory
             _check(part, self.context, directory, read_bundle(directory))
         name = unused_name(f"{name}_target" if name in bundles else name, bundles)
-        tuning.combine(model, how, bundles, self.settings, part.seed, name)
+        tuning.combine(model, how, bundles, self.settings, part.init_seed, name)
 
 
 def start(stage: Stage, context: Context) -> Start:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import gc
 import math
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +76,13 @@ def name_of(combination: Combination) -> str:
     return " ".join(str(part) for part in vars(combination).values() if part)
 
 
-def arguments(combination: Combination, store: Path) -> list[str]:
-    """One intermediate task to go on from, two to combine."""
-    inter = ["mnli"] if combination.combine == "continue" else ["mnli", "snli"]
+def arguments(combination: Combination, store: Path, inter: Sequence[str] = ()) -> list[str]:
+    """One intermediate task to go on from, two to combine.
+
+    Args:
+        inter: other entries in their place.
+    """
+    inter = inter or (["mnli"] if combination.combine == "continue" else ["mnli", "snli"])
     settings = SMALL | {
         f"tuning.{combination.mode}.{key}": value
         for key, value in {
@@ -167,9 +171,25 @@ def watched(source: MiniatureSource, monkeypatch: pytest.MonkeyPatch) -> Watched
     return found
 
 
+def two_runs(cli: Cli, combination: Combination, store: Path, watched: Watched) -> list[str]:
+    """Bundles of one task trained with two seeds, for a soup."""
+    alone = replace(combination, combine="continue")
+    found = []
+    for seed in ("0", "1"):
+        words = arguments(alone, store, ["mnli"])
+        place = words.index("--target")
+        del words[place : place + 2]
+        ran = cli(*words, "--seed", seed, "--set", "intermediate.init_seed=0")
+        assert ran.code == 0, ran.err
+        found.append(str(ran.json["bundles"][0]["bundle"]))
+    watched.moved.clear()
+    return found
+
+
 @pytest.mark.parametrize("combination", EXISTING, ids=name_of)
 def test_it_trains_and_evaluates(cli: Cli, combination: Combination, store: Path, watched: Watched) -> None:
-    ran = cli(*arguments(combination, store))
+    inter = two_runs(cli, combination, store, watched) if combination.combine == "merge:soup" else ()
+    ran = cli(*arguments(combination, store, inter))
     assert ran.code == 0, ran.err
     results = ran.json["results"]["pawsx"]["languages"]
     assert tuple(results) == LANGUAGES

@@ -17,7 +17,7 @@ def test_every_mode_and_architecture_has_a_row(cli: Cli) -> None:
     assert (ran.code, ran.err) == (0, "")
     shown = [[cell.strip() for cell in line.split("│")[1:-1]] for line in ran.out.splitlines() if "│" in line]
     assert {row[0] for row in shown if row[0]} == set(tuning_names())
-    assert ["adapter", "prefix", "yes", "yes", "–", "linear"] in [row[:6] for row in shown]
+    assert ["adapter", "prefix", "yes", "yes", "–", "linear, soup"] in [row[:6] for row in shown]
 
 
 def test_markdown(cli: Cli) -> None:

@@ -339,7 +339,7 @@ REFUSED: dict[str, tuple[str, type[Exception], str]] = {
     "svd of full": (
         "svd({full}, {full})",
         UsageError,
-        "svd is for low-rank updates; full models: linear, ties",
+        "svd is for low-rank updates; full models: linear, soup, ties",
     ),
     "stacked adapters": (
         "stack({adapter}, {adapter})",

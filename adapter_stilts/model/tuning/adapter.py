@@ -177,10 +177,10 @@ def check_bundles(
 
 
 def check_merge(how: Merge) -> None:
-    if how.method != "linear":
+    if not how.is_sum:
         raise UsageError(
             f"{how.method} is for changes of weights; bottleneck adapters and prefixes are modules of their own, which "
-            "only have a mean: linear"
+            "only have a mean: linear, soup"
         )
     if abs(sum(how.weights) - 1) > 1e-6:
         raise UsageError(f"adapters are averaged: their weights should sum to 1, not {sum(how.weights):g}")

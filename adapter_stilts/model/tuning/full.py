@@ -188,7 +188,7 @@ def check_bundles(
 def check_merge(how: Merge) -> None:
     if how.method == "svd":
         raise UsageError(
-            "svd is for low-rank updates; full models: linear, ties, dare_ties, dare_linear, magnitude_prune"
+            "svd is for low-rank updates; full models: linear, soup, ties, dare_ties, dare_linear, magnitude_prune"
         )
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
+from adapter_stilts.model.bundle import read_bundle
 from adapter_stilts.model.compose import merge_bundles
+from adapter_stilts.model.merge import Merge
+from adapter_stilts.model.soup import heads_began_alike
 from adapter_stilts.stages.command import command_of
 from adapter_stilts.stages.kinds import Running
 from adapter_stilts.stages.parts import ComposePart
@@ -23,5 +29,10 @@ def run(running: Running, part: ComposePart) -> None:
                 context.tokenizer.tokenizer,
                 tuple(parent.key for parent in stage.parents),
                 command_of(stage, context.inputs),
-                keep_head=part.merge.has_mean,  # a target trains its own
+                keep_head=_keeps_head(part.merge, bundles),
             )
+
+
+def _keeps_head(how: Merge, bundles: Sequence[Path]) -> bool:
+    """Whether the heads have a mean; where they have none, a target trains its own."""
+    return how.has_mean and (how.method != "soup" or heads_began_alike([read_bundle(one) for one in bundles]))

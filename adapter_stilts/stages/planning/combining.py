@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from adapter_stilts.errors import UnknownNameError, UsageError
+from adapter_stilts.model.bundle import read_bundle
 from adapter_stilts.model.combinations import WAYS
 from adapter_stilts.model.merge import Merge, equal_weights
+from adapter_stilts.model.soup import check_soup
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.parts import ComposePart, FetchPart
@@ -50,6 +52,8 @@ def plan_combination(request: Request, starts: Mapping[str, Added]) -> dict[str,
         return {**alone, f"{kind} of {', '.join(names)}": before}
     how = _merge(request, method or "linear", len(before.stages))
     tuning.check_merge(how)
+    if how.method == "soup":
+        _check_one_task(before)
     part = ComposePart(request.base.fingerprint, recipe.mode, how)
     merged = Stage("+".join(stage.task for stage in before.stages), part, before.stages)
     stacked = ", under a stack" if recipe.merge.then == "stack" else ""
@@ -64,6 +68,21 @@ def _merge(request: Request, method: str, count: int) -> Merge:
     if len(weights) != count:
         raise UsageError(f"merge.weights names {len(weights)} weights for {count} intermediate tasks")
     return Merge(method, weights, settings.density, settings.rank, request.recipe.seed)
+
+
+def _check_one_task(before: Added) -> None:
+    """Raises UsageError where a soup would be of several tasks, BundleError where fetched runs have no mean."""
+    tasks = list(dict.fromkeys(stage.task for stage in before.stages))
+    if len(tasks) > 1:
+        raise UsageError(
+            f"merge:soup is the mean of several runs of one task, e.g. --inter seed0.bundle --inter seed1.bundle; got "
+            f"{', '.join(tasks)}: merge:linear takes different tasks"
+        )
+    fetched = [
+        before.bundles[stage.part.bundle] for stage in before.stages if isinstance(stage.part, FetchPart)
+    ]
+    if len(fetched) > 1:
+        check_soup(fetched, [read_bundle(bundle) for bundle in fetched], with_head=False)
 
 
 def _headless(how: Merge) -> str:

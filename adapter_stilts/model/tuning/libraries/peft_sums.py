@@ -110,7 +110,7 @@ def merged_updates(
     layers = sorted({key.partition(".lora_")[0] for tensors in modules for key in tensors})
     ranks = [max(t.shape[0] for k, t in tensors.items() if ".lora_A." in k) for tensors in modules]
     scales = [scale_of(config) for config in configs]
-    rank = how.rank or (sum(ranks) if how.method == "linear" else max(ranks))
+    rank = how.rank or (sum(ranks) if how.is_sum else max(ranks))
     weights: dict[str, Tensor] = {}
     for layer in layers:
         names = (f"{layer}.lora_A.weight", f"{layer}.lora_B.weight")
@@ -122,7 +122,7 @@ def merged_updates(
             if (second.shape[0], first.shape[1]) != shape or second.shape[1] != first.shape[0]:
                 raise BundleError(f"{bundle / WEIGHTS}: {layer} is of another shape than in {bundles[0]}")
             factors.append((first.float(), scale * second.float()))
-        if how.method in ("linear", "svd"):
+        if how.is_sum or how.method == "svd":
             first = torch.cat([first for first, _ in factors])
             second = torch.cat(
                 [w * second for w, (_, second) in zip(how.weights, factors, strict=True)], dim=1

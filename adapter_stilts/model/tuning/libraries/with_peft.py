@@ -235,7 +235,7 @@ class PeftTuning:
             )
         if self.peft_type == "IA3" and how.method == "svd":
             raise UsageError(
-                "svd is for low-rank updates; IA3: linear, ties, dare_ties, dare_linear, magnitude_prune"
+                "svd is for low-rank updates; IA3: linear, soup, ties, dare_ties, dare_linear, magnitude_prune"
             )
 
     def merge(self, bundles: Sequence[Path], how: Merge, out: Path, base: Any, with_head: bool) -> None:
