@@ -156,6 +156,14 @@ def whole_directory(target: Path, instead: str = ELSEWHERE) -> Iterator[Path]:
             raise
 
 
+def linked(source: str, target: str) -> None:
+    """The same file under another name, without its bytes once more; a copy where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def remove_whole(directory: Path, instead: str = ELSEWHERE) -> None:
     """Remove a directory, which is there whole or not at all. `remove_partials` takes what a killed caller leaves.
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
-from adapter_stilts.recipe_sections import EvaluatedSplit, Frozen, TargetLanguages
+from adapter_stilts.recipe_sections import BesideOneRun, EvaluatedSplit, Frozen, TargetLanguages
 from adapter_stilts.registry import TUNINGS
 from adapter_stilts.validation import validated
 
@@ -47,7 +47,7 @@ class Base(Frozen):
     """Branch, tag or commit on the hub; resolved to a commit and hashed as such. No meaning for a folder."""
 
 
-class TrainingSettings(Frozen):
+class TrainingSettings(BesideOneRun):
     """How one stage is trained. Defaults are the study's (see `recipes/study.toml` for sources)."""
 
     learning_rate: float = Field(default=1e-5, gt=0)
@@ -77,12 +77,6 @@ class TrainingSettings(Frozen):
     """Evaluations without improvement after which training stops; None never stops early."""
     limit_train: int | None = Field(default=None, ge=1)
     """Train on the first so many examples."""
-    init_seed: int | None = Field(default=None, ge=0, lt=2**31)
-    """Of new heads and modules, in place of `seed`: runs of several seeds that begin alike, as `merge:soup` wants them.
-    None takes `seed`."""
-    average: int | None = Field(default=None, ge=1)
-    """Leave the mean of the weights at so many equidistant steps, the last among them, in place of the checkpoint that
-    is best on dev (Schmidt et al. 2023, arXiv 2305.16834); `patience` then ends nothing. None takes that checkpoint."""
 
     @model_validator(mode="after")
     def _enough_steps(self) -> TrainingSettings:
@@ -94,8 +88,8 @@ class TrainingSettings(Frozen):
         return self
 
     def part(self) -> dict[str, Any]:
-        """The settings that go into a stage's key: all, but those that came later where they change nothing."""
-        later = {"init_seed": None, "average": None}
+        """The settings that go into a stage's key: all, but those of `BesideOneRun` that change nothing."""
+        later = {name: field.default for name, field in BesideOneRun.model_fields.items()}
         found = self.model_dump(mode="json", include=set(TrainingSettings.model_fields))
         return {name: value for name, value in found.items() if value != later.get(name, ...)}
 

@@ -35,6 +35,23 @@ class Frozen(BaseModel):
         return {key: None if key in optional and value == "none" else value for key, value in values.items()}
 
 
+class BesideOneRun(Frozen):
+    """What a train stage begins as and leaves, where that is more than one run and its best checkpoint.
+
+    These came later than others, and are part of a stage's key only where they are set.
+    """
+
+    init_seed: int | None = Field(default=None, ge=0, lt=2**31)
+    """Of new heads and modules, in place of `seed`: runs of several seeds that begin alike, as `merge:soup` wants them.
+    None takes `seed`."""
+    average: int | None = Field(default=None, ge=1)
+    """Leave the mean of the weights at so many equidistant steps, the last among them, in place of the checkpoint that
+    is best on dev (Schmidt et al. 2023, arXiv 2305.16834); `patience` then ends nothing. None takes that checkpoint."""
+    keep_evaluations: bool = False
+    """Keep a bundle of every evaluation on dev, and score each on what is evaluated: what choosing on dev leaves to be
+    had (the oracle of a report). None of them is used for anything else."""
+
+
 class TargetLanguages(Frozen):
     """The languages that a target is trained in, and those whose dev split chooses its checkpoint."""
 

@@ -15,7 +15,7 @@ from adapter_stilts.stages.states import StageState
 if TYPE_CHECKING:
     import pandas
 
-SHOWN = ("outside", "missing", "beside", "levels")
+SHOWN = ("outside", "missing", "beside", "levels", "oracle")
 """Of metrics.json, what stands in a result where there is something of it."""
 
 

@@ -70,6 +70,7 @@ class MadeStore:
         finished: bool = True,
         source: MadeSource | None = None,
         limits: Mapping[str, int | None] | None = None,
+        kept: Mapping[int, Mapping[str, Sequence[Row]]] | None = None,
         **about: Any,
     ) -> Path:
         """Plan a cell, and write its evaluation where it is finished; returns the directory of that.
@@ -79,6 +80,7 @@ class MadeStore:
         Args:
             rows: by language.
             epochs: of the target's training.
+            kept: rows of other steps of the run, by step and language.
         """
         task = get_task(target)
         every = {"intermediate": None, "target": None, "evaluation": None, **(limits or {})}
@@ -98,11 +100,10 @@ class MadeStore:
         directory = self.root / name
         if finished and not directory.exists():
             directory.mkdir()
-            results = {
-                language: Scored(list(found), _submission(task, found)) for language, found in rows.items()
-            }
+            results = _scored(task, rows)
+            others = {step: _scored(task, found) for step, found in (kept or {}).items()}
             given: Any = source or MadeSource(tuple(rows))
-            write_evaluation(directory, task, results, given, "test")
+            write_evaluation(directory, task, results, given, "test", others)
             self._commit("evaluate", target, name, asked, names[-1:], 30.0)
         self._cells.append(
             {
@@ -194,6 +195,10 @@ class MadeStore:
         told = {**record, "peak_memory": {"resident": 2**30}, "seconds": seconds, **more}
         write_stage(self.root / name, told)
         seal(self.root / name, NOT_LISTED)
+
+
+def _scored(task: Task, rows: Mapping[str, Sequence[Row]]) -> dict[str, Scored]:
+    return {language: Scored(list(found), _submission(task, found)) for language, found in rows.items()}
 
 
 def _submission(task: Task, rows: Sequence[Row]) -> Any:

@@ -130,6 +130,7 @@ STUDY = {
     "step_order": "shuffled",
     "init_seed": None,
     "average": None,
+    "keep_evaluations": False,
 }
 
 

@@ -29,6 +29,12 @@ class HeadInfo(BaseModel):
     """Whether it reads the encoder's pooler, which it then holds."""
 
 
+EVALUATIONS = "evaluations"
+"""The folder of the bundles that a run keeps of its evaluations, a ``step-…`` each."""
+EVALUATION_STEP = "evaluation_step"
+"""Among a bundle's settings: the step of the evaluation that it is kept of (`keep_evaluations`)."""
+
+
 class BundleInfo(BaseModel):
     """bundle.json."""
 
@@ -92,9 +98,17 @@ class BundleInfo(BaseModel):
 
     @property
     def average(self) -> int | None:
-        """At how many steps of a run weights were taken whose mean it is; None where a checkpoint was chosen."""
+        """At how many steps of a run weights were taken whose mean it is; None of a checkpoint."""
+        if self.evaluation_step is not None:
+            return None
         training = self.settings.get("training")
         found = training.get("average") if isinstance(training, dict) else None
+        return found if isinstance(found, int) else None
+
+    @property
+    def evaluation_step(self) -> int | None:
+        """The step whose evaluation it was kept of, whether dev chose it or not; None of what a run ended with."""
+        found = self.settings.get(EVALUATION_STEP)
         return found if isinstance(found, int) else None
 
     def answers(self, format_name: str, labels: tuple[str, ...]) -> bool:

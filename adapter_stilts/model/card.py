@@ -75,8 +75,12 @@ def _what(info: BundleInfo) -> str:
     if info.metrics:
         scores = ", ".join(f"{name} {value:.1f}" for name, value in sorted(info.metrics.items()))
         dev = f"{language_names(info.dev_languages)} dev".strip()
-        chose = ", which chose the checkpoint" if info.average is None else ""
+        chose = ", which chose the checkpoint" if info.average is info.evaluation_step is None else ""
         lines.append(f"{dev[:1].upper()}{dev[1:]}{chose}, in percent: {scores}.")
+    if info.evaluation_step is not None:
+        lines.append(
+            f"The weights at step {info.evaluation_step} of the run, kept to be compared with those that it ended with."
+        )
     if info.average is not None:
         lines.append(
             f"The mean of the weights at {info.average} equidistant steps of the run (arXiv 2305.16834)."

@@ -15,6 +15,7 @@ from adapter_stilts.report.costs import costs
 from adapter_stilts.report.curves import curves as learning_curves
 from adapter_stilts.report.languages import BY, By, groups_of
 from adapter_stilts.report.modes import modes
+from adapter_stilts.report.oracles import oracles
 from adapter_stilts.report.origins import Origin, Settings, origins
 from adapter_stilts.report.published import beside_published
 from adapter_stilts.report.resampling import RESAMPLES
@@ -119,6 +120,7 @@ def _tables(
     return [
         *tables,
         *modes(built, baseline, resamples),
+        *oracles(built),
         costs(built, found.chains),
         *beside_published(built),
     ]

@@ -26,6 +26,7 @@ SECTIONS: Mapping[Kind, tuple[str, str]] = {
     "summary": ("gains", "Gains by target"),
     "groups": ("languages", "Gains by language"),
     "modes": ("modes", "Modes side by side"),
+    "oracle": ("selection", "Honest selection"),
     "costs": ("costs", "Costs"),
     "curves": ("curves", "Learning curves"),
     "published": ("published", "Published rows"),

@@ -15,7 +15,7 @@ Value: TypeAlias = "str | int | float | bool | None"
 Key: TypeAlias = tuple[int, System, str]
 """A gain's place in a table: the block's number, the system, the name of the languages."""
 
-Kind: TypeAlias = Literal["summary", "groups", "modes", "costs", "curves", "published", "compare"]
+Kind: TypeAlias = Literal["summary", "groups", "modes", "oracle", "costs", "curves", "published", "compare"]
 
 UNKNOWN = "–"
 STAR, FEW = "*", "†"

@@ -9,6 +9,7 @@ from typing import Any
 
 from adapter_stilts.errors import AdapterStiltsError, UnknownNameError, UsageError
 from adapter_stilts.model.backbone import ResolvedBase, resolve_base
+from adapter_stilts.model.bundle_info import EVALUATIONS
 from adapter_stilts.recipe import MINIATURE, Base, Recipe
 from adapter_stilts.runtime import Runtime, evaluation_tokens
 from adapter_stilts.stages.data import CachedTokenizer, SplitData
@@ -86,6 +87,11 @@ class Context:
         if found is None:
             raise AdapterStiltsError(f"{stage.name} is needed, and is not in the store")
         return found / "bundle"
+
+    def evaluations_of(self, stage: Stage) -> dict[int, Path]:
+        """The bundles that were kept of the evaluations of a finished train stage, by step; none of most."""
+        found = self.bundle_at(stage).parent / EVALUATIONS
+        return {int(path.name.removeprefix("step-")): path for path in sorted(found.glob("step-*"))}
 
     def split(
         self, reading: Reading, split: Split, language: str, limit: int | None, draw: Draw | None = None

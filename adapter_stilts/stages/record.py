@@ -72,14 +72,22 @@ def read_stage(directory: Path) -> dict[str, Any]:
 
 
 def write_evaluation(
-    directory: Path, task: Task, results: Mapping[str, Scored], source: Source, split: Split
+    directory: Path,
+    task: Task,
+    results: Mapping[str, Scored],
+    source: Source,
+    split: Split,
+    kept: Mapping[int, Mapping[str, Scored]] | None = None,
 ) -> None:
     """Write metrics, scores and predictions of an evaluate stage.
 
     Args:
         split: that was evaluated; predictions are named after it.
+        kept: results of other steps of the run, of which their metrics alone are written.
     """
     summary = {**summarise(task, results, source), "split": split}
+    if kept:
+        summary["oracle"] = oracle(summary, kept)
     write_json(directory / METRICS, summary, INSTEAD)
     (directory / SCORES).mkdir()
     for language, scored in results.items():
@@ -113,6 +121,31 @@ def read_scores(directory: Path, language: str) -> list[Row]:
     if len(found) != len(lines):
         raise ValueError(f"{path}: {len(lines)} lines hold {len(found)} rows")
     return found
+
+
+def oracle(summary: Mapping[str, Any], kept: Mapping[int, Mapping[str, Scored]]) -> dict[str, dict[str, Any]]:
+    """The best step of a run in each language, by the very examples that it is scored on, as metrics.json tells it.
+
+    Args:
+        summary: of the weights that the run ended with.
+        kept: step -> language -> result.
+    """
+    evaluations = {
+        step: {language: scored.metrics for language, scored in results.items()}
+        for step, results in kept.items()
+    }
+    found: dict[str, Any] = {}
+    for language in summary["languages"]:
+        scored = {step: told[language] for step, told in evaluations.items() if told[language]}
+        if scored:
+            step = max(scored, key=lambda step: sum(scored[step].values()) / len(scored[step]))
+            found[language] = {"step": step, **scored[step]}
+    averaged = [one for one in found if one not in summary["outside"]] or list(found)
+    average = {
+        name: sum(found[language][name] for language in averaged) / len(averaged)
+        for name in (summary["average"] if averaged else ())
+    }
+    return {"languages": found, "average": average, "evaluations": evaluations}
 
 
 def summarise(task: Task, results: Mapping[str, Scored], source: Source) -> dict[str, Any]:

@@ -153,15 +153,18 @@ class Start:
         tuning.combine(model, how, bundles, self.settings, part.init_seed, name)
 
 
-def start(stage: Stage, context: Context) -> Start:
+def start(stage: Stage, context: Context, instead: Path | None = None) -> Start:
     """Find what a stage starts from.
+
+    Args:
+        instead: a bundle in the place of that of its parent, as one of another step.
 
     Raises:
         BundleError: it is of another base or, in training, of another tuning.
     """
     part = stage.part
     assert isinstance(part, TrainPart | EvaluatePart)
-    bundle = context.bundle_of(stage)
+    bundle = instead or context.bundle_of(stage)
     if bundle is None:
         tuning = get_tuning(part.mode) if isinstance(part, TrainPart) else None
         return Start(stage, part, context, None, None, tuning)

@@ -30,6 +30,7 @@ from adapter_stilts.io import (
     whole_directory,
     write_json,
 )
+from adapter_stilts.model.bundle_info import EVALUATIONS
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.leasing import Leases
 from adapter_stilts.stages.locking import Lock, take
@@ -39,7 +40,7 @@ from adapter_stilts.stages.remote import Remote
 SCHEMA = 1
 MARKER, WORK, FAILED = "store.json", "work", "failed"
 # Digests of their own, and a log that nothing reads again.
-NOT_LISTED = ("bundle", "log.jsonl")
+NOT_LISTED = ("bundle", EVALUATIONS, "log.jsonl")
 # Between looks at a lock that another process holds: at first short, then this.
 FIRST_POLL_SECONDS, POLL_SECONDS = 0.002, 0.1
 

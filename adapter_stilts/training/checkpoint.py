@@ -3,6 +3,7 @@
     <work>/checkpoint-00001200/  model.safetensors  optimizer.safetensors  state.json  SHA256SUMS
     <work>/best-00001000/        model.safetensors  SHA256SUMS
     <work>/kept-00000400/        the same, of a step whose weights are asked for when the run is over
+    <work>/evaluations/step-00000500/   what is kept of an evaluation, by whoever asked for it; with SHA256SUMS
 
 Written whole or not at all, digests checked on reading, the last two kept. Random state is not among it: every
 step seeds its own (see `loop.py`), so a step's number says all.
@@ -26,6 +27,7 @@ from torch import Tensor
 
 from adapter_stilts.errors import CheckpointError
 from adapter_stilts.io import broken_seal, seal, whole_directory, write_json
+from adapter_stilts.model.bundle_info import EVALUATIONS
 
 KEPT = 2
 # Checkpoints take at most this share of the time, however slow the disk.
@@ -106,6 +108,8 @@ def read_checkpoint(work: Path, say: Callable[[str], None]) -> Checkpoint | None
                 _verify(best_directory(work, best), (_WEIGHTS,))
             for step in state["loop"].get("kept", ()):
                 _verify(kept_directory(work, step), (_WEIGHTS,))
+            for step in state["loop"].get("kept_evaluations", ()):
+                _verify(evaluation_directory(work, step), ())
             return Checkpoint(
                 state["step"],
                 load_file(path / "model.safetensors"),
@@ -153,6 +157,10 @@ def best_directory(work: Path, step: int | None) -> Path:
 
 def kept_directory(work: Path, step: int) -> Path:
     return work / f"kept-{step:08d}"
+
+
+def evaluation_directory(work: Path, step: int) -> Path:
+    return work / EVALUATIONS / f"step-{step:08d}"
 
 
 def _write_weights(target: Path, model: Mapping[str, Tensor]) -> None:

@@ -12,6 +12,7 @@ from adapter_stilts.model.tuning.base import Tuning
 from adapter_stilts.recipe import Optimizer, TrainingSettings
 from adapter_stilts.training.averaging import averaged_steps
 from adapter_stilts.training.checkpoint import (
+    evaluation_directory,
     read_best,
     read_checkpoint,
     read_kept,
@@ -25,6 +26,8 @@ from adapter_stilts.training.sparse_rows import clipped
 from adapter_stilts.training.watch import LoopWatch, Step
 
 Evaluate: TypeAlias = Callable[[TaskModel], dict[str, float]]
+Keep: TypeAlias = Callable[[Path, int, dict[str, float]], None]
+"""Writes a sealed folder of the model as it is after a step, with its dev metrics; in the main process."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Trained:
         metrics: of the chosen weights.
         evaluations: step and dev metrics of each evaluation, in their order.
         averaged: the steps whose weights' mean they are.
+        kept_evaluations: the steps of the evaluations of which something is kept.
     """
 
     steps: int
@@ -44,6 +48,7 @@ class Trained:
     micro_batch_tokens: int
     evaluations: tuple[tuple[int, dict[str, float]], ...] = ()
     averaged: tuple[int, ...] = ()
+    kept_evaluations: tuple[int, ...] = ()
 
 
 class Learner:
@@ -55,6 +60,7 @@ class Learner:
         evaluate: dev metrics in percent of the current weights; their mean chooses the checkpoint. None keeps
             the last weights. Where it raises KeyboardInterrupt, it is called again when the run goes on.
         work: folder of checkpoints and the log; a run that finds some there goes on from them.
+        keep: keeps what is wanted of each evaluation, also where there is no dev split to judge by.
 
     Attributes:
         step: optimizer steps made.
@@ -72,14 +78,16 @@ class Learner:
         optimizer: Optimizer,
         evaluate: Evaluate | None,
         work: Path,
+        keep: Keep | None = None,
     ) -> None:
         self.model, self.tuning, self.settings = model, tuning, settings
-        self._evaluate, self._work = evaluate, work
+        self._evaluate, self._work, self._keep = evaluate, work, keep
         self._optimizer = build_optimizer(model, settings, optimizer)
         self.step = 0
         self.stopped = self.unjudged = False
         self.averaged: tuple[int, ...] = ()
         self._kept: list[int] = []
+        self._kept_evaluations: list[int] = []
         self._best_step: int | None = None
         self._best_metrics: dict[str, float] = {}
         self._evaluations: list[tuple[int, dict[str, float]]] = []
@@ -116,6 +124,7 @@ class Learner:
         self.unjudged = found.loop.get("unjudged", False)
         self._evaluations = [(step, metrics) for step, metrics in found.loop.get("evaluations", ())]
         self._kept = list(found.loop.get("kept", ()))
+        self._kept_evaluations = list(found.loop.get("kept_evaluations", ()))
         self.step = found.step
         say(f"resuming at step {found.step}")
 
@@ -153,11 +162,13 @@ class Learner:
         Where weights are averaged none are chosen, and dev only tells how they come along.
         """
         if self._evaluate is None:
+            self._keep_evaluation({})
             return
         self.unjudged = True
         metrics = self._evaluate(self.model)
         watch.evaluated(self.step, metrics)
         self._evaluations.append((self.step, metrics))
+        self._keep_evaluation(metrics)
         self.unjudged = False
         if self.averaged:
             return
@@ -168,6 +179,13 @@ class Learner:
         else:
             self._without_gain += 1
         self.stopped = self.settings.patience is not None and self._without_gain >= self.settings.patience
+
+    def _keep_evaluation(self, metrics: dict[str, float]) -> None:
+        if self._keep is None:
+            return
+        self._kept_evaluations.append(self.step)
+        if self._accelerator.is_main_process:
+            self._keep(evaluation_directory(self._work, self.step), self.step, metrics)
 
     def checkpoint(self) -> None:
         """Write the log, and all that the run needs to go on from here. The main process does."""
@@ -183,6 +201,7 @@ class Learner:
             "unjudged": self.unjudged,
             "stopped": self.stopped,
             "kept": self._kept,
+            "kept_evaluations": self._kept_evaluations,
         }
         write_checkpoint(self._work, self.step, self.tuning.state(self.model), self._optimizer, loop)
 
@@ -198,12 +217,16 @@ class Learner:
             self._accelerator.wait_for_everyone()
             self.tuning.load_mean(self.model, (read_kept(self._work, step) for step in self.averaged))
             metrics = {} if self._evaluate is None else self._evaluate(self.model)
-            return Trained(self.step, None, metrics, self.budget, tuple(self._evaluations), self.averaged)
+            return self._trained(None, metrics)
         best_step = self._best_step if self._best_step is not None else self.step
         if best_step != self.step:
             self._accelerator.wait_for_everyone()
             self.tuning.load_state(self.model, read_best(self._work, best_step))
-        return Trained(self.step, best_step, self._best_metrics, self.budget, tuple(self._evaluations))
+        return self._trained(best_step, self._best_metrics)
+
+    def _trained(self, best_step: int | None, metrics: dict[str, float]) -> Trained:
+        told = (tuple(self._evaluations), self.averaged, tuple(self._kept_evaluations))
+        return Trained(self.step, best_step, metrics, self.budget, *told)
 
 
 def _mean(metrics: Mapping[str, float]) -> float:

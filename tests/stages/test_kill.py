@@ -73,6 +73,7 @@ print(json.dumps(done))
 MIXED = [
     *("--inter", "hellaswag,snli,mlm", "--target", "tatoeba", "--limit-train", "30"),
     *("--set", "intermediate.mlm.text=miniature", "--set", "intermediate.robust.kind=adversarial"),
+    *("--set", "intermediate.keep_evaluations=true"),
 ]
 
 

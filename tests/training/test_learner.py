@@ -11,6 +11,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from adapter_stilts.io import seal
 from adapter_stilts.model.task_model import MicroBatch
 from adapter_stilts.model.tuning import full
 from adapter_stilts.recipe import TrainingSettings
@@ -24,13 +25,15 @@ Make = Callable[..., Learner]
 def make(build: Callable[..., Any], tmp_path: Path) -> Make:
     """A learner of three steps that has begun; its dev scores are those given."""
 
-    def call(*scores: float, patience: int | None = None, said: list[str] | None = None) -> Learner:
+    def call(
+        *scores: float, patience: int | None = None, said: list[str] | None = None, keep: Any = None
+    ) -> Learner:
         model = build("snli", 0.0)
         full.attach(model)
         settings = TrainingSettings(learning_rate=1e-2, warmup_ratio=0.0, patience=patience)
         left: Iterator[float] = iter(scores)
         evaluate = (lambda _: {"accuracy": next(left)}) if scores else None
-        learner = Learner(model, full, settings, "adamw", evaluate, tmp_path / "work")
+        learner = Learner(model, full, settings, "adamw", evaluate, tmp_path / "work", keep)
         learner.begin(3, 512, Accelerator(cpu=True), ([] if said is None else said).append)
         return learner
 
@@ -102,3 +105,49 @@ def test_without_dev_scores_the_last_weights_are_kept(make: Make, learn: Any) ->
     outcome = learner.finish()
     assert (outcome.best_step, outcome.metrics) == (1, {})
     assert torch.equal(weights(learner), last)
+
+
+def sealed(folder: Path, step: int, metrics: dict[str, float]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "told").write_text(f"{step} {metrics}")
+    seal(folder)
+
+
+def test_what_is_kept_of_evaluations_is_gone_on_with(make: Make, learn: Any, tmp_path: Path) -> None:
+    whole = make(5.0, 1.0, keep=sealed)
+    for _ in range(2):
+        learn(whole)
+        whole.judge(LoopWatch())
+        whole.checkpoint()
+    other = make(4.0, keep=sealed)
+    learn(other)
+    other.judge(LoopWatch())
+    assert other.finish().kept_evaluations == (1, 2, 3)
+    folder = tmp_path / "work" / "evaluations"
+    assert sorted(path.name for path in folder.iterdir()) == [f"step-{step:08d}" for step in (1, 2, 3)]
+    assert (folder / "step-00000002" / "told").read_text() == "2 {'accuracy': 1.0}"
+
+
+def test_what_was_kept_and_is_damaged_is_made_again(make: Make, learn: Any, tmp_path: Path) -> None:
+    first = make(5.0, 1.0, keep=sealed)
+    for _ in range(2):
+        learn(first)
+        first.judge(LoopWatch())
+        first.checkpoint()
+    (tmp_path / "work" / "evaluations" / "step-00000002" / "told").write_text("nothing")
+    said: list[str] = []
+    again = make(1.0, keep=sealed, said=said)
+    assert said[:2] == [
+        "checkpoint checkpoint-00000002 cannot be used (told is damaged); falling back to the one before",
+        "resuming at step 1",
+    ]
+    learn(again)
+    again.judge(LoopWatch())
+    assert (tmp_path / "work" / "evaluations" / "step-00000002" / "told").read_text() == "2 {'accuracy': 1.0}"
+
+
+def test_without_dev_scores_the_weights_are_kept_nonetheless(make: Make, learn: Any) -> None:
+    learner = make(keep=sealed)
+    learn(learner)
+    learner.judge(LoopWatch())
+    assert learner.finish().kept_evaluations == (1,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from adapter_stilts.stages.context import Context, Machine
 from adapter_stilts.stages.data import SplitData
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.kinds import Running
-from adapter_stilts.stages.parts import EvaluatePart
+from adapter_stilts.stages.parts import EvaluatePart, TrainPart
 from adapter_stilts.stages.record import write_evaluation
 from adapter_stilts.stages.starting import start
 from adapter_stilts.tasks import get_task
@@ -27,7 +28,6 @@ from adapter_stilts.tasks.base import Split
 def run(running: Running, part: EvaluatePart) -> None:
     stage, context = running.stage, running.context
     model = _model(stage, context)
-    model.to(context.machine.accelerator.device)
     context.machine.watch.preparing("reading and encoding")
 
     def split(name: Any, language: str) -> SplitData:
@@ -40,9 +40,22 @@ def run(running: Running, part: EvaluatePart) -> None:
     began = time.perf_counter()
     results = evaluate_splits(model, splits, beside, context.machine)
     speed = tokens / max(1e-9, time.perf_counter() - began)
+    del model
+    kept = {
+        step: evaluate_splits(_model(stage, context, bundle), splits, beside, context.machine)
+        for step, bundle in _kept(stage, context).items()
+    }
     if context.machine.writes:
         with running.commit({"tokens": tokens, "tokens_per_second": round(speed, 1)}) as aside:
-            write_evaluation(aside, get_task(stage.task), results, context.inputs.source, part.split)
+            write_evaluation(aside, get_task(stage.task), results, context.inputs.source, part.split, kept)
+
+
+def _kept(stage: Stage, context: Context) -> dict[int, Path]:
+    """Bundles of the other steps of the training that is evaluated, where it was asked to keep them."""
+    parent = stage.parents[0] if stage.parents else None
+    if parent is None or not isinstance(parent.part, TrainPart) or not parent.part.training.keep_evaluations:
+        return {}
+    return context.evaluations_of(parent)
 
 
 def evaluate_splits(
@@ -65,12 +78,15 @@ def evaluate_splits(
     return {language: results[language] for language in languages}
 
 
-def _model(stage: Stage, context: Context) -> TaskModel:
-    """The bundle's or the base's encoder with the bundle's head."""
-    context.machine.watch.preparing("loading the encoder")
-    begun, task = start(stage, context), get_task(stage.task)
+def _model(stage: Stage, context: Context, instead: Path | None = None) -> TaskModel:
+    """The bundle's or the base's encoder with the bundle's head; `instead` as in `start`."""
+    what = "the encoder" if instead is None else f"{instead.name} (for the oracle)"
+    context.machine.watch.preparing(f"loading {what}")
+    begun, task = start(stage, context, instead), get_task(stage.task)
     encoder = begun.encoder(None)
-    return begun.model(encoder, begun.head(task, encoder.config), get_format(task.format))
+    model = begun.model(encoder, begun.head(task, encoder.config), get_format(task.format))
+    model.to(context.machine.accelerator.device)
+    return model
 
 
 def _predicted(model: TaskModel, splits: list[SplitData], machine: Machine) -> list[Predicted]:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from adapter_stilts.io import linked, whole_directory
 from adapter_stilts.model.bundle import write_bundle
-from adapter_stilts.model.bundle_info import BundleInfo
+from adapter_stilts.model.bundle_info import EVALUATION_STEP, EVALUATIONS, BundleInfo
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.runtime import OVERHEAD_TOKENS, total_memory, versions
 from adapter_stilts.stages.command import command_of
 from adapter_stilts.stages.context import Context, Machine
 from adapter_stilts.stages.course import Course, course
+from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.kinds import Running
 from adapter_stilts.stages.parts import TrainPart
+from adapter_stilts.stages.record import INSTEAD
 from adapter_stilts.stages.tracking import track_dev, track_step, tracked
+from adapter_stilts.training.checkpoint import evaluation_directory
 from adapter_stilts.training.learner import Learner
 from adapter_stilts.training.loop import Speed, train
 from adapter_stilts.training.memory import Training, micro_batch_tokens, pass_tokens
@@ -36,31 +42,27 @@ def run(running: Running, part: TrainPart) -> None:
         machine.runtime.checkpoint_seconds,
     )
     counter, work = _Counter(machine), machine.store.work(stage)
+    bundles = _Bundles(stage, part, context, chosen, command)
     learner = Learner(
-        chosen.model, get_tuning(part.mode), part.training, part.optimizer, chosen.evaluate, work
+        chosen.model,
+        get_tuning(part.mode),
+        part.training,
+        part.optimizer,
+        chosen.evaluate,
+        work,
+        bundles.keep if part.training.keep_evaluations else None,
     )
     with tracked(stage, machine):
         trained = train(learner, chosen.mixture, part.seed, speed, machine.accelerator, counter)
     if not machine.writes:
         return
-    base = context.inputs.base
-    info = BundleInfo(
-        tuning=part.mode,
-        base=base.id,
-        base_revision=base.commit,
-        base_fingerprint=base.fingerprint,
-        **chosen.described(stage.task),
-        parents=tuple(parent.key for parent in stage.parents),
-        metrics=trained.metrics,
-        versions=versions(),
-        command=command,
-    )
     record = {
         "steps": trained.steps,
         "best_step": trained.best_step,
         **({"averaged": list(trained.averaged)} if trained.averaged else {}),
         "dev": trained.metrics,
         "evaluations": [{"step": step, "dev": metrics} for step, metrics in trained.evaluations],
+        **({"kept_evaluations": list(trained.kept_evaluations)} if trained.kept_evaluations else {}),
         **chosen.record(),
         "micro_batch_tokens": trained.micro_batch_tokens,
         **counter.summary(),
@@ -68,9 +70,54 @@ def run(running: Running, part: TrainPart) -> None:
     with running.commit(record) as aside:
         bundle = aside / "bundle"
         bundle.mkdir()
-        chosen.save(bundle)
-        write_bundle(bundle, info, context.tokenizer.tokenizer)
+        bundles.write(bundle, trained.metrics)
         shutil.copyfile(work / LOG, aside / LOG)
+        for step in trained.kept_evaluations:
+            # Linked: a run that is killed here finds them where they were.
+            to = aside / EVALUATIONS / evaluation_directory(work, step).name
+            shutil.copytree(evaluation_directory(work, step), to, copy_function=linked)
+
+
+@dataclass(frozen=True)
+class _Bundles:
+    """Writes what the model is as bundles.
+
+    Args:
+        command: that makes the stage.
+    """
+
+    stage: Stage
+    part: TrainPart
+    context: Context
+    chosen: Course
+    command: str | None
+
+    def write(self, directory: Path, metrics: dict[str, float], **settings: Any) -> None:
+        """Fill an empty folder.
+
+        Args:
+            metrics: on dev.
+            settings: beside those of the stage.
+        """
+        described, base = self.chosen.described(self.stage.task), self.context.inputs.base
+        info = BundleInfo(
+            tuning=self.part.mode,
+            base=base.id,
+            base_revision=base.commit,
+            base_fingerprint=base.fingerprint,
+            **{**described, "settings": {**described["settings"], **settings}},
+            parents=tuple(parent.key for parent in self.stage.parents),
+            metrics=metrics,
+            versions=versions(),
+            command=self.command,
+        )
+        self.chosen.save(directory)
+        write_bundle(directory, info, self.context.tokenizer.tokenizer)
+
+    def keep(self, directory: Path, step: int, metrics: dict[str, float]) -> None:
+        """Keep the model of an evaluation, whole or not at all."""
+        with whole_directory(directory, INSTEAD) as aside:
+            self.write(aside, metrics, **{EVALUATION_STEP: step})
 
 
 def _pass_tokens(chosen: Course, part: TrainPart, context: Context, parents: int) -> int:
