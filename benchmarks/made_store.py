@@ -95,6 +95,7 @@ class MadeStore:
             "precision": "fp32",
             "limit": every["evaluation"],
             "data": {language: digest_of([row["id"] for row in found]) for language, found in rows.items()},
+            **({"evaluations": True} if kept else {}),
         }
         name = self._stage("evaluate", target, asked, names[-1:])
         directory = self.root / name

@@ -241,10 +241,11 @@ def _consistent(found: Sequence[Evaluated], chains: Chains, notes: list[str]) ->
         by_seed[one.cell.system, one.cell.setting, one.cell.seed].append(one)
     by_cell: dict[tuple[Any, ...], list[Evaluated]] = defaultdict(list)
     for versions in by_seed.values():
-        if len(versions) > 1:
+        if len(versions) > 1 and not _same(versions, chains):
             notes.append(_versions(versions, chains))
         else:
-            by_cell[versions[0].cell.system, versions[0].cell.setting].append(versions[0])
+            one = max(versions, key=lambda version: "oracle" in version.metrics)
+            by_cell[one.cell.system, one.cell.setting].append(one)
     for seeds in by_cell.values():
         first = seeds[0]
         unlike = [(one, differences) for one in seeds[1:] if (differences := _unlike(first, one, chains))]
@@ -259,6 +260,15 @@ def _consistent(found: Sequence[Evaluated], chains: Chains, notes: list[str]) ->
             kept += seeds
     order = {one.cell: place for place, one in enumerate(found)}
     return sorted(kept, key=lambda one: order[one.cell])
+
+
+def _same(versions: Sequence[Evaluated], chains: Chains) -> bool:
+    """Whether they are one result, as with its evaluations on dev kept and without."""
+    first, *others = versions
+    return all(
+        one.metrics["languages"] == first.metrics["languages"] and not _unlike(first, one, chains)
+        for one in others
+    )
 
 
 def _unlike(one: Evaluated, other: Evaluated, chains: Chains) -> dict[str, tuple[Any, Any]]:

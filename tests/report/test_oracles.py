@@ -66,6 +66,21 @@ def test_other_tables_do_not_change(made: Any, right: Right, tmp_path: Any, maki
     assert [table for table in found if table.kind != "costs"] == with_oracle
 
 
+def test_a_cell_with_and_without_is_one_result(made: Any, right: Right) -> None:
+    """Keeping evaluations changes no result: whoever asks for it later has the cell once, with its oracle."""
+    plain = made.cell("none", "xnli", {"de": right("1000"), "es": right("1110")}, seed=0)
+    made.cell("none", "xnli", {"de": right("1100"), "es": right("1000")}, seed=1)
+    made.plan("before")
+    kept = runs(made, right)
+    assert plain != kept
+    found = report(made)
+    assert not [note for note in found.notes if "versions" in note]
+    (table,) = [one for one in found.tables if one.kind == "oracle"]
+    assert {row["seeds"] for row in table.records} == {2}
+    (score,) = [row["score"] for one in found.tables if one.name == "summary" for row in one.records]
+    assert score == 43.75
+
+
 def test_a_run_whose_oracle_cannot_be_read_has_none(made: Any, right: Right) -> None:
     directory = runs(made, right)
     metrics = json.loads((directory / "metrics.json").read_text())
