@@ -42,7 +42,9 @@ def answer(
                         shown[cell.cell] = (cell, f"{row[0].text} before {target}")
     if not shown:
         return (
-            Sentence(f"Nothing is said of gains: none over {baseline} has an interval; the tables tell why."),
+            Sentence(
+                f"Nothing is said of gains over {baseline}: there is none with an interval; the tables tell why."
+            ),
         )
     ranked = sorted(shown.values(), key=lambda one: -_value(one[0]))
     up = [one for one in ranked if one[0].sign > 0]

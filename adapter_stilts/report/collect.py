@@ -161,7 +161,12 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
         raise NothingToReportError(
             f"{store}: nothing to report: {why}; `adapter-stilts status {store}` tells how far it is"
         )
-    return Collection(root, planned, found, tuple(dict.fromkeys(notes)), chains)
+    shown = {one.cell for one in found}
+    results = {(cell.system, cell.setting, cell.seed) for cell in shown}
+    # Of two that are one result, the other is no cell to wait for.
+    same = {cell for cell in finished.keys() - shown if (cell.system, cell.setting, cell.seed) in results}
+    cells = tuple(cell for cell in planned if cell not in same)
+    return Collection(root, cells, found, tuple(dict.fromkeys(notes)), chains)
 
 
 def _planned(files: Iterable[PlanFile], notes: list[str]) -> tuple[Planned, ...]:

@@ -75,6 +75,7 @@ def test_a_cell_with_and_without_is_one_result(made: Any, right: Right) -> None:
     assert plain != kept
     found = report(made)
     assert not [note for note in found.notes if "versions" in note]
+    assert (found.finished, found.cells) == (2, 2)
     (table,) = [one for one in found.tables if one.kind == "oracle"]
     assert {row["seeds"] for row in table.records} == {2}
     (score,) = [row["score"] for one in found.tables if one.name == "summary" for row in one.records]
