@@ -127,13 +127,14 @@ class Results:
         the cell without an intermediate task that was taught alike, in points; NaN where there is none), averaged
         (whether the language counts in the average), trained (the languages of the target's training, e.g. ``en``,
         ``de+sw``), few_shot (e.g. ``sw=32``; empty where there is none), dev (the languages whose dev split chose the
-        checkpoint; empty where the last was kept, None where none was chosen), split (``test`` or ``dev``).
+        checkpoint; empty where the last was kept, None where none was chosen), averaged_steps (of how many steps'
+        weights it is the mean; None of a checkpoint), split (``test`` or ``dev``).
         """
         import pandas
 
         rows = [row for result in self.cells for row in self._rows(result)]
         columns = ["inter", "target", "mode", "precision", "base", "seed", "language", "metric", "value"]
-        columns += ["n", "gain", "averaged", "trained", "few_shot", "dev", "split"]
+        columns += ["n", "gain", "averaged", "trained", "few_shot", "dev", "averaged_steps", "split"]
         return pandas.DataFrame(rows, columns=columns)
 
     def baseline(self, result: CellResult) -> CellResult | None:
@@ -239,6 +240,6 @@ def _taught(cell: Cell) -> dict[str, Any]:
         "trained": "+".join(cell.taught.languages),
         "few_shot": "+".join(shots) + mixed,
         "dev": None if cell.dev is None else "+".join(cell.dev),
-        "averaged": cell.averaged,
+        "averaged_steps": cell.averaged_steps,
         "split": cell.split,
     }

@@ -73,7 +73,7 @@ def test_a_frame_has_a_row_for_each_cell_language_and_metric(few: dict[str, Any]
         assert row["value"] == cell.metrics["languages"][row["language"]][row["metric"]]  # type: ignore[index]
         base = results.cell("none", "xquad").metrics["languages"]  # type: ignore[index]
         assert row["gain"] == row["value"] - base[row["language"]][row["metric"]]
-        assert (row["n"], row["averaged"]) == (2, True)
+        assert (row["n"], row["averaged"], row["averaged_steps"]) == (2, True, None)
     alone = stilts.train(inter="hellaswag", target="xquad", seed=3, **few)
     assert all(math.isnan(gain) for gain in alone.frame()["gain"])
 

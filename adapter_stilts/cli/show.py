@@ -88,7 +88,7 @@ def chosen(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _chosen_by(result: Mapping[str, Any]) -> str:
-    dev, averaged = result["dev"], result.get("averaged")
+    dev, averaged = result["dev"], result.get("averaged_steps")
     if averaged is not None:
         return f"mean of the weights at {averaged} steps of the run, none chosen"
     if dev is None:

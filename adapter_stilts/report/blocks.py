@@ -24,8 +24,8 @@ from adapter_stilts.report.scores import BASELINE, Setting, Spread, spread
 def cell_id(system: System, setting: Setting) -> str:
     """An id of a system in a setting."""
     told_of = asdict(setting)
-    if setting.averaged is None:
-        del told_of["averaged"]  # as ids were before there were means
+    if setting.averaged_steps is None:
+        del told_of["averaged_steps"]  # as ids were before there were means
     return f"cell-{digest_of([asdict(system), told_of])[:8]}"
 
 

@@ -131,8 +131,8 @@ def settings(found: Sequence[Setting]) -> list[str]:
 
 
 def _dev(setting: Setting) -> str:
-    if setting.averaged is not None:
-        return f"mean of the weights at {setting.averaged} steps of each run, none chosen on dev"
+    if setting.averaged_steps is not None:
+        return f"mean of the weights at {setting.averaged_steps} steps of each run, none chosen on dev"
     if setting.dev is None:
         return "no checkpoint chosen on the target"
     if not setting.dev:

@@ -26,7 +26,7 @@ def costs(blocks: Sequence[Block], chains: Chains) -> Table:
         for system in block.systems:
             known = _known(block, system, chains)
             gone = gone or len(known) < len(block.runs[system])
-            mean = "" if setting.averaged is None else f", mean of {setting.averaged} steps"
+            mean = "" if setting.averaged_steps is None else f", mean of {setting.averaged_steps} steps"
             told = (block.name(system), target, f"{setting.mode}{mean}", setting.precision, setting.base)
             cell = block.cell(system)
             rows.append((*map(text, told), *(text(value, cell) for value in _told(known))))

@@ -90,7 +90,7 @@ def oracle_of(run: Evaluated, languages: Sequence[str]) -> Oracle | None:
 
 def _about(block: Block, system: System, target: str) -> tuple[str, ...]:
     setting = block.setting
-    mean = "" if setting.averaged is None else f", mean of {setting.averaged} steps"
+    mean = "" if setting.averaged_steps is None else f", mean of {setting.averaged_steps} steps"
     return (block.name(system), target, f"{setting.mode}{mean}, {setting.precision}", setting.base)
 
 
@@ -114,7 +114,7 @@ def _record(block: Block, system: System, found: Sequence[Oracle], language: str
     steps = "" if language == ALL else "+".join(str(one.steps[language]) for one in found)
     return {
         **block.names(system),
-        "averaged": block.setting.averaged,
+        "averaged_steps": block.setting.averaged_steps,
         "cell": block.cell(system),
         "language": language,
         "seeds": len(found),

@@ -40,7 +40,7 @@ class Named:
             parts.insert(1, self.system.combine)
         limits = (self.system.limit, setting.target_limit, setting.evaluation_limit)
         parts += [f"limit {limit}" for limit in dict.fromkeys(limits) if limit is not None]
-        parts += [] if setting.averaged is None else [f"average {setting.averaged}"]
+        parts += [] if setting.averaged_steps is None else [f"average {setting.averaged_steps}"]
         return ", ".join([*parts, *([setting.split] if setting.split != "test" else [])])
 
     @property
@@ -52,7 +52,7 @@ class Named:
     @property
     def answers_to(self) -> frozenset[str]:
         """All parts of names that mean it."""
-        plain = {"average none"} if self.setting.averaged is None else set()
+        plain = {"average none"} if self.setting.averaged_steps is None else set()
         return self.label | plain | {part.strip().lower() for part in self.told.split(",")}
 
 

@@ -122,8 +122,8 @@ def _differs(block: Block, system: System) -> str:
         parts.append(f"trained on the first {block.setting.target_limit} examples")
     if system.limit is not None:
         parts.append(f"intermediate task on the first {system.limit}")
-    if block.setting.averaged is not None:
-        parts.append(f"mean of the weights at {block.setting.averaged} steps")
+    if block.setting.averaged_steps is not None:
+        parts.append(f"mean of the weights at {block.setting.averaged_steps} steps")
     elif block.setting.dev != ("en",):
         parts.append("checkpoint not chosen on English dev")
     return ", ".join(parts)

@@ -20,7 +20,7 @@ class Setting:
     Args:
         few_shot: (language, examples), sorted.
         dev: the languages whose dev split chose the checkpoint; None where none was chosen or it is not known.
-        averaged: at how many steps weights were taken whose mean it is; None of a checkpoint.
+        averaged_steps: at how many steps weights were taken whose mean it is; None of a checkpoint.
         target_limit, evaluation_limit: first examples taken alone; None takes all.
     """
 
@@ -35,7 +35,7 @@ class Setting:
     split: str = "test"
     target_limit: int | None = None
     evaluation_limit: int | None = None
-    averaged: int | None = None
+    averaged_steps: int | None = None
 
     @classmethod
     def of(cls, about: Mapping[str, Any], target: str) -> Setting:
@@ -52,7 +52,7 @@ class Setting:
             split=about["split"],
             target_limit=about["limits"]["target"],
             evaluation_limit=about["limits"]["evaluation"],
-            averaged=about.get("averaged"),  # which plans of before do not say
+            averaged_steps=about.get("averaged_steps"),  # which plans of before do not say
         )
 
 

@@ -144,7 +144,7 @@ def record(
         "trained": "+".join(setting.train_languages),
         "few_shot": shots,
         "dev": "" if setting.dev is None else "+".join(setting.dev),
-        "averaged": setting.averaged,
+        "averaged_steps": setting.averaged_steps,
         "split": setting.split,
         "evaluation_limit": setting.evaluation_limit,
         "cell": block.cell(system),

@@ -17,7 +17,7 @@ class Way:
 
     Args:
         target_limit, evaluation_limit: first examples taken alone; None takes all.
-        averaged: at how many steps weights were taken whose mean is evaluated; None of a checkpoint.
+        averaged_steps: at how many steps weights were taken whose mean is evaluated; None of a checkpoint.
     """
 
     base: str
@@ -26,12 +26,12 @@ class Way:
     split: str
     target_limit: int | None
     evaluation_limit: int | None
-    averaged: int | None
+    averaged_steps: int | None
 
     @property
     def told(self) -> str:
         split = "" if self.split == "test" else f", {self.split}"
-        mean = "" if self.averaged is None else f", mean of {self.averaged} steps"
+        mean = "" if self.averaged_steps is None else f", mean of {self.averaged_steps} steps"
         return f"{self.mode}, {self.precision}, {self.base}{split}{mean}"
 
 
@@ -44,7 +44,7 @@ def way_of(setting: Setting) -> Way:
         setting.split,
         setting.target_limit,
         setting.evaluation_limit,
-        setting.averaged,
+        setting.averaged_steps,
     )
 
 

@@ -62,7 +62,7 @@ class Cell:
         dev: the languages whose dev split chose the checkpoint; empty where the last weights were kept, None where
             none was chosen (the base itself, a merge, a mean) or it is not known (a bundle of another library).
         combine: how its intermediate tasks enter target training; ``continue`` of one alone, and of none.
-        averaged: of how many steps' weights it evaluates the mean; None of a checkpoint.
+        averaged_steps: of how many steps' weights it evaluates the mean; None of a checkpoint.
     """
 
     inter: str
@@ -77,7 +77,7 @@ class Cell:
     taught: Taught = Taught()
     dev: tuple[str, ...] | None = ("en",)
     combine: str = "continue"
-    averaged: int | None = None
+    averaged_steps: int | None = None
 
     @property
     def label(self) -> str:
@@ -106,7 +106,7 @@ class Cell:
             "few_shot": dict(taught.few_shot),
             "few_shot_when": taught.when if taught.few_shot else None,
             "dev": None if self.dev is None else list(self.dev),
-            "averaged": self.averaged,
+            "averaged_steps": self.averaged_steps,
             "split": self.split,
         }
 

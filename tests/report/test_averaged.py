@@ -14,7 +14,7 @@ Right = Callable[[str], Any]
 def filled(made: Any, right: Right) -> None:
     made.cell("none", "xnli", {"de": right("1100"), "es": right("1010")})
     made.cell("mnli", "xnli", {"de": right("1110"), "es": right("1010")})
-    about = {"dev": None, "averaged": 10, "epochs": 2.0}
+    about = {"dev": None, "averaged_steps": 10, "epochs": 2.0}
     made.cell("none", "xnli", {"de": right("1101"), "es": right("1011")}, **about)
     made.cell("mnli", "xnli", {"de": right("1111"), "es": right("1111")}, **about)
     made.plan()
@@ -29,7 +29,7 @@ def test_gains_are_over_the_baseline_that_was_averaged_alike(made: Any, right: R
     assert "(lora, fp32, made, mean of 10 steps)" in second.title
     gains = [{row["inter"]: row["gain"] for row in table.records} for table in (first, second)]
     assert gains == [{"none": None, "mnli": 12.5}, {"none": None, "mnli": 25.0}]
-    assert [{row["averaged"] for row in table.records} for table in (first, second)] == [{None}, {10}]
+    assert [{row["averaged_steps"] for row in table.records} for table in (first, second)] == [{None}, {10}]
     assert "Checkpoint chosen on English dev." in first.captions
     assert "Mean of the weights at 10 steps of each run, none chosen on dev." in second.captions
     costs = next(table for table in report.tables if table.kind == "costs")

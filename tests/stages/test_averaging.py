@@ -25,8 +25,8 @@ def record(row: dict[str, Any]) -> dict[str, Any]:
 def test_a_mean_is_gone_on_from_averaged_again_and_evaluated(tiny: Tiny, cli: Cli) -> None:
     ran = cli(*tiny("--inter", "hellaswag", "--target", "xquad", "--mode", "lora", *BOTH))
     before, target, evaluated = ran.json["stages"]
-    assert (record(before)["averaged"], record(before)["best_step"]) == ([2, 4], None)
-    assert record(target)["averaged"] == [1, 2, 3, 4]
+    assert (record(before)["averaged_steps"], record(before)["best_step"]) == ([2, 4], None)
+    assert record(target)["averaged_steps"] == [1, 2, 3, 4]
     assert record(target)["dev"].keys() == {"exact_match", "f1"}
     # Of rank 8 each: the target trains on at the rank of the mean that it starts from.
     ranks = [
@@ -38,11 +38,11 @@ def test_a_mean_is_gone_on_from_averaged_again_and_evaluated(tiny: Tiny, cli: Cl
     assert "The mean of the weights at 4 equidistant steps of the run" in card
     assert "which chose the checkpoint" not in card
     assert "target.average=4" in card
-    assert (ran.json["results"]["xquad"]["dev"], ran.json["results"]["xquad"]["averaged"]) == (None, 4)
+    assert (ran.json["results"]["xquad"]["dev"], ran.json["results"]["xquad"]["averaged_steps"]) == (None, 4)
     assert record(evaluated)["kind"] == "evaluate"
     alone = cli("evaluate", Path(target["dir"]) / "bundle", "--target", "xquad", *_data(tiny), "--json").json
     assert alone["results"]["xquad"]["languages"] == ran.json["results"]["xquad"]["languages"]
-    assert alone["results"]["xquad"]["averaged"] == 4
+    assert alone["results"]["xquad"]["averaged_steps"] == 4
 
 
 def _data(tiny: Tiny) -> list[str]:
@@ -54,7 +54,7 @@ def _data(tiny: Tiny) -> list[str]:
 def test_other_modes_go_on_from_a_mean(tiny: Tiny, cli: Cli, mode: str) -> None:
     ran = cli(*tiny("--inter", "hellaswag", "--target", "xquad", "--mode", mode, *BOTH))
     stages = [record(row) for row in ran.json["stages"]]
-    assert [stage.get("averaged") for stage in stages] == [[2, 4], [1, 2, 3, 4], None]
+    assert [stage.get("averaged_steps") for stage in stages] == [[2, 4], [1, 2, 3, 4], None]
 
 
 def test_the_table_says_that_none_was_chosen(tiny: Tiny, cli: Cli) -> None:

@@ -75,7 +75,7 @@ def test_what_the_run_ends_with_is_the_same(tiny: Tiny, cli: Cli) -> None:
 def test_beside_a_mean_stand_the_steps_themselves(tiny: Tiny, cli: Cli) -> None:
     ran = cli(*tiny(*EVERY_OTHER, *KEEP, "--mode", "lora", "--set", "target.average=2"))
     trained, evaluated = ran.json["stages"]
-    assert told(trained)["averaged"] == [2, 4]
+    assert told(trained)["averaged_steps"] == [2, 4]
     ranks = {
         path.parent.name: json.loads(path.read_text())["r"]
         for path in Path(trained["dir"]).rglob("adapter_config.json")

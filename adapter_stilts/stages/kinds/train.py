@@ -59,7 +59,7 @@ def run(running: Running, part: TrainPart) -> None:
     record = {
         "steps": trained.steps,
         "best_step": trained.best_step,
-        **({"averaged": list(trained.averaged)} if trained.averaged else {}),
+        **({"averaged_steps": list(trained.averaged)} if trained.averaged else {}),
         "dev": trained.metrics,
         "evaluations": [{"step": step, "dev": metrics} for step, metrics in trained.evaluations],
         **({"kept_evaluations": list(trained.kept_evaluations)} if trained.kept_evaluations else {}),

@@ -192,7 +192,7 @@ def _cell(recipe: Recipe, inter: str, before: Added, target: Task, stage: Stage,
 
 
 def _chosen_by(stage: Stage, before: Added) -> tuple[tuple[str, ...] | None, int | None]:
-    """What chose the weights that a stage evaluates: dev languages, or a mean (see `Cell.dev` and `Cell.averaged`)."""
+    """What chose the weights that a stage evaluates: dev languages, or a mean (`Cell.dev`, `Cell.averaged_steps`)."""
     part = stage.parents[0].part if stage.parents else None
     if isinstance(part, FetchPart):
         info = read_bundle(before.bundles[part.bundle])
