@@ -43,8 +43,8 @@ def show_next(study: Study, count: int, as_json: bool, context: click.Context) -
     for rank, cell in enumerate(found.chosen, 1):
         about = [str(getattr(cell.column, name)) for name in _varied(found)]
         numbers = [
-            "not known" if value is None else f"{value:+.1f}"
-            for value in (cell.gain, cell.spread, cell.upper)
+            "not known" if value is None else form.format(value)
+            for form, value in (("{:+.1f}", cell.gain), ("{:.1f}", cell.spread), ("{:+.1f}", cell.upper))
         ]
         table.add_row(*map(plain, [str(rank), cell.row, *about, *numbers]))
     say(

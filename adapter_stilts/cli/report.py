@@ -72,8 +72,8 @@ def report(
 
     if keep and out is None:
         raise UsageError(
-            f"--watch renews a page: name its folder with --out DIR; `adapter-stilts status {store} --watch` shows in "
-            "the terminal how far a plan is"
+            "--watch renews a page: name its folder with --out DIR; `adapter-stilts status STORE --watch` shows in the "
+            "terminal how far a plan is"
         )
     asked = by or ("language" if out is None else "language,family,resources")
     wanted = [part.strip() for part in asked.split(",") if part.strip() not in ("", "total")]

@@ -42,7 +42,7 @@ def watch(make: Callable[[], Report], store: str, plans: Sequence[str], out: str
     """
     root = Path(store)
     if not root.is_dir():
-        why = "an export does not change" if root.is_file() else "no such store"
+        why = "exported results do not change" if root.is_file() else "no such store"
         raise UsageError(f"{store}: {why}; name the folder after --store of the command that runs")
     onlookers = [Onlooker(read_found_plan(plan, root)) for plan in plans]
     rounds = _Rounds(make, out)

@@ -31,7 +31,7 @@ def interval(
     """
     known = [gain for gain in gains if gain is not None]
     if not known:
-        return [f"No gain: {baseline} is not finished in the same setting and seed, or was not planned."]
+        return [f"No gain: no cell stands here beside one of {baseline} in the same setting and seed."]
     over = f"Gains over {baseline} of the same seed, in points"
     estimates = [gain.estimate for gain in known if gain.estimate is not None]
     if not estimates:

@@ -149,7 +149,8 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
     files = [read_found_plan(str(plan), root) for plan in plans] or list(plans_of(root))
     if not files:
         raise UsageError(
-            f"{store}: no plan in its folder {PLANS}/; `adapter-stilts matrix` and `train` write one"
+            f"{store}: no plan in its folder {PLANS}/; `adapter-stilts matrix` and `train` write one, "
+            "and `store export` takes it along"
         )
     notes: list[str] = []
     planned = _planned(files, notes)

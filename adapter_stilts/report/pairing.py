@@ -217,6 +217,12 @@ def _table(
         f"Seeds in common: {whole.seeds}.",
         f"{STAR} Holds at {100 * ALPHA:g} %; of a language after Holm's adjustment over the {len(languages)}.",
     ]
+    taught = [_some(named).cell.taught for named in sides]
+    if taught[0] != taught[1]:
+        ways = "; ".join(
+            f"{name} {way or 'in English alone'}" for name, way in zip("ab", taught, strict=True)
+        )
+        captions.append(f"The target was taught in unlike ways, which the difference holds as well: {ways}.")
     if differences:
         captions.append(f"Where both have a setting, they differ in: {told(differences)}.")
     shown = [

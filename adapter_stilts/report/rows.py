@@ -68,7 +68,7 @@ def score_counts(one: Evaluated, language: str) -> Counts:
 
 def _rows(one: Evaluated, language: str, path: Path) -> list[Row]:
     if not path.is_file():
-        raise NoRowsError(one.cell.stage, f"{NO_ROWS}: no interval; {REPAIR}")
+        raise NoRowsError(one.cell.stage, f"{NO_ROWS}: no interval; {REPAIR}, or export it with rows")
     try:
         rows = read_scores(one.directory, language)
     except (OSError, ValueError) as error:

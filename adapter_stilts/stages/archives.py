@@ -49,7 +49,7 @@ def unpack(archive: Path, folder: Path) -> None:
             file.extractall(folder)
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
         raise StoreError(
-            f"{archive} cannot be unpacked ({cause_of(error)}): get or export it again"
+            f"{archive} cannot be unpacked ({cause_of(error)}): get it again, or export into another file"
         ) from error
 
 

@@ -84,7 +84,10 @@ class Store:
                     "upgrade adapter-stilts, or choose another --store"
                 )
         elif root.exists() and not root.is_dir():
-            raise StoreError(f"{root} is a file: choose a folder with --store")
+            raise StoreError(
+                f"{root} is a file, and a store is a folder: name one. Exported results in a zip file are read by "
+                "`adapter-stilts report` and `compare`"
+            )
 
     def open(self) -> None:
         """Make the folder and its marker. Reading needs neither.

@@ -64,7 +64,7 @@ def train(
         learner.log(report)
         watch.step(report)
         learner.keep()
-        due = learner.step % settings.eval_every_steps == 0 or learner.step == total
+        due = learner.step == total or (learner.step % settings.eval_every_steps == 0 and _moved(report))
         if due:
             with contextlib.suppress(KeyboardInterrupt):  # its weights are kept, and judged when it goes on
                 learner.judge(watch)
@@ -84,6 +84,11 @@ def train(
     if trained.averaged:
         watch.say(f"the weights are the mean of those at steps {', '.join(map(str, trained.averaged))}")
     return trained
+
+
+def _moved(report: Step) -> bool:
+    """Whether any step has changed a weight: the first of a warm-up has a rate of 0, and is not to be chosen."""
+    return report.step > 1 or report.learning_rate > 0
 
 
 def _step(

@@ -227,7 +227,7 @@ def test_what_is_not_there_is_told_at_once(cli: Cli, store: UnderWay, tmp_path: 
     (tmp_path / "results.zip").write_bytes(b"")
     export = cli("report", tmp_path / "results.zip", *asked)
     assert export.code == 2
-    assert f"{tmp_path / 'results.zip'}: an export does not change; name the folder" in export.err
+    assert f"{tmp_path / 'results.zip'}: exported results do not change; name the folder" in export.err
     unknown = cli("report", store.root, "--plan", "0123abcd", *asked)
     assert unknown.code == 2
     assert "unknown plan '0123abcd'. Choices: made" in unknown.err

@@ -84,6 +84,19 @@ def test_a_whole_label_comes_before_a_part_of_one(made: Any, right: Callable[[st
     assert found.records[0]["difference"] == -25.0
 
 
+def test_unlike_ways_of_teaching_are_told(made: Any, right: Callable[[str], Any]) -> None:
+    """A part of a name may mean the only cell that has it: what else differs then stands below."""
+    few = {"label": "mnli, few-shot de=8", "few_shot": {"de": 8}}
+    made.cell("none", "xnli", {"de": right("1100")})
+    made.cell("mnli", "xnli", {"de": right("1110")}, **few)
+    made.plan()
+    told = " ".join(compare(made.root, "mnli", "none", "xnli", resamples=200).captions)
+    assert (
+        "taught in unlike ways, which the difference holds as well: a few-shot de=8; b in English alone."
+        in told
+    )
+
+
 def test_rows_that_are_missing_are_told_with_the_stage(made: Any, right: Callable[[str], Any]) -> None:
     made.cell("none", "xnli", {"de": right("1100")})
     directory = made.cell("mnli", "xnli", {"de": right("1110")})

@@ -125,7 +125,7 @@ def test_unlike_seeds_have_no_gain(made: Any, right: Callable[[str], Any]) -> No
     made.cell("mnli", "xnli", {"de": right("1110")}, seed=1)
     found = report(made)
     assert summary(found)["mnli"]["gain"] is None
-    assert "No gain: none is not finished in the same setting and seed" in caption(found)
+    assert "No gain: no cell stands here beside one of none in the same setting and seed." in caption(found)
 
 
 def test_results_without_rows_have_no_interval(made: Any, right: Callable[[str], Any]) -> None:

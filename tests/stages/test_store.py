@@ -155,7 +155,7 @@ def test_markers_that_cannot_be_read(tmp_path: Path, marker: str, message: str) 
 
 def test_a_store_has_to_be_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="is a file: choose a folder with --store"):
+    with pytest.raises(StoreError, match="is a file, and a store is a folder: name one"):
         Store(tmp_path / "file")
     with pytest.raises(StoreError, match="file"):
         Store(tmp_path / "file" / "below").open()

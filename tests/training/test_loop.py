@@ -186,16 +186,25 @@ def test_an_evaluation_that_was_interrupted_is_made_when_it_goes_on(
 
 
 def test_patience(fit: Fit, tmp_path: Path) -> None:
-    run = fit(max_steps=50, eval_every_steps=1, patience=2, evaluate=scores(1, 3, 2, 3, 9, 9))
+    at_once = {"eval_every_steps": 1, "warmup_ratio": 0.0}
+    run = fit(max_steps=50, patience=2, evaluate=scores(1, 3, 2, 3, 9, 9), **at_once)
     assert (run.outcome.steps, run.outcome.best_step, run.outcome.metrics) == (4, 2, {"f1": 3})
     assert run.said == ["stopped at step 4 of 50: no better dev score in 2 evaluations"]
     assert len(log_of(run.work)) == 4
-    never = fit(max_steps=5, eval_every_steps=1, patience=None, evaluate=scores(5, 4, 3, 2, 1))
+    never = fit(max_steps=5, patience=None, evaluate=scores(5, 4, 3, 2, 1), **at_once)
     assert (never.outcome.steps, never.outcome.best_step) == (5, 1)
 
 
+def test_what_no_step_has_moved_is_not_judged(fit: Fit) -> None:
+    """The first step of a warm-up has a rate of 0: its weights are those before training."""
+    run = fit(max_steps=4, eval_every_steps=1, warmup_ratio=0.5, patience=None, evaluate=scores(7, 6, 5))
+    assert (run.outcome.best_step, run.outcome.metrics) == (2, {"f1": 7})
+    alone = fit(max_steps=1, eval_every_steps=1, warmup_ratio=1.0, evaluate=scores(7))
+    assert alone.outcome.best_step == 1
+
+
 def test_patience_is_remembered_over_a_resume(fit: Fit, stopped: type[Exception], tmp_path: Path) -> None:
-    settings = {"max_steps": 50, "eval_every_steps": 1, "patience": 3}
+    settings = {"max_steps": 50, "eval_every_steps": 1, "patience": 3, "warmup_ratio": 0.0}
     with pytest.raises(stopped):
         fit(work=tmp_path / "broken", evaluate=scores(3, 2, 1), fail_after=4, **settings)
     resumed = fit(work=tmp_path / "broken", evaluate=scores(0), **settings)
