@@ -183,9 +183,14 @@ def test_an_export_without_rows(cli: Cli, finished: Any, tmp_path: Path) -> None
     assert len(ran.json["stages"]) == 5
     assert not list(out.rglob("scores"))
     assert list(out.rglob("metrics.json"))
-    refused = cli("store", "export", plan_of(finished.store), out)
+    assert cli("store", "export", plan_of(finished.store), out).code == 0
+    assert list(out.rglob("scores"))
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "notes.txt").write_text("mine")
+    refused = cli("store", "export", plan_of(finished.store), other)
     assert refused.code == 2
-    assert "holds files already" in refused.err
+    assert "holds files already, and was not exported: name a new folder" in refused.err
 
 
 @pytest.mark.parametrize(

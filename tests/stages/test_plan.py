@@ -70,6 +70,9 @@ CHANGES: dict[str, tuple[str, Any, str]] = {
             "dev_examples": 7,
             "patience": 3,
             "limit_train": 5,
+            "init_seed": 4,
+            "average": 2,
+            "keep_evaluations": True,
         }.items()
     },
 }
