@@ -35,7 +35,8 @@ def costs(blocks: Sequence[Block], chains: Chains) -> Table:
         "Time: all stages of the cell's own chain, one after another, mean over seeds; a stage that cells share "
         "counts in each of them.",
         "Memory: the peak of the stage that took most, of the GPU where there was one, else of the process.",
-        "Bundle: all files of the bundle that was evaluated; with full fine-tuning the whole model.",
+        "Bundle: all files of the bundle that was evaluated; with full fine-tuning the whole model. None where nothing "
+        "was trained, and in exported results, which hold no bundles.",
     ]
     if gone:
         sentences.append(f"{UNKNOWN}: stages of the chain were removed from the store.")
