@@ -19,6 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How quick a machine is decides no test: examples may be drawn slowly beside other work.
+settings.register_profile(
+    "any-machine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("any-machine")
 
 # Tiny models gain nothing from threads, which wait for one another where cores are shared.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -330,7 +330,7 @@ PIECES = st.lists(st.one_of(st.sampled_from(WORDS), st.text(max_size=4)), max_si
 
 
 @given(PIECES, PIECES, st.sampled_from(["", " "]))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_squad(predicted: list[str], gold: list[str], between: str) -> None:
     ours, theirs = between.join(predicted), between.join(gold)
     exact, overlap = exact_and_overlap(squad_tokens(ours), squad_tokens(theirs))
@@ -339,7 +339,7 @@ def test_squad(predicted: list[str], gold: list[str], between: str) -> None:
 
 
 @given(PIECES, PIECES, st.sampled_from(XTREME.languages["mlqa"]), st.sampled_from(["", " "]))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_mlqa(predicted: list[str], gold: list[str], language: str, between: str) -> None:
     ours, theirs = between.join(predicted), between.join(gold)
     exact, overlap = exact_and_overlap(mlqa_tokens(ours, language), mlqa_tokens(theirs, language))
@@ -355,7 +355,7 @@ ROWS = st.lists(st.lists(st.tuples(TAG, TAG), min_size=1, max_size=7), min_size=
 
 
 @given(ROWS)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_tags(rows: list[list[tuple[str, str]]]) -> None:
     gold, predicted = ([[pair[side] for pair in row] for row in rows] for side in (0, 1))
     assert metrics.tagging_scores(gold, predicted) == pytest.approx(
@@ -370,7 +370,6 @@ IDS = st.lists(st.sampled_from([f"s{number}" for number in range(26)]), max_size
     st.dictionaries(st.sampled_from("abc"), IDS.filter(bool), min_size=1),
     st.dictionaries(st.sampled_from("abcd"), IDS),
 )
-@settings(deadline=None)
 def test_rankings(gold: dict[str, list[str]], ranked: dict[str, list[str]]) -> None:
     wanted = ranking(ranked, gold, single=False)["map@20"]
     assert metrics.mean_average_precision_at_20(gold, ranked) == pytest.approx(float(wanted), abs=1e-9)
@@ -380,7 +379,6 @@ PAIRS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), max_
 
 
 @given(PAIRS.filter(bool), PAIRS)
-@settings(deadline=None)
 def test_mined_pairs(gold: list[tuple[str, str]], predicted: list[tuple[str, str]]) -> None:
     right = sum(1 for pair in dict.fromkeys(predicted) if pair in gold)
     wanted = counted(right, len(dict.fromkeys(predicted)), len(dict.fromkeys(gold)))

@@ -70,7 +70,7 @@ def naive(first: Any, second: Any, k: int, strategy: str) -> dict[tuple[int, int
     k=st.integers(1, 5),
     strategy=st.sampled_from(["max", "intersect", "forward", "backward"]),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_pairs_and_scores_are_those_of_the_description(
     seed: int, first: int, second: int, k: int, strategy: Any
 ) -> None:

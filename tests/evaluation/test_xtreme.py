@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapter_stilts.errors import DataError, UnknownNameError
@@ -375,7 +375,7 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize("task", sorted(SAMPLES))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_bytes_give_scores_or_a_data_error(tmp_path: Path, task: str, data: st.DataObject) -> None:
     valid = SAMPLES[task][0].encode()
@@ -428,7 +428,6 @@ TAG = st.sampled_from(["O", "B-PER", "NOUN", "X"])
 
 
 @given(sentences=st.lists(st.lists(TAG, max_size=3), max_size=4))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_tags_come_back_as_written_empty_sentences_included(
     tmp_path: Path, sentences: list[list[str]]
 ) -> None:
@@ -437,7 +436,6 @@ def test_tags_come_back_as_written_empty_sentences_included(
 
 
 @given(answers=st.dictionaries(st.text(), st.text()))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_answers_come_back_as_written(tmp_path: Path, answers: dict[str, str]) -> None:
     answers.pop("data", None)
     path = xtreme.write_predictions(tmp_path, "xquad", "th", answers)

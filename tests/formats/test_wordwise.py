@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapter_stilts.formats import wordwise
@@ -123,7 +123,7 @@ CHARACTERS = st.sampled_from(
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(
     texts=st.lists(st.lists(CHARACTERS | st.characters(exclude_categories=["Cs"])).map("".join), max_size=4)
 )

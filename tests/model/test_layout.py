@@ -32,7 +32,7 @@ def test_sub_batches_are_a_partition_within_the_budget(values: list[int], budget
         assert len(part) == 1 or int(lengths[part].max()) * len(part) <= budget
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), BUDGET, OVERHEAD)
 def test_sub_batches_cost_no_more_than_any_grouping(values: list[int], budget: int, overhead: int) -> None:
     """Against all ways to give each sequence a group, contiguous in length or not."""

@@ -159,7 +159,7 @@ def test_the_same_whatever_the_order_and_the_memory(kind: str) -> None:
     assert (other.values != found.values).any()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(kind=st.sampled_from(sorted(KINDS)), examples=st.integers(2, 60), first=st.integers(0, 1000))
 def test_equal_systems_gain_nothing(kind: str, examples: int, first: int) -> None:
     runs = runs_of(kind, examples, first=first)
@@ -170,7 +170,7 @@ def test_equal_systems_gain_nothing(kind: str, examples: int, first: int) -> Non
         assert estimate.p_value == pytest.approx(1.0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(kind=st.sampled_from(sorted(KINDS)), first=st.integers(0, 1000))
 def test_turned_round_the_gain_is_the_opposite(kind: str, first: int) -> None:
     one, two = runs_of(kind, first=first), runs_of(kind, first=first + 2000)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapter_stilts.errors import DataError
@@ -260,7 +260,7 @@ def test_an_article_whose_text_is_still_to_be_restored(releases: Path, tmp_path:
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(data=st.data())
 def test_damaged_files_are_read_or_refused(
     releases: Path, tmp_path: Path, name: str, data: st.DataObject

@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapter_stilts.formats.examples import Answer
@@ -103,7 +103,7 @@ NAMES += [f"question{number}" for number in (1, 2)] + [f"answer{name}" for name 
 
 
 @pytest.mark.parametrize("task", all_tasks(), ids=lambda task: task.name)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(row=st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=len(NAMES)))
 def test_any_row_is_an_example_or_a_value_error(task: Task, row: dict[str, Any]) -> None:
     for spec in [spec for each in (*task.files.values(), *task.hub.values()) for spec in alternatives(each)]:

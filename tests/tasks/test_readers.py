@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapter_stilts.errors import DataError
@@ -148,7 +148,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(content=CONTENT, other=CONTENT)
 @example(content=b"", other=b"")
 def test_any_bytes_are_read_or_refused(tmp_path: Path, name: str, content: bytes, other: bytes) -> None:
