@@ -119,15 +119,16 @@ def forecast(study: Study, measure: bool = False, say: Callable[[str], None] = p
         write_speeds(store.root, ())  # a store that can only be read is told before minutes of measuring
         write_speeds(store.root, calibrate(missing, contexts, say))
     experience = Experience(store.root, (state.stage for state in states if state.status == "cached"))
-    works: dict[str, Work | None] = {}
     alike: dict[str, Work | None] = {}
-    for stage in filter(experience.asks, missing):
+
+    def counted(stage: Stage) -> Work | None:
         # Stages that differ in their start, seed or mode have the same to do.
         what = canonical_json(_reads(stage))
         if what not in alike:
             alike[what] = work_of(stage, contexts(stage))
-        works[stage.key] = alike[what]
-    found = estimate(missing, works, experience)
+        return alike[what]
+
+    found = estimate(missing, counted, experience)
     return Forecast(found.seconds, len(found.unknown), _memory(study, missing))
 
 

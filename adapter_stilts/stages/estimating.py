@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -161,28 +161,24 @@ class Experience:
                 took = (int(record.get("steps", 0)), float(record.get("seconds", 0.0)))
                 self._took.setdefault((kind, stage.task), []).append(took)
 
-    def asks(self, stage: Stage) -> bool:
-        """Whether it takes a stage's work to tell how long the stage takes: counting is in vain where nothing was
-        measured, and where an evaluation like it was timed."""
-        kind = kind_of_stage(stage)
-        if kind is None:
-            return False
-        if (kind, stage.task) in self._took:
-            return kind.kind == "train"
-        return (self._speeds.get(kind) or self._like(kind)) is not None
+    def seconds(self, stage: Stage, work_of: Callable[[Stage], Work | None]) -> float | None:
+        """How long a stage takes; None where nothing tells.
 
-    def seconds(self, stage: Stage, work: Work | None) -> float | None:
-        """How long a stage takes; None where nothing tells."""
+        Args:
+            work_of: asked only where that takes the stage's work: counting reads the data.
+        """
         kind = kind_of_stage(stage)
         if kind is None:
             return 0.0
         took = self._took.get((kind, stage.task))
+        speed = self._speeds.get(kind) or self._like(kind)
+        asked = kind.kind == "train" if took else speed is not None
+        work = work_of(stage) if asked else None
         if took and (kind.kind == "evaluate" or work is not None):
             return fmean(
                 seconds * (work.steps / steps if work is not None and steps else 1.0)
                 for steps, seconds in took
             )
-        speed = self._speeds.get(kind) or self._like(kind)
         if speed is None or work is None:
             return None
         seconds = speed.beside + work.tokens / speed.tokens_per_second
@@ -208,13 +204,11 @@ class Experience:
         return None
 
 
-def estimate(stages: Sequence[Stage], works: Mapping[str, Work | None], experience: Experience) -> Estimate:
-    """How long stages take, one after another.
-
-    Args:
-        works: by the stages' keys.
-    """
-    known = {stage.key: experience.seconds(stage, works.get(stage.key)) for stage in stages}
+def estimate(
+    stages: Sequence[Stage], work_of: Callable[[Stage], Work | None], experience: Experience
+) -> Estimate:
+    """How long stages take, one after another; `work_of` as in `Experience.seconds`."""
+    known = {stage.key: experience.seconds(stage, work_of) for stage in stages}
     by_stage = {key: seconds for key, seconds in known.items() if seconds is not None}
     return Estimate(
         sum(by_stage.values()), tuple(stage for stage in stages if known[stage.key] is None), by_stage
