@@ -53,7 +53,6 @@ class Merge:
                 f"{self.method} settles which sign several inputs agree on; with one input there is nothing to settle. "
                 "Choices for one: linear, svd, dare_linear, magnitude_prune"
             )
-
         if self.method == "soup" and (
             len(self.weights) < 2
             or any(abs(weight * len(self.weights) - 1) > 1e-6 for weight in self.weights)

@@ -9,7 +9,7 @@ from adapter_stilts.report.blocks import Block
 from adapter_stilts.report.chains import Chains, Cost
 from adapter_stilts.report.collect import System
 from adapter_stilts.report.tables import UNKNOWN, Table, Value, text
-from adapter_stilts.report.ways import by_way, target_names
+from adapter_stilts.report.ways import by_way, mean_told, target_names
 
 
 def costs(blocks: Sequence[Block], chains: Chains) -> Table:
@@ -26,8 +26,8 @@ def costs(blocks: Sequence[Block], chains: Chains) -> Table:
         for system in block.systems:
             known = _known(block, system, chains)
             gone = gone or len(known) < len(block.runs[system])
-            mean = "" if setting.averaged_steps is None else f", mean of {setting.averaged_steps} steps"
-            told = (block.name(system), target, f"{setting.mode}{mean}", setting.precision, setting.base)
+            mode = f"{setting.mode}{mean_told(setting.averaged_steps)}"
+            told = (block.name(system), target, mode, setting.precision, setting.base)
             cell = block.cell(system)
             rows.append((*map(text, told), *(text(value, cell) for value in _told(known))))
             records.append(_record(block, system, known))

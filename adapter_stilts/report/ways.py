@@ -31,8 +31,12 @@ class Way:
     @property
     def told(self) -> str:
         split = "" if self.split == "test" else f", {self.split}"
-        mean = "" if self.averaged_steps is None else f", mean of {self.averaged_steps} steps"
-        return f"{self.mode}, {self.precision}, {self.base}{split}{mean}"
+        return f"{self.mode}, {self.precision}, {self.base}{split}{mean_told(self.averaged_steps)}"
+
+
+def mean_told(averaged_steps: int | None) -> str:
+    """What names say after a mode: of how many steps it is the mean; nothing of a checkpoint."""
+    return "" if averaged_steps is None else f", mean of {averaged_steps} steps"
 
 
 def way_of(setting: Setting) -> Way:

@@ -117,10 +117,8 @@ def taught_by(info: BundleInfo) -> tuple[Taught, tuple[str, ...] | None]:
     if "training" not in settings:  # merged, or somebody else's: not known
         return Taught(()), None
     dev = info.dev_languages if info.average is None else None
-    if "mixture" not in settings:
-        return Taught(), dev
-    parts = [part["data"] for task in settings["mixture"]["tasks"] for part in task["parts"]]
-    few = {language: count for part in parts for language, count in part.get("drawn", {}).items()}
-    whole = {language for part in parts for language in part["train"] if language not in few}
+    trained = info.train_languages
+    few = {language: count for language, count in trained.items() if count is not None}
+    whole = trained.keys() - few.keys()
     after = tuple(settings.get("after", ()))
     return Taught(tuple(sorted({*whole, *after})), few, "after" if after or not few else "mixed"), dev

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,7 @@ def oracle(summary: Mapping[str, Any], kept: Mapping[int, Mapping[str, Scored]])
         if scored:
             step = max(scored, key=lambda step: sum(scored[step].values()) / len(scored[step]))
             found[language] = {"step": step, **scored[step]}
-    averaged = [one for one in found if one not in summary["outside"]] or list(found)
+    averaged = _averaged(found, summary["outside"])
     average = {
         name: sum(found[language][name] for language in averaged) / len(averaged)
         for name in (summary["average"] if averaged else ())
@@ -148,14 +148,17 @@ def oracle(summary: Mapping[str, Any], kept: Mapping[int, Mapping[str, Scored]])
     return {"languages": found, "average": average, "evaluations": evaluations}
 
 
-def summarise(task: Task, results: Mapping[str, Scored], source: Source) -> dict[str, Any]:
-    """metrics.json: per language, averages over languages, counts.
+def _averaged(languages: Iterable[str], outside: Container[str]) -> list[str]:
+    """Those that averages are over: of no benchmark only where there are no others."""
+    every = list(languages)
+    return [language for language in every if language not in outside] or every
 
-    Languages that no benchmark has are no part of the averages, unless there are no others.
-    """
+
+def summarise(task: Task, results: Mapping[str, Scored], source: Source) -> dict[str, Any]:
+    """metrics.json: per language, averages over languages (`_averaged`), counts."""
     languages = {language: scored.metrics for language, scored in results.items()}
     outside = [language for language in languages if language not in source.offered(task)]
-    averaged = [language for language in languages if language not in outside] or outside
+    averaged = _averaged(languages, outside)
     scored = [languages[language] for language in averaged if languages[language]]
     names = list(scored[0]) if scored else []
     return {

@@ -86,7 +86,6 @@ class Learner:
         self.step = 0
         self.stopped = self.unjudged = False
         self.averaged: tuple[int, ...] = ()
-        self._kept: list[int] = []
         self._kept_evaluations: list[int] = []
         self._best_step: int | None = None
         self._best_metrics: dict[str, float] = {}
@@ -123,7 +122,6 @@ class Learner:
         # Which checkpoints of before do not say.
         self.unjudged = found.loop.get("unjudged", False)
         self._evaluations = [(step, metrics) for step, metrics in found.loop.get("evaluations", ())]
-        self._kept = list(found.loop.get("kept", ()))
         self._kept_evaluations = list(found.loop.get("kept_evaluations", ()))
         self.step = found.step
         say(f"resuming at step {found.step}")
@@ -150,10 +148,7 @@ class Learner:
 
     def keep(self) -> None:
         """Keep the step's weights where they will be averaged. The main process writes them."""
-        if self.step not in self.averaged:
-            return
-        self._kept.append(self.step)
-        if self._accelerator.is_main_process:
+        if self.step in self.averaged and self._accelerator.is_main_process:
             write_kept(self._work, self.step, self.tuning.state(self.model))
 
     def judge(self, watch: LoopWatch) -> None:
@@ -200,7 +195,7 @@ class Learner:
             "without_gain": self._without_gain,
             "unjudged": self.unjudged,
             "stopped": self.stopped,
-            "kept": self._kept,
+            "kept": [step for step in self.averaged if step <= self.step],
             "kept_evaluations": self._kept_evaluations,
         }
         write_checkpoint(self._work, self.step, self.tuning.state(self.model), self._optimizer, loop)
