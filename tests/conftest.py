@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -65,6 +66,19 @@ def _needs_adapterhub(error: BaseException | None) -> bool:
 def data_dir() -> Path:
     """Slices of the real data sets in their release formats."""
     return _folder("ADAPTER_STILTS_DATA", _BESIDE / "data")
+
+
+@pytest.fixture(scope="session")
+def making() -> ModuleType:
+    """The module that makes stores with made-up scores, as a matrix would leave them."""
+    script = Path(__file__).parents[1] / "benchmarks" / "made_store.py"
+    spec = importlib.util.spec_from_file_location("made_store", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["made_store"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -13,23 +11,12 @@ from typing import Any
 import pytest
 
 Cli = Callable[..., Any]
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "made_store.py"
-
-
-def made_store() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("made_store", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["made_store"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(making: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("reported") / "runs"
-    made_store().matrix(root, seeds=2)
+    making.matrix(root, seeds=2)
     return root
 
 
@@ -74,9 +61,9 @@ def test_a_plan_is_named_by_its_first_digits(cli: Cli, store: Path) -> None:
     assert f"unknown plan '0123abcd'. Choices: {plan.stem}" in wrong.err
 
 
-def test_what_is_left_out_is_told_on_stderr(cli: Cli, tmp_path: Path) -> None:
-    store = made_store().MadeStore(tmp_path / "runs")
-    rows = made_store().right_and_wrong("1100")
+def test_what_is_left_out_is_told_on_stderr(cli: Cli, making: ModuleType, tmp_path: Path) -> None:
+    store = making.MadeStore(tmp_path / "runs")
+    rows = making.right_and_wrong("1100")
     store.cell("none", "xnli", {"de": rows})
     gone = store.cell("mnli", "xnli", {"de": rows})
     store.plan()

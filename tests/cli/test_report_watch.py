@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
@@ -15,25 +13,14 @@ import pytest
 from adapter_stilts.cli import report_watch
 
 Cli = Callable[..., Any]
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "made_store.py"
 FEW = ("--resamples", 200, "--by", "total")
-
-
-def made_store() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("made_store", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["made_store"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 class UnderWay:
     """A store whose evaluations appear one by one."""
 
-    def __init__(self, root: Path) -> None:
-        made_store().matrix(root, inters=("none", "mnli"), targets=("xnli",), modes=("lora",), seeds=2)
+    def __init__(self, making: ModuleType, root: Path) -> None:
+        making.matrix(root, inters=("none", "mnli"), targets=("xnli",), modes=("lora",), seeds=2)
         self.root = root
         self.cells = [one["evaluate"] for one in json.loads(self.plan.read_text(encoding="utf-8"))["cells"]]
         for name in self.cells:
@@ -52,8 +39,8 @@ class UnderWay:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> UnderWay:
-    return UnderWay(tmp_path / "runs")
+def store(making: ModuleType, tmp_path: Path) -> UnderWay:
+    return UnderWay(making, tmp_path / "runs")
 
 
 @pytest.fixture(autouse=True)
@@ -189,7 +176,12 @@ def test_where_all_failed_there_is_nothing_to_report(
 
 
 def test_files_that_a_later_report_does_not_have_go(
-    cli: Cli, store: UnderWay, meanwhile: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli,
+    making: ModuleType,
+    store: UnderWay,
+    meanwhile: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A second mode's summary is numbered, and so is the first one's then."""
     out = tmp_path / "out"
@@ -197,7 +189,7 @@ def test_files_that_a_later_report_does_not_have_go(
 
     def another_mode() -> None:
         names.append({path.name for path in out.iterdir()})
-        made_store().matrix(store.root, inters=("none", "mnli"), targets=("xnli",), modes=("full",), seeds=2)
+        making.matrix(store.root, inters=("none", "mnli"), targets=("xnli",), modes=("full",), seeds=2)
 
     def look() -> None:
         names.append({path.name for path in out.iterdir()})
