@@ -18,7 +18,7 @@ from adapter_stilts.cli.terminal import say
 VERBS = {
     "train": "Train intermediate and target tasks, evaluate zero-shot, print the scores.",
     "matrix": "Train and evaluate every combination of several tasks, modes, encoders and seeds.",
-    "suggest": "Rank intermediate tasks for a target, without training any of them.",
+    "suggest": "Rank intermediate tasks for a target, before any of them is trained.",
     "stage": "Run one stage of a plan, as a cluster's job does.",
     "status": "Tell how far a plan is, from the store alone.",
     "report": "Tell what was gained, where and for whom: tables with intervals, of what a store holds.",
