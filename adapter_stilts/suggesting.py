@@ -224,7 +224,7 @@ def _short(
 
 def _bundles(typed: Sequence[str]) -> list[str]:
     """Those of what was named that are bundles: all of it, or nothing. Raises UsageError."""
-    from adapter_stilts.select.trained.bundles import names_bundles
+    from adapter_stilts.select.bundles import names_bundles
     from adapter_stilts.tasks import is_file
 
     found = [name for name in typed if not is_file(name) and names_bundles(name)]
@@ -267,7 +267,7 @@ def _ranked_bundles(
     own: str | None,
 ) -> tuple[Ranking, tuple[str, ...], str]:
     """The ranking, what to tell, and the mode of the bundles."""
-    from adapter_stilts.select.trained.bundles import own_source, trained_sources
+    from adapter_stilts.select.bundles import own_source, trained_sources
     from adapter_stilts.select.trained.ranking import Further, rank_trained
 
     sources, notices = trained_sources(typed, request.base, mode)

@@ -460,6 +460,7 @@ STATES = (
     "update_cosine",
     "arrow",
     "few_shot",
+    "training_curve",
     WITH_STEPS,
 )
 BESIDE = ("train sets: same_format", "train sets: combined", CHANCE)

@@ -27,12 +27,12 @@ import suggest
 
 from adapter_stilts.library import plan_train
 from adapter_stilts.model.bundle import read_bundle
+from adapter_stilts.select.bundles import TrainedSource
 from adapter_stilts.select.clock import Clock
 from adapter_stilts.select.estimators import task_embedding
 from adapter_stilts.select.reading import TrainSets
 from adapter_stilts.select.short import short_of
 from adapter_stilts.select.train_set import TrainSet, union
-from adapter_stilts.select.trained.bundles import TrainedSource
 from adapter_stilts.select.trained.ranking import Further, rank_trained
 from adapter_stilts.stages.drawing import Draw
 from adapter_stilts.stages.planning.request import Request

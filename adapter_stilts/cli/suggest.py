@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     "--steps",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Also what a short training of N steps tells: of tasks TaskEmb, of bundles few-shot transfer and updates "
-    "beside the target's.  [default: nothing is trained]",
+    help="Also what a short training of N steps tells: of tasks TaskEmb, of bundles few-shot transfer, the training's "
+    "curve, and updates beside the target's.  [default: nothing is trained]",
 )
 @option(
     "--own",

@@ -24,7 +24,7 @@ from adapter_stilts.training.learner import Learner
 from adapter_stilts.training.loop import Speed, train
 from adapter_stilts.training.memory import micro_batch_tokens
 from adapter_stilts.training.mixture import alone
-from adapter_stilts.training.watch import LoopWatch
+from adapter_stilts.training.watch import LoopWatch, Step
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,28 @@ def model_of_bundle(
     return model.to(device)
 
 
-def train_short(model: TaskModel, features: Features, short: Short, device: str) -> None:
+class Course(LoopWatch):
+    """The course of a short training.
+
+    Args:
+        steps_per_pass: after which every example was trained on once.
+    """
+
+    def __init__(self, steps_per_pass: int) -> None:
+        self.losses: list[float] = []
+        self._steps_per_pass = steps_per_pass
+
+    def step(self, step: Step) -> None:
+        """Keep a step's loss."""
+        self.losses.append(step.loss)
+
+    @property
+    def unseen(self) -> int:
+        """Of the first so many steps no example had been trained on before."""
+        return min(len(self.losses), self._steps_per_pass)
+
+
+def train_short(model: TaskModel, features: Features, short: Short, device: str) -> Course:
     """Train the model in place, as stages do; its last weights are kept.
 
     Raises:
@@ -124,5 +145,7 @@ def train_short(model: TaskModel, features: Features, short: Short, device: str)
     with tempfile.TemporaryDirectory() as work:
         learner = Learner(model, get_tuning(short.mode), short.training, "adamw", None, Path(work))
         mixture = alone(features, format, short.training, short.seed)
-        train(learner, mixture, short.seed, speed, build_accelerator(Runtime(device=device)), LoopWatch())
+        course = Course(round(mixture.steps_per_pass))
+        train(learner, mixture, short.seed, speed, build_accelerator(Runtime(device=device)), course)
     model.eval()
+    return course

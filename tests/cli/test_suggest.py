@@ -17,6 +17,7 @@ from adapter_stilts.runtime import seconds_of
 from adapter_stilts.select import reading
 from adapter_stilts.select.estimators import ESTIMATORS
 from adapter_stilts.select.record import record
+from adapter_stilts.select.short_runs import short_run
 from adapter_stilts.select.suggestion import Clock
 from adapter_stilts.suggesting import SAMPLE
 
@@ -314,15 +315,26 @@ def test_steps_compare_updates_and_transfer_a_few_shots(cli: Cli, monkeypatch: p
     asked = (*MINIATURE, "--target", "tydiqa", "--among", SHELF, "--mode", "lora", "--steps", "2")
     ran = cli(*asked, "--json")
     assert (ran.code, ran.err) == (0, "")
-    every = ["logme", "h_score", "nleep", "transrate", "update_cosine", "arrow", "few_shot"]
+    every = ["logme", "h_score", "nleep", "transrate", "update_cosine", "arrow", "few_shot", "training_curve"]
     assert list(ran.json["estimators"]) == every
-    assert list(ran.json["seconds"])[2:] == ["training", "comparing updates", "few-shot"]
+    assert list(ran.json["seconds"])[2:] == ["training", "comparing updates", "short runs"]
     monkeypatch.setattr(Clock, "taken", property(lambda clock: 100.0 if "training" in clock.seconds else 0.0))
     ran = cli(*asked, "--budget", "1m", "--json")
     assert ran.code == 0, ran.err
     assert list(ran.json["estimators"]) == every[:4]
     assert "note: update_cosine, arrow left out: --budget 60s leaves no time for 3 bundles" in ran.err
-    assert "note: few_shot left out: --budget 60s leaves no time for 3 bundles" in ran.err
+    assert "note: few_shot, training_curve left out: --budget 60s leaves no time for 3 bundles" in ran.err
+
+
+def test_a_target_without_a_dev_split_still_has_a_training_curve(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(short_run, "dev_of", lambda target, sets: None)
+    asked = ("--target", "tydiqa", "--among", SHELF, "--mode", "adapter", "--steps", "1", "--examples", "16")
+    ran = cli(*MINIATURE, *asked, "--json")
+    assert ran.code == 0, ran.err
+    assert list(ran.json["estimators"])[4:] == ["training_curve"]
+    assert "note: few_shot left out: tydiqa has no dev split at hand" in ran.err
 
 
 def test_an_own_bundle_stands_for_the_target_s_update(cli: Cli) -> None:
@@ -330,7 +342,7 @@ def test_an_own_bundle_stands_for_the_target_s_update(cli: Cli) -> None:
     asked = (*MINIATURE, "--target", "xquad", "--among", SHELF, "--mode", "lora", "--own")
     ran = cli(*asked, own, "--json")
     assert (ran.code, ran.err) == (0, "")
-    assert "few_shot" not in ran.json["estimators"]
+    assert not {"few_shot", "training_curve"} & set(ran.json["estimators"])
     rows = {row["source"]: row["scores"] for row in ran.json["ranking"]}
     assert rows[str(own)]["arrow"] == rows[str(own)]["update_cosine"] == 1.0
     assert rows[str(SHELF / "mnli-lora")]["update_cosine"] < 0.2
@@ -346,7 +358,7 @@ def test_bundles_that_change_no_weights_have_no_updates(cli: Cli) -> None:
     asked = ("--target", "tydiqa", "--among", SHELF, "--mode", "adapter", "--steps", "1")
     ran = cli(*MINIATURE, *asked, "--json")
     assert ran.code == 0
-    assert list(ran.json["estimators"])[4:] == ["few_shot"]
+    assert list(ran.json["estimators"])[4:] == ["few_shot", "training_curve"]
     assert "note: update_cosine, arrow left out: bottlenecks, prefixes and fusions" in ran.err
 
 

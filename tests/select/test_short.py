@@ -17,14 +17,15 @@ from adapter_stilts.model.bundle import read_bundle
 from adapter_stilts.model.task_model import MicroBatch
 from adapter_stilts.model.tuning import get_tuning
 from adapter_stilts.select import short as short_module
+from adapter_stilts.select.bundles import TrainedSource
 from adapter_stilts.select.estimators import task_embedding
 from adapter_stilts.select.fisher import fisher, layer_of
 from adapter_stilts.select.reading import Sample, TrainSets
 from adapter_stilts.select.short import Short, new_model, short_of, train_short
+from adapter_stilts.select.short_runs import SHORT_RUNS, training_curve
+from adapter_stilts.select.short_runs import short_run as short_run_module
+from adapter_stilts.select.short_runs.short_run import ShortRun, dev_of, short_run
 from adapter_stilts.select.train_set import TrainSet
-from adapter_stilts.select.trained import few_shot as few_shot_module
-from adapter_stilts.select.trained.bundles import TrainedSource
-from adapter_stilts.select.trained.few_shot import dev_of, few_shot
 from adapter_stilts.select.updates import UPDATES
 from adapter_stilts.select.updates.update import update_of, update_of_bundle
 from adapter_stilts.stages.drawing import Draw
@@ -199,21 +200,34 @@ def test_dev_scores_are_accuracy_counted_by_hand(sets: TrainSets, short: Short) 
     assert dev.score(model) == pytest.approx(100 * right / 32)
 
 
-def test_few_shot_is_kept_and_told_by_the_number_where_labels_are_shuffled(
-    sets: TrainSets, short: Short, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(("name", "apart"), [("few_shot", 10), ("training_curve", 0.2)])
+def test_short_runs_are_kept_and_told_by_the_number_where_labels_are_shuffled(
+    name: str, apart: float, sets: TrainSets, short: Short, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     target = get_task("tydiqa")
     dev = dev_of(target, sets)
     assert dev is not None
-    right = few_shot(source("squad_v1-lora"), target, dev, sets, None, short)
-    assert right - few_shot(source("mnli-lora"), target, dev, sets, None, short) > 10
+
+    def score(bundle: str, within: TrainSets) -> float:
+        return SHORT_RUNS[name].score(short_run(source(bundle), target, dev, within, None, short))
+
+    right = score("squad_v1-lora", sets)
+    assert right - score("mnli-lora", sets) > apart
     wrong = TrainSets(sets.request, tmp_path / "other", "cpu", sets.draw)
     sample = wrong.sample(target, None)
     (digest,) = wrong._samples
     wrong._samples[digest] = Sample(turned(sample.features), sample.examples)
-    assert right - few_shot(source("squad_v1-lora"), target, dev, wrong, None, short) > 10
-    monkeypatch.setattr(few_shot_module, "train_short", None)
-    assert few_shot(source("squad_v1-lora"), target, dev, sets, None, short) == right
+    assert right - score("squad_v1-lora", wrong) > apart
+    monkeypatch.setattr(short_run_module, "train_short", None)
+    assert score("squad_v1-lora", sets) == right
+
+
+def test_a_training_curve_is_over_the_steps_whose_examples_are_new(sets: TrainSets, short: Short) -> None:
+    """Of 32 examples in batches of 16 the third step is the first that meets any of them again."""
+    found = short_run(source("mnli-lora"), get_task("mnli"), None, sets, None, short)
+    assert (len(found.losses), found.unseen, found.dev) == (8, 2, None)
+    assert training_curve.score(found) == pytest.approx(-(found.losses[0] + found.losses[1]) / 2)
+    assert training_curve.score(ShortRun(np.asarray([3.0, 1.0, 0.0]), 2, None)) == -2.0
 
 
 def test_a_step_of_no_more_than_one_example_has_a_loss(sets: TrainSets, short: Short) -> None:

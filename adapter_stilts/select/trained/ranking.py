@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adapter_stilts.errors import UsageError
+from adapter_stilts.select.bundles import TrainedSource
 from adapter_stilts.select.clock import Clock, OutOfTime
 from adapter_stilts.select.reading import Sample, TrainSets
+from adapter_stilts.select.short_runs import SHORT_RUNS
 from adapter_stilts.select.suggestion import Ranking, rows_of
 from adapter_stilts.select.trained import TRAINED
-from adapter_stilts.select.trained.bundles import TrainedSource
 from adapter_stilts.select.trained.rows import ROWS
 from adapter_stilts.select.updates import UPDATES
 from adapter_stilts.tasks.base import Task
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 Scores = dict[str, list[float]]
 """Of each estimator, a score for each source."""
-FEW_SHOT = "few_shot"
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,10 @@ def rank_trained(
             notices.append(_left_out(clock, error, len(sources), list(UPDATES)))
         what |= {name: one.WHAT for name, one in UPDATES.items() if name in scores}
     if further.short is not None:
-        found, told, what_few_shot = _by_few_shot(sources, target, sets, limit, clock, further.short)
+        found, told = _by_short_runs(sources, target, sets, limit, clock, further.short)
         scores |= found
         notices += told
-        what |= {name: what_few_shot for name in found}
+        what |= {name: SHORT_RUNS[name].WHAT for name in found}
     rows = rows_of([source.address for source in sources], [None] * len(sources), scores)
     return Ranking(rows, dict(clock.seconds), what, tuple(notices))
 
@@ -163,26 +163,30 @@ def _by_updates(
     return {name: [one[name] for one in by_source] for name in UPDATES}, notices
 
 
-def _by_few_shot(
+def _by_short_runs(
     sources: Sequence[TrainedSource],
     target: Task,
     sets: TrainSets,
     limit: int | None,
     clock: Clock,
     short: Short,
-) -> tuple[Scores, list[str], str]:
-    from adapter_stilts.select.trained.few_shot import WHAT, dev_of, few_shot
+) -> tuple[Scores, list[str]]:
+    """What estimators of short runs say, and what to tell."""
+    from adapter_stilts.select.short_runs.short_run import dev_of, short_run
 
     dev = dev_of(target, sets)
-    if dev is None:
-        return {}, [f"{FEW_SHOT} left out: {target.name} has no dev split at hand"], WHAT
+    named = {name: one for name, one in SHORT_RUNS.items() if dev is not None or not one.NEEDS_DEV}
+    without = [name for name in SHORT_RUNS if name not in named]
+    notices = [f"{', '.join(without)} left out: {target.name} has no dev split at hand"] if without else []
     try:
-        found = clock.each(
-            "few-shot", sources, lambda source: few_shot(source, target, dev, sets, limit, short)
+        runs = list(
+            clock.each(
+                "short runs", sources, lambda source: short_run(source, target, dev, sets, limit, short)
+            )
         )
-        return {FEW_SHOT: list(found)}, [], WHAT
     except OutOfTime as error:
-        return {}, [_left_out(clock, error, len(sources), [FEW_SHOT])], WHAT
+        return {}, [*notices, _left_out(clock, error, len(sources), list(named))]
+    return {name: [one.score(run) for run in runs] for name, one in named.items()}, notices
 
 
 def _seed(source: TrainedSource) -> int | None:

@@ -1,8 +1,6 @@
-"""Few-shot transfer: a bundle trained some steps on the target's train set, and scored on its English dev set.
+"""A bundle trained some steps on the target's train set: its losses as it went, and its score on English dev.
 
-Vu et al. 2020 and Poth et al. 2021 (arXiv 2104.08247, "FSFT") rank sources by what few examples, or few steps, bring.
-All sources take the same steps in the same order under the same new head; the score is the mean of the task's metrics,
-in percent.
+All sources take the same steps in the same order under the same new head, and meet the same dropout.
 """
 
 from __future__ import annotations
@@ -19,9 +17,10 @@ from adapter_stilts.formats import get_format
 from adapter_stilts.formats.features import Features
 from adapter_stilts.model.bundle import bundle_digest
 from adapter_stilts.runtime import evaluation_tokens
+from adapter_stilts.select.bundles import TrainedSource
 from adapter_stilts.select.reading import Arrays, TrainSets, some
 from adapter_stilts.select.short import Short, model_of_bundle, train_short
-from adapter_stilts.select.trained.bundles import TrainedSource
+from adapter_stilts.select.train_set import Floats
 from adapter_stilts.stages.parts import DevSplit
 from adapter_stilts.stages.planning.training import as_it_is, trained_task
 from adapter_stilts.stages.precision import precision_of
@@ -29,7 +28,23 @@ from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.sources import with_labels
 
-WHAT = "few-shot transfer: score on English dev after the short training from the source"
+SCHEMA = 2
+"""Raised when what is kept of such a run changes."""
+
+
+@dataclass(frozen=True)
+class ShortRun:
+    """What a short training left.
+
+    Args:
+        losses: (steps,) of each step, before it changed a weight.
+        unseen: of the first so many steps no example had been trained on before.
+        dev: mean of the task's metrics on a sample of English dev, in percent; None where no dev split is at hand.
+    """
+
+    losses: Floats
+    unseen: int
+    dev: float | None
 
 
 @dataclass(frozen=True)
@@ -68,10 +83,10 @@ def dev_of(target: Task, sets: TrainSets) -> Dev | None:
     return Dev(split, task, examples, features)
 
 
-def few_shot(
-    source: TrainedSource, target: Task, dev: Dev, sets: TrainSets, limit: int | None, short: Short
-) -> float:
-    """The score of a source, from the cache where it is in it.
+def short_run(
+    source: TrainedSource, target: Task, dev: Dev | None, sets: TrainSets, limit: int | None, short: Short
+) -> ShortRun:
+    """The short run of a source, from the cache where it is in it.
 
     Args:
         limit: of the target's train set.
@@ -91,14 +106,17 @@ def few_shot(
             source.directory,
             precision_of(source.info) or "fp32",
         )
-        train_short(model, features, short, sets.device)
-        return {"score": np.asarray(dev.score(model))}
+        course = train_short(model, features, short, sets.device)
+        told = {"losses": np.asarray(course.losses), "unseen": np.asarray(course.unseen)}
+        return told if dev is None else {**told, "dev": np.asarray(dev.score(model))}
 
     key = {
         **sets.key(target, limit),
         "bundle": bundle_digest(source.directory),
         "labels": sets.labelled(target).labels,
-        "few_shot": short.to_json(),
-        "dev": dev.split.to_json(),
+        "short_run": SCHEMA,
+        "short": short.to_json(),
+        "dev": None if dev is None else dev.split.to_json(),
     }
-    return float(sets.kept(key, ("score",), run)["score"])
+    held = sets.kept(key, ("losses", "unseen", *(() if dev is None else ("dev",))), run)
+    return ShortRun(held["losses"], int(held["unseen"]), None if dev is None else float(held["dev"]))
