@@ -2,37 +2,44 @@
 
     python benchmarks/next_cells.py --threads 1 --out benchmarks/results/next_cells.json
 
-The matrix is `miniature_seed0.json`: ten intermediate entries before nine targets, fully fine-tuned with one seed;
-`none` is known of each target. In each draw half of the gains are hidden, and PICKS of them are named. `best_named` is
-the largest true gain among these in points, `best_of_any` that among as many hidden cells drawn at random, and
-`best_hidden` that of all that are hidden; means over draws. `error` is what `matrix --next` tells of itself with
-nothing hidden: how far off each gain is when the others alone tell it.
+The matrix is that of `miniature_matrix.py`: the intermediate entries that are known before all nine targets, fully
+fine-tuned with one seed; `none` is known of each target. In each draw half of the gains are hidden, and PICKS of them
+are named. `best_named` is the largest true gain among these in points, `best_of_any` that among as many hidden cells
+drawn at random, and `best_hidden` that of all that are hidden; means over draws. `error` is what `matrix --next` tells
+of itself with nothing hidden: how far off each gain is when the others alone tell it.
 """
 
 from __future__ import annotations
 
-import json
 from statistics import fmean
 from typing import Any
 
 import measure
+import miniature_matrix
 import numpy as np
 
 from adapter_stilts.select.completion import complete
 from adapter_stilts.select.next_cells import next_cells
 
-TRUTH = measure.ROOT / "benchmarks" / "results" / "miniature_seed0.json"
+MODE, SEED = "full", 0
+TARGETS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
 RETRIEVAL = ("bucc2018", "tatoeba")
 PICKS, HIDDEN = 5, 0.5
 
 
 def scores() -> dict[tuple[str, str], float]:
-    """(intermediate entry, target) -> the mean of its metrics."""
-    told = json.loads(TRUTH.read_text(encoding="utf-8"))["results"]
+    """(intermediate entry, target) -> its score, of the entries that are known before every target."""
+    known = {
+        (inter, target): by_seed[SEED]
+        for (mode, inter, target), by_seed in miniature_matrix.scores().items()
+        if mode == MODE and SEED in by_seed
+    }
+    rows = dict.fromkeys(row for row, _ in known)
     return {
-        (row, column): fmean(found["average"].values())
-        for row, targets in told.items()
-        for column, found in targets.items()
+        (row, column): known[row, column]
+        for row in rows
+        if all((row, column) in known for column in TARGETS)
+        for column in TARGETS
     }
 
 

@@ -3,10 +3,10 @@
     python benchmarks/suggest.py --threads 1 --out benchmarks/results/suggest.json      # a minute, and a forecast's two
     python benchmarks/suggest.py --again     # the numbers again, of the features, costs and draws that are kept
 
-The truth is what `miniature_modes.json` and `miniature_seed0.json` hold: of each mode, target, seed and intermediate
-task the points gained over `none`. Targets without a train set (retrieval) are left out. Beside the result the features
-that it comes from are written (`..._features.json`), so that a change of an estimator is judged without reading data,
-and with `--record` what `suggest` tells of its past (`adapter_stilts/select/measured.json`).
+The truth is what `miniature_matrix.py` reads: of each mode, target, seed and intermediate task the points gained over
+`none`, of seeds in which all nine were trained. Targets without a train set (retrieval) are left out. Beside the result
+the features that it comes from are written (`..._features.json`), so that a change of an estimator is judged without
+reading data, and with `--record` what `suggest` tells of its past (`adapter_stilts/select/measured.json`).
 
 `ndcg`, `regret1` and `regret3` are means over the seeds of the truth; `ceiling` is the truth of one seed predicted by
 another's, in the mean over all ordered pairs; `chance` any order. `as_good_by_chance` is the share of random
@@ -23,7 +23,6 @@ steps` with one.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import itertools
 import json
 import tempfile
@@ -35,6 +34,7 @@ from statistics import fmean, pstdev
 from typing import Any
 
 import measure
+import miniature_matrix
 import numpy as np
 
 from adapter_stilts.io import write_json
@@ -57,9 +57,10 @@ RESULTS = measure.ROOT / "benchmarks" / "results"
 FEATURES = RESULTS / "suggest_features.json"
 RECORD = measure.ROOT / "adapter_stilts" / "select" / "measured.json"
 MODES = ("full", "lora", "adapter")
-TRUTH = (RESULTS / "miniature_modes.json", RESULTS / "miniature_seed0.json")
+TARGETS = ("tydiqa", "xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "bucc2018", "tatoeba")
 MEASURED = RESULTS / "suggest_trained.json"
 NINE = RESULTS / "suggest_trained_nine.json"
+BASELINE = "none"
 COMBINED, CHANCE, RIDGE = "combined", "chance", "ridge"
 WITH_STEPS = "combined, 32 steps"
 PENALTIES = (1.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
@@ -92,22 +93,23 @@ def arguments() -> argparse.Namespace:
 
 
 def truth() -> Truth:
-    """Gains by mode, target, seed and source."""
+    """Gains by mode, target, seed and source, of seeds in which every source was trained."""
     scores: dict[tuple[str, str, int], dict[str, float]] = defaultdict(dict)
-    for cell in json.loads(TRUTH[0].read_text("utf-8"))["results"]:
-        if cell["precision"] == "fp32" and cell["mode"] in MODES:
-            for target, metrics in cell["average"].items():
-                key = (cell["mode"], target, cell["seed"])
-                scores[key][cell["intermediate"]] = fmean(metrics.values())
-    for source, targets in json.loads(TRUTH[1].read_text("utf-8"))["results"].items():
-        for target, found in targets.items():
-            scores["full", target, 0][source] = fmean(found["average"].values())
+    for (mode, inter, target), by_seed in miniature_matrix.scores().items():
+        for seed, score in by_seed.items():
+            scores[mode, target, seed][inter] = score
     gains: dict[str, dict[str, dict[int, dict[str, float]]]] = {mode: {} for mode in MODES}
-    for (mode, target, seed), by_source in scores.items():
-        if get_task(target).train_task is not None:
-            found = {source: by_source[source] - by_source["none"] for source in STUDY}
+    for (mode, target, seed), by_source in sorted(scores.items(), key=_in_order):
+        whole = {BASELINE, *STUDY} <= by_source.keys()
+        if mode in MODES and whole and get_task(target).train_task is not None:
+            found = {source: by_source[source] - by_source[BASELINE] for source in STUDY}
             gains[mode].setdefault(target, {})[seed] = found
     return gains
+
+
+def _in_order(cell: tuple[tuple[str, str, int], Any]) -> tuple[int, int, int]:
+    mode, target, seed = cell[0]
+    return MODES.index(mode) if mode in MODES else len(MODES), TARGETS.index(target), seed
 
 
 def trained_by(target: str) -> str:
@@ -272,7 +274,7 @@ def ridge_fits(truth: Truth, sets: Mapping[str, TrainSet]) -> dict[str, Any]:
     without = {left: whole([target for target in targets if target != left]) for left in targets}
     penalty, weights = whole(targets)
     return {
-        "version": hashlib.sha256(b"".join(path.read_bytes() for path in TRUTH)).hexdigest()[:12],
+        "version": miniature_matrix.version(),
         "estimators": list(ESTIMATORS),
         "targets": targets,
         "penalty": penalty,

@@ -38,10 +38,19 @@ class Named:
         parts = [some.cell.label, setting.mode, setting.precision, setting.base]
         if self.system.combine != "continue":
             parts.insert(1, self.system.combine)
-        limits = (self.system.limit, setting.target_limit, setting.evaluation_limit)
-        parts += [f"limit {limit}" for limit in dict.fromkeys(limits) if limit is not None]
+        parts += [f"{of} limit {limit}" for of, limit in self.limits.items() if limit is not None]
         parts += [] if setting.averaged_steps is None else [f"average {setting.averaged_steps}"]
         return ", ".join([*parts, *([setting.split] if setting.split != "test" else [])])
+
+    @property
+    def limits(self) -> Mapping[str, int | None]:
+        """First examples taken alone, by the section of a recipe that says so."""
+        setting = self.setting
+        return {
+            "intermediate": self.system.limit,
+            "target": setting.target_limit,
+            "evaluation": setting.evaluation_limit,
+        }
 
     @property
     def label(self) -> frozenset[str]:
@@ -53,6 +62,7 @@ class Named:
     def answers_to(self) -> frozenset[str]:
         """All parts of names that mean it."""
         plain = {"average none"} if self.setting.averaged_steps is None else set()
+        plain |= {f"limit {limit}" for limit in self.limits.values() if limit is not None}
         return self.label | plain | {part.strip().lower() for part in self.told.split(",")}
 
 

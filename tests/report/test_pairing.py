@@ -84,6 +84,23 @@ def test_a_whole_label_comes_before_a_part_of_one(made: Any, right: Callable[[st
     assert found.records[0]["difference"] == -25.0
 
 
+def test_limits_are_told_by_what_they_are_of(made: Any, right: Callable[[str], Any]) -> None:
+    """`limit 4` means any of them; the section's name tells which."""
+    for target in (4, 9):
+        limits = {"intermediate": 7, "target": target, "evaluation": 4}
+        for inter, scores in (("none", "1100"), ("mnli", "1110")):
+            made.cell(inter, "xnli", {"de": right(scores)}, limits=limits)
+    made.plan()
+    found = compare(made.root, "mnli, target limit 9", "none, target limit 9", "xnli", resamples=200)
+    assert "mnli, lora, fp32, made, intermediate limit 7, target limit 9, evaluation limit 4." in " ".join(
+        found.captions
+    )
+    with pytest.raises(
+        UsageError, match=r"target limit 4, evaluation limit 4.*target limit 9, evaluation limit 4"
+    ):
+        compare(made.root, "mnli, limit 4", "none, target limit 9", "xnli", resamples=200)
+
+
 def test_unlike_ways_of_teaching_are_told(made: Any, right: Callable[[str], Any]) -> None:
     """A part of a name may mean the only cell that has it: what else differs then stands below."""
     few = {"label": "mnli, few-shot de=8", "few_shot": {"de": 8}}
