@@ -214,11 +214,11 @@ def _short(
     mode: str,
 ) -> Short | None:
     """A short training in a mode, as the recipe has it there; None where none was asked for."""
+    if steps is None:
+        return None
     from adapter_stilts.select.short import short_of
     from adapter_stilts.stages.planning.request import Request
 
-    if steps is None:
-        return None
     return short_of(Request(planned([NONE], mode=mode).recipe, source, resolve), steps)
 
 
