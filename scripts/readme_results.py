@@ -1,25 +1,23 @@
 #!/usr/bin/env python3
-"""README's picture and table of what intermediate tasks give, of the results in benchmarks/results.
+"""README's picture and table of what intermediate tasks give, and the tables of the miniature's page.
 
-    scripts/readme_results.py                    README.md between its marks, docs/images/miniature_gains_*.svg
+    scripts/readme_results.py                    README.md and docs/miniature.md between their marks,
+                                                 docs/images/miniature_gains_*.svg
     scripts/readme_results.py --results STORE    of another exported store (adapter-stilts store export), zipped or not
-    scripts/readme_results.py --readme FILE --images FOLDER
+    scripts/readme_results.py --readme FILE --page FILE --images FOLDER
 
-Results are an exported store of the miniature in benchmarks/results, a folder or a zip file with `miniature` in its
-name, where there is one; else the numbers of single runs in JSON beside it. The same results give the same bytes.
+Results are those that `benchmarks/miniature_matrix.py` reads. The same results give the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
-from collections import defaultdict
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
 
 from adapter_stilts.errors import AdapterStiltsError
 from adapter_stilts.report.blocks import Gain
@@ -30,12 +28,15 @@ from adapter_stilts.report.scores import BASELINE
 from adapter_stilts.report.tables import STAR, UNKNOWN, Shown, Table, text
 from adapter_stilts.runtime import default_cache
 from adapter_stilts.tasks import get_task
+from adapter_stilts.tasks.groups import ALL, STUDY
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import miniature_matrix  # noqa: E402
+
 RESULTS = ROOT / "benchmarks" / "results"
-SINGLE = "miniature_seed0.json"
-THREE = ("miniature_modes.json", "miniature_ways.json")
-"""Runs of one seed, and runs of three: a file each."""
+REMARK = "; F1 of udpos as seqeval 1.2.2 reads tags"
 PICTURES = {"miniature_gains_light.svg": LIGHT, "miniature_gains_dark.svg": DARK}
 TARGETS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
 MODE = "full"
@@ -46,6 +47,7 @@ RESAMPLES = 1000
 DEEPEST = 12.0
 """Points of the deepest shade: retrieval loses up to 50, beside which everything else would be pale."""
 MARKS = re.compile(r"(?<=<!-- results -->\n).*?(?=<!-- /results -->)", re.DOTALL)
+"""In README, and in the page of the miniature."""
 
 Seeds = Mapping["int | None", float]
 
@@ -96,20 +98,22 @@ class Results:
 
 
 def read(place: Path | None) -> Results:
-    """The results of a store, or of the files of single runs.
+    """The results of a store, or of benchmarks/results.
 
-    Raises:
-        ValueError: there are several stores, of which none was named.
+    There the store stands alone once it has every seed that single runs have of its entries; before, both together, and
+    without intervals, as they would be of other seeds than the means.
     """
-    if place is None:
-        stores = [
-            *RESULTS.glob("*miniature*.zip"),
-            *(path.parent for path in RESULTS.glob("*miniature*/store.json")),
-        ]
-        if len(stores) > 1:
-            raise ValueError(f"several stores, {', '.join(map(str, stores))}: name one with --results")
-        place = stores[0] if stores else None
-    return read_files(RESULTS) if place is None else read_store(place)
+    if place is not None:
+        return read_store(place)
+    known = miniature_matrix.files(RESULTS)
+    single = miniature_matrix.of_single_runs(RESULTS)
+    store = RESULTS / miniature_matrix.STORE
+    if store not in known:
+        return Results(single, None, _inside(known), REMARK)
+    stored = miniature_matrix.of_store(store)
+    if not any(miniature_matrix.lacking(stored, single)):
+        return read_store(store)
+    return Results(miniature_matrix.together(single, stored), None, _inside(known))
 
 
 def read_store(store: Path) -> Results:
@@ -129,40 +133,15 @@ def read_store(store: Path) -> Results:
             scores[key] = runs[str(row["cell"])]
             measured = measured or row["low"] is not None
             holding |= {key} if row["holds"] else set()
-    named = store.resolve()
-    inside = named.relative_to(ROOT).as_posix() if named.is_relative_to(ROOT) else str(store)
-    return Results(scores, frozenset(holding) if measured else None, (inside,))
+    return Results(scores, frozenset(holding) if measured else None, _inside([store]))
 
 
-def read_files(folder: Path) -> Results:
-    """Scores of the runs that are a cell of the matrix: one intermediate task, in fp32."""
-    scores: dict[tuple[str, str, str], dict[int | None, float]] = defaultdict(dict)
-    remark = ""
-    for name in (SINGLE, *THREE):
-        file = json.loads((folder / name).read_text(encoding="utf-8"))
-        if "udpos_f1" in file:  # how its tags were read, and when
-            remark = f"; F1 of udpos {file['udpos_f1'].partition(':')[0]}"
-        for mode, inter, seed, average in _runs(file["results"]):
-            for target, metrics in average.items():
-                scores[mode, inter, target][seed] = fmean(metrics.values())
-    inside = folder.relative_to(ROOT).as_posix() if folder.is_relative_to(ROOT) else str(folder)
-    return Results(dict(scores), None, tuple(f"{inside}/{name}" for name in (SINGLE, *THREE)), remark)
-
-
-def _runs(results: Any) -> Iterable[tuple[str, str, int, Mapping[str, Mapping[str, float]]]]:
-    """Mode, intermediate entry, seed and averages by target, of the three forms that the files have."""
-    if isinstance(results, Mapping):
-        for inter, targets in results.items():
-            yield MODE, inter, 0, {target: told["average"] for target, told in targets.items()}
-        return
-    for run in results:
-        if "mode" in run:
-            if run["precision"] == "fp32":
-                yield run["mode"], run["intermediate"], run["seed"], run["average"]
-            continue
-        flag, *inter = run["arguments"].split()
-        if flag == "--inter" and len(inter) == 1 and "," not in inter[0]:
-            yield MODE, inter[0], run["seed"], run["average"]
+def _inside(paths: Iterable[Path]) -> tuple[str, ...]:
+    """Of files, as README names them."""
+    return tuple(
+        path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
+        for path in (one.resolve() for one in paths)
+    )
 
 
 def pictures(results: Results) -> dict[str, str]:
@@ -256,6 +235,38 @@ def block(results: Results) -> str:
     )
 
 
+def page(results: Results) -> str:
+    """What stands between the marks of docs/miniature.md: a table of scores and gains a mode."""
+    lines = []
+    for mode in (MODE, *OTHERS):
+        rows = [
+            [inter, *(_score(results, mode, inter, target) for target in results.targets)]
+            for inter in dict.fromkeys(inter for known, inter, _ in results.scores if known == mode)
+        ]
+        # Entries that a few targets alone were trained after have tables of their own.
+        whole = [row for row in rows if UNKNOWN not in row]
+        if len(whole) > 1:
+            head = ["" if mode == MODE else OTHERS[mode], *results.targets]
+            lines += [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+            lines += [f"| {' | '.join(row)} |" for row in sorted(whole, key=_place)] + [""]
+    links = _links([f"../{path}" for path in results.source])
+    return "\n".join([*lines, f"Of {links}, by `scripts/readme_results.py`{results.remark}.", ""])
+
+
+def _score(results: Results, mode: str, inter: str, target: str) -> str:
+    known = results.scores.get((mode, inter, target), {})
+    gains = results.gains(mode, inter, target)
+    if not known or not (gains or inter == BASELINE):
+        return UNKNOWN
+    told = f"{fmean(known.values()):.1f}" + (f" ({fmean(gains):+.1f})" if inter != BASELINE else "")
+    return f"**{told}**" if len(known) > 1 else told
+
+
+def _place(row: Sequence[str]) -> int:
+    order = (BASELINE, *STUDY, ALL)
+    return order.index(row[0]) if row[0] in order else len(order)
+
+
 def _told(gains: Sequence[float], short: bool = False) -> str:
     if not gains:
         return UNKNOWN
@@ -274,20 +285,22 @@ def main() -> None:
     )
     parser.add_argument("--results", type=Path, metavar="STORE")
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md", metavar="FILE")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "miniature.md", metavar="FILE")
     parser.add_argument("--images", type=Path, default=ROOT / "docs" / "images", metavar="FOLDER")
     given = parser.parse_args()
     try:
         results = read(given.results)
-    except (ValueError, AdapterStiltsError) as error:
+    except AdapterStiltsError as error:
         parser.error(str(error))
-    before = given.readme.read_text(encoding="utf-8")
-    if not MARKS.search(before):
-        parser.error(
-            f"{given.readme} has no lines <!-- results --> and <!-- /results -->, between which results stand"
-        )
     if not results.inters:
         parser.error(f"{', '.join(results.source)}: no gain of mode {MODE}, fp32, on the whole test sets")
-    given.readme.write_text(MARKS.sub(lambda _: block(results), before), encoding="utf-8")
+    for place, told in ((given.readme, block(results)), (given.page, page(results))):
+        before = place.read_text(encoding="utf-8")
+        if not MARKS.search(before):
+            parser.error(
+                f"{place} has no lines <!-- results --> and <!-- /results -->, between which results stand"
+            )
+        place.write_text(MARKS.sub(lambda _, told=told: told, before), encoding="utf-8")
     given.images.mkdir(parents=True, exist_ok=True)
     for name, drawn in pictures(results).items():
         (given.images / name).write_text(drawn, encoding="utf-8")
