@@ -6,7 +6,7 @@
 `suggest.py --again` holds the scores against what training brought. `scores`: of each mode and target, what
 `suggest --among adapters_hub --mode MODE --steps 32` says of the three bundles of the repository, by estimator.
 `task_embedding`: what `suggest --steps 32` adds to tasks, of each target for the nine sources. With `--store` the
-bundles are those that a store holds fully fine-tuned on each of the nine, as
+bundles are those that a store holds of each of the nine with one seed, in the modes in which it holds all, as
 
     adapter-stilts matrix --recipe miniature --inter none,each --target xnli,pawsx,udpos,panx,xquad,mlqa,tydiqa --seed 0
 
@@ -40,6 +40,8 @@ from adapter_stilts.suggesting import SAMPLE
 from adapter_stilts.tasks import get_task
 from adapter_stilts.tasks.groups import STUDY, UNIONS
 
+SEED = 0
+"""Of a store's bundles."""
 STEPS = 32
 """Of a short training: of 256 examples, twice, at the miniature's batches of 16."""
 
@@ -69,11 +71,10 @@ def bundles_of(mode: str, store: Path | None) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for place in sorted(store.glob("train-*/bundle")):
         info = read_bundle(place)
-        if info.tuning == mode and not info.parents and info.task in STUDY:
+        first = not info.parents and info.settings.get("seed") == SEED
+        if info.tuning == mode and first and info.task in STUDY:
             found[info.task] = place
-    lacking = [source for source in STUDY if source not in found]
-    assert not lacking, f"{store} holds no bundle of {', '.join(lacking)}"
-    return {source: found[source] for source in STUDY}
+    return {source: found[source] for source in STUDY if source in found}
 
 
 def of_bundles(
@@ -123,7 +124,8 @@ def main() -> None:
     examples, steps = (16, 2) if options.quick else (options.examples, options.steps)
     environment = measure.environment(options.threads)
     targets = {mode: list(by_target) for mode, by_target in suggest.truth().items()}
-    modes = ["full"] if options.store else list(targets)
+    whole = set(STUDY if options.store else suggest.SHELVED)
+    modes = [mode for mode in targets if set(bundles_of(mode, options.store)) == whole]
     if options.quick:
         modes, targets = ["lora"], {"lora": ["tydiqa"], "full": ["tydiqa"]}
     seconds: dict[str, float] = {}

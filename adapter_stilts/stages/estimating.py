@@ -21,7 +21,7 @@ from adapter_stilts.stages.context import Context
 from adapter_stilts.stages.data import Size
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.parts import EvaluatePart, TrainPart
-from adapter_stilts.stages.record import INSTEAD, read_stage
+from adapter_stilts.stages.record import INSTEAD, KEPT_EVALUATIONS, STAGE, read_stage
 from adapter_stilts.tasks import get_task
 
 SPEEDS = "speeds.json"
@@ -65,12 +65,13 @@ class Work:
     Args:
         steps: of training; 0 of an evaluation.
         tokens: of all steps, or of the evaluation.
-        dev_tokens: of all evaluations on dev together.
+        dev_tokens: of all evaluations on dev together; `looks` how many these are.
     """
 
     steps: int
     tokens: int
     dev_tokens: int = 0
+    looks: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def work_of(stage: Stage, context: Context) -> Work | None:
     share = (
         1.0 if training.dev_examples is None else min(1.0, training.dev_examples / max(1, _sum(dev).items))
     )
-    return Work(steps, round(tokens), round(looks * share * _sum(dev).tokens))
+    return Work(steps, round(tokens), round(looks * share * _sum(dev).tokens), looks)
 
 
 def _sum(sizes: Iterable[Size]) -> Size:
@@ -158,8 +159,8 @@ class Experience:
             kind = kind_of_stage(stage)
             if kind is not None:
                 record = read_stage(store / stage.name)
-                took = (int(record.get("steps", 0)), float(record.get("seconds", 0.0)))
-                self._took.setdefault((kind, stage.task), []).append(took)
+                seconds = float(record.get("seconds", 0.0)) / _passes_of(stage, store)
+                self._took.setdefault((kind, stage.task), []).append((int(record.get("steps", 0)), seconds))
 
     def seconds(self, stage: Stage, work_of: Callable[[Stage], Work | None]) -> float | None:
         """How long a stage takes; None where nothing tells.
@@ -174,14 +175,17 @@ class Experience:
         speed = self._speeds.get(kind) or self._like(kind)
         asked = kind.kind == "train" if took else speed is not None
         work = work_of(stage) if asked else None
+        passes = _passes(stage, work_of)
+        if passes is None:
+            return None
         if took and (kind.kind == "evaluate" or work is not None):
-            return fmean(
+            return passes * fmean(
                 seconds * (work.steps / steps if work is not None and steps else 1.0)
                 for steps, seconds in took
             )
         if speed is None or work is None:
             return None
-        seconds = speed.beside + work.tokens / speed.tokens_per_second
+        seconds = speed.beside + passes * work.tokens / speed.tokens_per_second
         if work.dev_tokens:
             looking = Kind("evaluate", kind.base, kind.mode, kind.precision, kind.format)
             forward = self._speeds.get(looking) or self._like(looking)
@@ -202,6 +206,31 @@ class Experience:
                 mean = fmean(speed.tokens_per_second for speed in found)
                 return Speed(kind, mean, fmean(speed.beside for speed in found))
         return None
+
+
+def _passes(stage: Stage, work_of: Callable[[Stage], Work | None]) -> int | None:
+    """How often a stage does its work: an evaluation once, and once for each one on dev that its training keeps."""
+    trained = _keeping(stage)
+    if trained is None:
+        return 1
+    work = work_of(trained)
+    return None if work is None else 1 + work.looks
+
+
+def _passes_of(stage: Stage, store: Path) -> int:
+    """The same of a finished stage."""
+    trained = _keeping(stage)
+    if trained is None or not (store / trained.name / STAGE).is_file():
+        return 1
+    return 1 + len(read_stage(store / trained.name).get(KEPT_EVALUATIONS, ()))
+
+
+def _keeping(stage: Stage) -> Stage | None:
+    """The training that an evaluation evaluates, where it keeps its evaluations."""
+    parent = stage.parents[0] if isinstance(stage.part, EvaluatePart) and stage.parents else None
+    if parent is None or not isinstance(parent.part, TrainPart) or not parent.part.training.keep_evaluations:
+        return None
+    return parent
 
 
 def estimate(

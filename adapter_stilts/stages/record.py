@@ -24,6 +24,8 @@ from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import Source
 
 STAGE, METRICS, SCORES, PREDICTIONS = "stage.json", "metrics.json", "scores", "predictions"
+KEPT_EVALUATIONS = "kept_evaluations"
+"""In stage.json of a training: the steps whose evaluations are bundles, too."""
 INSTEAD = "another place with --store"
 
 

@@ -19,7 +19,7 @@ from adapter_stilts.stages.course import Course, course
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.kinds import Running
 from adapter_stilts.stages.parts import TrainPart
-from adapter_stilts.stages.record import INSTEAD
+from adapter_stilts.stages.record import INSTEAD, KEPT_EVALUATIONS
 from adapter_stilts.stages.tracking import track_dev, track_step, tracked
 from adapter_stilts.training.checkpoint import evaluation_directory
 from adapter_stilts.training.learner import Learner
@@ -62,7 +62,7 @@ def run(running: Running, part: TrainPart) -> None:
         **({"averaged_steps": list(trained.averaged)} if trained.averaged else {}),
         "dev": trained.metrics,
         "evaluations": [{"step": step, "dev": metrics} for step, metrics in trained.evaluations],
-        **({"kept_evaluations": list(trained.kept_evaluations)} if trained.kept_evaluations else {}),
+        **({KEPT_EVALUATIONS: list(trained.kept_evaluations)} if trained.kept_evaluations else {}),
         **chosen.record(),
         "micro_batch_tokens": trained.micro_batch_tokens,
         **counter.summary(),
