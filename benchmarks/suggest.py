@@ -354,6 +354,7 @@ def trained_rows(
     sources: list[str] = measured["sources"]
     scores: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]] = measured["scores"]
     places = [STUDY.index(source) for source in sources]
+    picks = _picks(len(sources))
     found = []
     for mode, by_target in scores.items():
         for target, own in by_target.items():
@@ -378,12 +379,18 @@ def trained_rows(
                     "seeds": sorted(seeds),
                     "quality": {name: means(values) for name, values in told.items()},
                     "best_among_picks": {
-                        name: round(fmean(one["regret1"] == 0 for one in told[name]), 4)
+                        name: round(fmean(one[f"regret{picks}"] == 0 for one in told[name]), 4)
                         for name in (COMBINED, WITH_STEPS)
                     },
+                    "sources": len(sources),
                 }
             )
     return found
+
+
+def nine_rows(truth: Truth, sets: Mapping[str, TrainSet]) -> list[dict[str, Any]]:
+    """The same of bundles of all nine, as far as they were measured."""
+    return trained_rows(truth, sets, read_measured(NINE)) if NINE.is_file() else []
 
 
 def trained_summary(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -417,35 +424,45 @@ def matrix_seconds(truth: Truth) -> float:
 
 
 def record_of(
-    found: Sequence[Mapping[str, Any]], trained: Sequence[Mapping[str, Any]], ridge: Mapping[str, Any]
+    found: Sequence[Mapping[str, Any]],
+    trained: Sequence[Mapping[str, Any]],
+    nine: Sequence[Mapping[str, Any]],
+    ridge: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What `suggest` tells of its past, and the weights that it may take."""
+    """What `suggest` tells of its past, and the weights that it may take; of bundles the nine, where there are nine."""
     of_tasks = {
         "tasks": COMBINED,
         "tasks with a short training": WITH_STEPS,
         "tasks by fitted weights": RIDGE,
     }
     of_bundles = {"bundles": COMBINED, "bundles with a short training": WITH_STEPS}
+    of_nine = {row["mode"] for row in nine}
+    bundles = [*nine, *(row for row in trained if row["mode"] not in of_nine)]
     return {
         "base": "miniature",
-        "sources": {"tasks": len(STUDY), "bundles": len(SHELVED)},
-        "picks": {"tasks": 3, "bundles": 1},
         "rows": {
-            **{kind: [_told(row, name, 3) for row in found] for kind, name in of_tasks.items()},
-            **{kind: [_told(row, name, 1) for row in trained] for kind, name in of_bundles.items()},
+            **{kind: [_told(row, name) for row in found] for kind, name in of_tasks.items()},
+            **{kind: [_told(row, name) for row in bundles] for kind, name in of_bundles.items()},
         },
         "ridge": dict(ridge),
     }
 
 
-def _told(row: Mapping[str, Any], name: str, picks: int) -> dict[str, Any]:
-    combined = row["quality"][name]
+def _picks(sources: int) -> int:
+    """How many of the first are looked at."""
+    return 3 if sources > 3 else 1
+
+
+def _told(row: Mapping[str, Any], name: str) -> dict[str, Any]:
+    combined, sources = row["quality"][name], row.get("sources", len(STUDY))
     return {
         "mode": row["mode"],
         "target": row["target"],
         "seeds": row["seeds"],
+        "sources": sources,
+        "picks": _picks(sources),
         "best_among_picks": row["best_among_picks"][name],
-        "regret": combined[f"regret{picks}"],
+        "regret": combined[f"regret{_picks(sources)}"],
         "ndcg": combined["ndcg"],
         "chance_ndcg": row["quality"][CHANCE]["ndcg"],
     }
@@ -569,11 +586,11 @@ def main() -> None:
         "trained": trained,
         "trained_summary": trained_summary(trained),
     }
-    if NINE.is_file():
-        nine = trained_rows(known, sets, read_measured(NINE))
+    nine = nine_rows(known, sets)
+    if nine:
         told |= {"nine": nine, "nine_summary": trained_summary(nine)}
     if options.record:
-        write_json(RECORD, record_of(found, trained, ridge))
+        write_json(RECORD, record_of(found, trained, nine, ridge))
     if options.markdown:
         print(markdown(told), end="")
     else:

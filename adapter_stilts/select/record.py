@@ -65,7 +65,6 @@ def record(kind: str, target: str, mode: str) -> Record | None:
         target: the cell at hand, which is never part of it.
     """
     told = json.loads(FILE.read_text(encoding="utf-8"))
-    ranked = kind.split()[0]
     every: list[dict[str, Any]] = told["rows"][kind]
     shown = mode if mode in {row["mode"] for row in every} else "full"
     rows = [row for row in every if row["mode"] == shown and row["target"] != target]
@@ -80,10 +79,10 @@ def record(kind: str, target: str, mode: str) -> Record | None:
     return Record(
         told["base"],
         kind,
-        told["sources"][ranked],
+        rows[0]["sources"],
         shown,
         targets,
-        told["picks"][ranked],
+        rows[0]["picks"],
         targets_with_best=held,
         **means,
     )

@@ -107,10 +107,13 @@ def test_what_is_stored_is_what_the_features_say(
     trained = benchmark.trained_rows(truth, sets, measured)
     assert trained == STORED["trained"]
     assert benchmark.trained_summary(trained) == STORED["trained_summary"]
+    nine = benchmark.nine_rows(truth, sets)
+    assert nine == STORED.get("nine", [])
+    assert benchmark.trained_summary(nine) == STORED.get("nine_summary", [])
     ridge = benchmark.ridge_fits(truth, sets)
     assert ridge == STORED["ridge"]
     kept = json.loads(record.FILE.read_text(encoding="utf-8"))
-    assert benchmark.record_of(found, trained, ridge) == kept
+    assert benchmark.record_of(found, trained, nine, ridge) == kept
     assert set(kept["rows"]) == set(record.KINDS)
     assert not STORED["quick"]
     assert not measured["quick"]
