@@ -147,13 +147,27 @@ def whole_directory(target: Path, instead: str = ELSEWHERE) -> Iterator[Path]:
                     file.chmod(mode)  # safetensors writes for its owner alone
                     _flush_to_disk(file)
             _flush_to_disk(aside)
-            if target.exists():
-                shutil.rmtree(target)
-            aside.rename(target)
+            _take_place(aside, target)
             _flush_to_disk(target.parent)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
+
+
+def _take_place(aside: Path, target: Path) -> None:
+    """Rename a directory to `target`; what is there stands aside until then, and comes back where that fails."""
+    if not target.exists():
+        aside.rename(target)
+        return
+    before = target.with_name(f"{target.name}{_partial()}")
+    try:
+        target.rename(before)
+        aside.rename(target)
+    except BaseException:
+        if before.exists() and not target.exists():
+            before.rename(target)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def linked(source: str, target: str) -> None:

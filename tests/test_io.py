@@ -126,6 +126,32 @@ def test_leftovers_go_once_they_are_old(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.partial-2", "u.partial-1"]
 
 
+@pytest.mark.parametrize("failing", [1, 2])
+def test_what_was_comes_back_where_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    """As where an interrupt arrives before or between the two renames."""
+    target, calls, rename = tmp_path / "target", [], Path.rename
+    target.mkdir()
+    (target / "file").write_text("old")
+
+    def renamed(path: Path, to: Path) -> Path:
+        calls.append(to)
+        if len(calls) == failing:
+            raise KeyboardInterrupt
+        return rename(path, to)
+
+    def replace() -> None:
+        with whole_directory(target) as aside:
+            (aside / "file").write_text("new")
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    with pytest.raises(KeyboardInterrupt):
+        replace()
+    assert (target / "file").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
 @pytest.mark.parametrize(
     ("number", "words"),
     [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from adapter_stilts.errors import StoreError, cause_of
@@ -47,7 +49,15 @@ def unpack(archive: Path, folder: Path) -> None:
                     "adapter-stilts store export writes one"
                 )
             file.extractall(folder)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        OSError,
+        EOFError,
+        ValueError,
+        RuntimeError,
+    ) as error:
         raise StoreError(
             f"{archive} cannot be unpacked ({cause_of(error)}): get it again, or export into another file"
         ) from error

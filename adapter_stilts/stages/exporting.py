@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,10 +30,15 @@ from adapter_stilts.io import (
     write_json,
 )
 from adapter_stilts.stages.archives import is_archive, pack, unpack
+from adapter_stilts.stages.locking import take
 from adapter_stilts.stages.parts import EvaluatePart
 from adapter_stilts.stages.plans import PLANS, PlanFile
 from adapter_stilts.stages.record import METRICS, SCORES, STAGE, read_metrics, read_stage
 from adapter_stilts.stages.store import MARKER, SCHEMA, Store
+
+ANOTHER = "another DIR"
+WAITING = 0.05
+"""Seconds between looks at an export that is running."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Exported:
 
 
 def export_results(plan: PlanFile, out: Path, rows: bool = True) -> Exported:
-    """Copy the records of a plan's finished stages.
+    """Copy the records of a plan's finished stages; waits where another process exports into `out`.
 
     Args:
         out: a folder that does not exist or is empty, or that was exported before, of this plan or another: what it
@@ -62,16 +68,11 @@ def export_results(plan: PlanFile, out: Path, rows: bool = True) -> Exported:
         UsageError: `out` holds other files, or nothing of the plan is finished.
         StoreError: a stage is damaged, `out` holds another result of one, or it cannot be written.
     """
-    there = out.exists() and not (out.is_dir() and not any(out.iterdir()))
-    if there and not (is_archive(out) or _exported(out)):
-        raise UsageError(
-            f"{out} holds files already, and was not exported: name a new folder, one that was, or remove it"
-        )
     names = _stages_of(plan)
     finished = [name for name in names if (plan.store / name / STAGE).is_file()]
     if not finished:
         raise UsageError(f"{plan.path}: no stage of it is finished in {plan.store}: run it first")
-    with _made(out, there) as aside:
+    with _alone(out), _made(out) as aside:
         write_json(aside / MARKER, {"schema": SCHEMA, "exported": True})
         (aside / PLANS).mkdir(exist_ok=True)
         shutil.copyfile(plan.path, aside / PLANS / plan.path.name)
@@ -88,23 +89,46 @@ def _exported(folder: Path) -> bool:
 
 
 @contextmanager
-def _made(out: Path, there: bool) -> Iterator[Path]:
+def _alone(out: Path) -> Iterator[None]:
+    """Waits for other exports into `out`: two at once would each replace what the other adds."""
+    if out.parent.is_file():
+        raise UsageError(f"{out}: {out.parent} is a file: name {ANOTHER}")
+    with disk_errors(out, ANOTHER):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    place = out.parent / f".{out.name}.lock" / "export.lock"
+    while (lock := take(place, ANOTHER)) is None:
+        time.sleep(WAITING)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _made(out: Path) -> Iterator[Path]:
     """A folder with what `out` holds, which takes its place once it is complete."""
+    empty = out.is_dir() and not any(out.iterdir())
+    there = out.exists() and not empty
+    if is_archive(out) and out.is_dir():
+        raise UsageError(f"{out} is a folder, and its name that of a zip file: name another, or remove it")
+    if there and not (is_archive(out) or _exported(out)):
+        raise UsageError(
+            f"{out} holds files already, and was not exported: name a new folder, one that was, or remove it"
+        )
     if not is_archive(out):
-        with whole_directory(out, "another DIR") as aside:
+        with whole_directory(out, ANOTHER) as aside:
             if there:
                 shutil.copytree(out, aside, dirs_exist_ok=True)
             yield aside
         return
-    with disk_errors(out, "another DIR"):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as name:
-            if there:
-                unpack(out, Path(name))
-                if not _exported(Path(name)):
-                    raise UsageError(f"{out} holds something else than exported results: name another file")
-            yield Path(name)
-            pack(Path(name), out)
+    beside = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.")
+    with disk_errors(out, ANOTHER), beside as name:
+        if there:
+            unpack(out, Path(name))
+            if not _exported(Path(name)):
+                raise UsageError(f"{out} holds something else than exported results: name another file")
+        yield Path(name)
+        pack(Path(name), out)
 
 
 def _lacks_rows(stage: Path, there: Path, rows: bool) -> bool:

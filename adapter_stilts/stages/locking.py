@@ -17,6 +17,7 @@ from adapter_stilts.errors import StoreError
 from adapter_stilts.io import disk_errors
 
 _LONGEST = 1 << 16
+INSTEAD = "another place with --store"
 
 
 class Lock:
@@ -46,14 +47,17 @@ class Lock:
                 self._path.parent.rmdir()
 
 
-def take(path: Path) -> Lock | None:
+def take(path: Path, instead: str = INSTEAD) -> Lock | None:
     """The lock at a path, or None while another process, or another part of this one, holds it.
+
+    Args:
+        instead: as in `disk_errors`.
 
     Raises:
         StoreError: the file cannot be made, or the file system knows no locks.
     """
     while True:
-        handle = _opened(path)
+        handle = _opened(path, instead)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(handle, path):
@@ -64,7 +68,7 @@ def take(path: Path) -> Lock | None:
         except OSError as error:
             os.close(handle)
             raise StoreError(
-                f"{path} cannot be locked ({error.strerror}): choose a --store on a file system with locks"
+                f"{path} cannot be locked ({error.strerror}): choose {instead} on a file system with locks"
             ) from error
         except BaseException:
             os.close(handle)
@@ -92,8 +96,8 @@ def read_held(path: Path) -> str | None:
     return None
 
 
-def _opened(path: Path) -> int:
-    with disk_errors(path, "another place with --store"):
+def _opened(path: Path, instead: str) -> int:
+    with disk_errors(path, instead):
         while True:
             # The folder comes and goes with other processes' locks: mkdir itself may find it there, and then gone.
             try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from adapter_stilts.errors import StoreError, UsageError
 from adapter_stilts.io import broken_seal
+from adapter_stilts.stages import exporting
 from adapter_stilts.stages.archives import unpacked
 from adapter_stilts.stages.exporting import export_results
 from adapter_stilts.stages.keeping import kept_stages
@@ -102,9 +105,16 @@ def test_what_cannot_be_exported(full: Any, tmp_path: Path) -> None:
     plan = read_plan(full.plan("0" * 12, "evaluate-xquad-c", before=BEFORE))
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "file").write_text("")
-    for place in (tmp_path / "there", tmp_path / "there" / "file"):
-        with pytest.raises(UsageError, match="holds files already, and was not exported"):
-            export_results(plan, place)
+    (tmp_path / "folder.zip").mkdir()
+    refused = {
+        "there": "holds files already, and was not exported",
+        "there/file": "holds files already, and was not exported",
+        "there/file/results.zip": "file is a file: name another DIR",
+        "folder.zip": "is a folder, and its name that of a zip file",
+    }
+    for place, words in refused.items():
+        with pytest.raises(UsageError, match=words):
+            export_results(plan, tmp_path / place)
     (full.root / full.name("evaluate-xquad-c") / "scores" / "de.jsonl").write_text('{"f1": 90.0}\n')
     with pytest.raises(StoreError, match=r"scores/de\.jsonl is damaged"):
         export_results(plan, tmp_path / "results")
@@ -127,6 +137,39 @@ def test_an_export_is_added_to(full: Any, tmp_path: Path, listing: Listing, name
     assert listing(folder) == sorted([*files("scores/de.jsonl"), *more])
     assert broken_seal(folder, ("store.json", f"{snli}/stage.json")) is None
     assert Store(folder).exported
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith((".", "results"))) == [
+        name
+    ]
+
+
+@pytest.mark.parametrize("name", ["results", "results.zip"])
+def test_two_exports_at_once_are_both_there(
+    full: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The second waits: as it began while the first had read `out` and not yet written it."""
+    out, several = tmp_path / name, []
+    plans = [
+        read_plan(full.plan("1" * 12, "train-snli-d")),
+        read_plan(full.plan("0" * 12, "evaluate-xquad-c", before=BEFORE)),
+    ]
+    second = threading.Thread(target=export_results, args=(plans[1], out))
+    copy = exporting._copy
+
+    def meet(*arguments: Any) -> None:
+        if not several:
+            several.append(second.start())
+            second.join(0.5)
+            assert second.is_alive()
+        copy(*arguments)
+
+    monkeypatch.setattr(exporting, "_copy", meet)
+    export_results(plans[0], out)
+    second.join(30)
+    folder = unpacked(out, tmp_path / "cache") if out.is_file() else out
+    assert sorted(path.name for path in (folder / "plans").iterdir()) == [
+        f"{'0' * 12}.json",
+        f"{'1' * 12}.json",
+    ]
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith((".", "results"))) == [
         name
     ]
@@ -161,6 +204,14 @@ def test_archives_that_are_none(full: Any, tmp_path: Path, monkeypatch: pytest.M
     for run in (lambda: export_results(plan, text), lambda: unpacked(text, tmp_path / "cache")):
         with pytest.raises(StoreError, match=r"text\.zip cannot be unpacked"):
             run()
+    export_results(plan, tmp_path / "whole.zip")
+    whole = (tmp_path / "whole.zip").read_bytes()
+    for byte in range(0, len(whole), 7):  # whatever is damaged: unpacked, or refused in words
+        damaged = bytearray(whole)
+        damaged[byte] ^= 0x10
+        (tmp_path / "damaged.zip").write_bytes(damaged)
+        with contextlib.suppress(StoreError):
+            unpacked(tmp_path / "damaged.zip", tmp_path / "other_cache")
     with zipfile.ZipFile(other, "w") as file:
         file.writestr("notes.txt", "mine")
     with pytest.raises(UsageError, match="holds something else than exported results"):
