@@ -34,9 +34,9 @@ def status(store: str, plan: str | None, keep: bool, as_json: bool) -> int:
     from adapter_stilts.stages.store import Store
 
     root = Path(store)
+    Store(root)  # one of a newer version is told, and a file
     if not root.is_dir():
         raise UsageError(f"{store}: no such store; name the folder after --store of the command that runs")
-    Store(root)  # one of a newer version is told
     found = latest_plan(root) if plan is None else read_plan(Path(plan))
     onlooker = Onlooker(found)
     if keep and not as_json:

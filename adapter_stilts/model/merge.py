@@ -53,12 +53,13 @@ class Merge:
                 f"{self.method} settles which sign several inputs agree on; with one input there is nothing to settle. "
                 "Choices for one: linear, svd, dare_linear, magnitude_prune"
             )
-        if self.method == "soup" and (
-            len(self.weights) < 2
-            or any(abs(weight * len(self.weights) - 1) > 1e-6 for weight in self.weights)
+        if self.method == "soup" and len(self.weights) < 2:
+            raise UsageError("soup is the plain mean of two or more runs of a task; got one: name others too")
+        if self.method == "soup" and any(
+            abs(weight * len(self.weights) - 1) > 1e-6 for weight in self.weights
         ):
             raise UsageError(
-                f"soup is the plain mean of two or more runs of a task; got the weights "
+                f"soup is the plain mean of several runs of a task; got the weights "
                 f"{', '.join(f'{weight:g}' for weight in self.weights)}: leave them out, or take linear"
             )
 

@@ -32,11 +32,16 @@ _SHARES = (
 
 
 def modes(blocks: Sequence[Block], baseline: str, resamples: int) -> list[Table]:
-    """A table for each encoder and limit that there are several modes of."""
+    """A table for each encoder and limit that there are several modes, and other entries than the baseline, of."""
     by_rest: dict[Way, list[Block]] = defaultdict(list)
     for block in blocks:
         by_rest[replace(way_of(block.setting), mode="", precision="")].append(block)
-    several = [members for members in by_rest.values() if len(_columns(members)) > 1]
+    several = [
+        members
+        for members in by_rest.values()
+        if len(_columns(members)) > 1
+        and any(system.inter != baseline for block in members for system in block.systems)
+    ]
     return [
         _modes(members, f"modes-{number}" if len(several) > 1 else "modes", baseline, resamples)
         for number, members in enumerate(several, start=1)
@@ -67,7 +72,7 @@ def _modes(blocks: Sequence[Block], name: str, baseline: str, resamples: int) ->
     for target in dict.fromkeys(target for _, target in named):
         found = [named[key, target][1] for key in columns if (key, target) in named]
         for system, shown in systems_of(found).items():
-            if all(system == block.baseline for block in found):
+            if system.inter == baseline:  # also one that was left out of some block, as no baseline of it
                 continue
             line: list[Shown] = []
             full = _full(columns, named, target, gains, system)

@@ -116,8 +116,8 @@ def compare(
     seeds = tuple(each for each in one.runs if each in other.runs)
     if not seeds:
         raise UsageError(
-            f"{one.told} has seeds {_seeds(one)} and {other.told} {_seeds(other)}: a difference is taken within each, "
-            "run one that both have"
+            f"{one.told} has seeds {_seeds(one)}, and {other.told} has seeds {_seeds(other)}: a difference is taken "
+            "within each, run one that both have"
         )
     languages = _languages([named.runs[each] for named in (one, other) for each in seeds], target)
     counted: dict[str, Runs] = {
@@ -191,7 +191,7 @@ def _resolve(found: Collection, name: str, target: str) -> Named:
         ]
         fitting = [one for one in narrowed if one.runs]
     if not fitting:
-        raise _unknown(name, asked, named, target)
+        raise _unknown(name, asked, named, target, found.notes)
     if len(fitting) > 1:
         raise UsageError(
             f"{name!r} means {len(fitting)} cells of {target}; say more of one: "
@@ -200,14 +200,22 @@ def _resolve(found: Collection, name: str, target: str) -> Named:
     return fitting[0]
 
 
-def _unknown(name: str, asked: set[str], named: Sequence[Named], target: str) -> UsageError:
-    """Which part of a name nothing answers to; or that no cell answers to all of them."""
+def _unknown(
+    name: str, asked: set[str], named: Sequence[Named], target: str, notes: Sequence[str]
+) -> UsageError:
+    """Which part of a name nothing answers to; or that no cell answers to all of them.
+
+    Args:
+        notes: of the collection; what it left out of this target may be what was meant.
+    """
+    about = [note for note in notes if target in note]
+    left_out = [f"Left out: {'; '.join(about)}."] if about else []
     cells = f"Cells of {target}: {'; '.join(one.told for one in named)}."
     parts = list(dict.fromkeys(part for one in named for part in one.told.lower().split(", ")))
     for part in sorted(asked):
         if not any(part in one.answers_to for one in named):
-            return UnknownNameError(f"part of {name!r}", part, parts, cells)
-    return UsageError(f"no cell of {target} is {name!r}. {cells}")
+            return UnknownNameError(f"part of {name!r}", part, parts, " ".join([cells, *left_out]))
+    return UsageError(" ".join([f"no cell of {target} is {name!r}. {cells}", *left_out]))
 
 
 def _seeds(named: Named) -> str:

@@ -256,10 +256,16 @@ def _uses(plans: Iterable[PlanFile]) -> dict[str, _Use]:
 
 
 def _commands(directory: Path, record: Mapping[str, Any], plans: Sequence[PlanFile]) -> Iterable[str]:
-    """The command in a bundle's account, of an evaluation that in its parent's; then one for each plan."""
+    """The command in a bundle's account, and one for each plan.
+
+    Of an evaluation that no plan names, the command in its parent's account, which made the bundle, and perhaps this.
+    """
+    planned = [
+        plan for plan in plans if plan.recipes and any(stage.name == directory.name for stage in plan.stages)
+    ]
     trained = [directory]
     if record["kind"] == EvaluatePart.KIND:
-        trained = [directory.parent / name for name in record["parents"]]
+        trained = [] if planned else [directory.parent / name for name in record["parents"]]
     for one in trained:
         kind = one.name.partition("-")[0]
         # What a bundle from elsewhere says of itself makes no stage of this store.
@@ -267,6 +273,5 @@ def _commands(directory: Path, record: Mapping[str, Any], plans: Sequence[PlanFi
             command = read_info(one / "bundle").command
             if command is not None:
                 yield command
-    for plan in plans:
-        if plan.recipes and any(stage.name == directory.name for stage in plan.stages):
-            yield shlex.join(["adapter-stilts", "stage", str(plan.path), directory.name])
+    for plan in planned:
+        yield shlex.join(["adapter-stilts", "stage", str(plan.path), directory.name])

@@ -91,7 +91,7 @@ def test_a_soup_of_other_heads_is_refused_and_left_without_them(cli: Cli, tiny: 
     assert not out.exists()
     assert cli("compose", expression, "--out", out, "--no-head", "--json").json["format"] == "none"
     weighted = cli("compose", f"soup(0.7*{one}, 0.3*{other})", "--out", tmp_path / "other.bundle")
-    assert "soup is the plain mean of two or more runs of a task; got the weights 0.7, 0.3" in weighted.err
+    assert "soup is the plain mean of several runs of a task; got the weights 0.7, 0.3" in weighted.err
 
 
 def test_a_target_goes_on_from_a_soup(cli: Cli, tiny: Tiny, tmp_path: Path) -> None:

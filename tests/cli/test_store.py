@@ -86,7 +86,8 @@ def test_an_evaluation(cli: Cli, finished: Any) -> None:
     assert told["metrics"] == metrics
     assert told["cells"] == [LABEL]
     assert told["parents"] == [finished.directory("train", "squad_v1").name]
-    assert [command.split()[1] for command in told["commands"]] == ["train", "stage"]
+    # The command that made the bundle may have evaluated another target.
+    assert [command.split()[1] for command in told["commands"]] == ["stage"]
     shown = cli("store", "show", directory.name, "--store", finished.store).out.splitlines()
     assert f"cell: {LABEL}" in shown
     assert f"  de.f1 = {metrics['languages']['de']['f1']:.2f}" in shown

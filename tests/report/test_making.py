@@ -181,6 +181,24 @@ def test_modes_stand_side_by_side_with_the_share_of_full(made: Any, right: Calla
     assert row[2].lines[1] == "50 %"
 
 
+def test_baselines_alone_have_no_modes_to_stand_side_by_side(made: Any, right: Callable[[str], Any]) -> None:
+    for mode in ("full", "lora"):
+        made.cell("none", "xnli", {"de": right("1100")}, mode=mode)
+    assert not [one for one in report(made).tables if one.kind == "modes"]
+
+
+def test_a_baseline_that_was_left_out_of_a_mode_is_no_row(made: Any, right: Callable[[str], Any]) -> None:
+    for mode in ("full", "lora"):
+        made.cell("mnli", "xnli", {"de": right("1110")}, mode=mode)
+        made.cell("none", "xnli", {"de": right("1100")}, mode=mode)
+    made.plan("old")
+    made.cell("none", "xnli", {"de": right("1000")}, mode="lora", epochs=2.0)
+    made.plan("new")
+    found = make_report(made.root, resamples=FEW)
+    assert "2 versions" in " ".join(found.notes)
+    assert [row["inter"] for row in records(found, "modes")] == ["mnli", "mnli"]
+
+
 def test_no_share_of_a_gain_that_may_be_none(made: Any, right: Callable[[str], Any]) -> None:
     for mode in ("full", "lora"):
         made.cell("none", "xnli", {"de": right("10" * 20)}, mode=mode)

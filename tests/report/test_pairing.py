@@ -45,7 +45,8 @@ def test_a_seed_may_be_named(whole: Path) -> None:
     found = compare(whole, "mnli, full, seed 1", "MNLI,lora", "xquad", resamples=500)
     assert {row["seeds"] for row in found.records} == {1}
     with pytest.raises(
-        UsageError, match="mnli, full, fp32, made has seeds 1 and mnli, lora, fp32, made 2: a difference"
+        UsageError,
+        match="mnli, full, fp32, made has seeds 1, and mnli, lora, fp32, made has seeds 2: a difference",
     ):
         compare(whole, "mnli, full, seed 1", "mnli, lora, seed=2", "xquad", resamples=500)
 
@@ -82,6 +83,15 @@ def test_a_whole_label_comes_before_a_part_of_one(made: Any, right: Callable[[st
     made.plan()
     found = compare(made.root, "none, trained in sw", "none", "xnli", resamples=500)
     assert found.records[0]["difference"] == -25.0
+
+
+def test_a_cell_that_was_left_out_is_told_as_such(made: Any, right: Callable[[str], Any]) -> None:
+    made.cell("none", "xnli", {"de": right("1100")})
+    for epochs in (1.0, 2.0):
+        made.cell("mnli", "xnli", {"de": right("1110")}, epochs=epochs)
+        made.plan(f"of{epochs:g}")
+    with pytest.raises(UsageError, match="'mnli'.*Left out: .*2 versions"):
+        compare(made.root, "mnli, lora", "none, lora", "xnli")
 
 
 def test_limits_are_told_by_what_they_are_of(made: Any, right: Callable[[str], Any]) -> None:
