@@ -498,7 +498,7 @@ def markdown(told: Mapping[str, Any]) -> str:
         if one["of"] == "all targets":
             cells = [_cell(one["quality"].get(name), MEASURES) for name in FURTHER]
             lines.append(f"| {one['mode']} | {len(one['targets'])} | " + " | ".join(cells) + " |")
-    for name in ("trained", "nine"):
+    for name in ("nine", "trained"):
         if f"{name}_summary" not in told:
             continue
         shown = MEASURES[:2] if name == "trained" else MEASURES

@@ -178,9 +178,7 @@ def block(results: Results) -> str:
     """What stands between README's marks."""
     light, dark = (f"docs/images/{name}" for name in PICTURES)
     inters, targets = results.inters, results.targets
-    told = (
-        f"Heat map: points that {len(inters)} intermediate tasks (rows) give {len(targets)} targets (columns)"
-    )
+    told = f"Heat map: points that {len(inters)} intermediate entries (rows) give {len(targets)} targets (columns)"
     gains = {
         (inter, target): fmean(found)
         for inter in inters

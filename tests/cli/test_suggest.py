@@ -277,11 +277,16 @@ def test_the_record_is_never_of_the_cell_at_hand() -> None:
     assert len(other.targets) == 7
     lora = record("tasks", "tydiqa", "lora")
     assert lora is not None
-    assert (lora.mode, lora.targets) == ("lora", ("xnli",))
-    bundles = record("bundles", "tydiqa", "lora")
+    assert (lora.mode, lora.targets) == ("lora", ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa"))
+    bundles = record("bundles", "tydiqa", "adapter")
     assert bundles is not None
     assert str(bundles).startswith(
-        "on the miniature, lora, 3 bundles: the best was the first for 0 of 1 target (xnli), none of them"
+        "on the miniature, adapter, 3 bundles: the best was the first for 0 of 1 target (xnli), none of them"
+    )
+    nine = record("bundles", "tydiqa", "lora")
+    assert nine is not None
+    assert str(nine).startswith(
+        "on the miniature, lora, 9 bundles: the best was among the first three for 4 of 6"
     )
     unknown = record("tasks", "tydiqa", "ia3")
     assert unknown is not None

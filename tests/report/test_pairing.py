@@ -90,7 +90,7 @@ def test_a_cell_that_was_left_out_is_told_as_such(made: Any, right: Callable[[st
     for epochs in (1.0, 2.0):
         made.cell("mnli", "xnli", {"de": right("1110")}, epochs=epochs)
         made.plan(f"of{epochs:g}")
-    with pytest.raises(UsageError, match="'mnli'.*Left out: .*2 versions"):
+    with pytest.raises(UsageError, match=r"'mnli'.*Left out: .*2 versions"):
         compare(made.root, "mnli, lora", "none, lora", "xnli")
 
 
