@@ -11,6 +11,8 @@ from adapter_stilts.cli.options import option, plans_option, resamples_option
 if TYPE_CHECKING:
     from adapter_stilts.report.making import Report
 
+TOTAL = "total"
+"""After --by: tables over all languages alone."""
 SHOWN_NOTES = 20
 """A large store that is damaged may have thousands."""
 
@@ -66,7 +68,8 @@ def report(
     from adapter_stilts.cli import report_tables
     from adapter_stilts.cli.report_watch import watch
     from adapter_stilts.cli.terminal import note
-    from adapter_stilts.errors import UsageError
+    from adapter_stilts.errors import UnknownNameError, UsageError
+    from adapter_stilts.report.languages import BY
     from adapter_stilts.report.making import make_report
     from adapter_stilts.runtime import default_cache
 
@@ -76,7 +79,11 @@ def report(
             "terminal how far a plan is"
         )
     asked = by or ("language" if out is None else "language,family,resources")
-    wanted = [part.strip() for part in asked.split(",") if part.strip() not in ("", "total")]
+    named = [part.strip() for part in asked.split(",") if part.strip()]
+    for name in named:
+        if name not in (*BY, TOTAL):
+            raise UnknownNameError("grouping", name, (*BY, TOTAL))
+    wanted = [name for name in named if name != TOTAL]
     kept = default_cache() / "reports"
     make = partial(
         make_report,

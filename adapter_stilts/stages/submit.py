@@ -21,6 +21,7 @@ from adapter_stilts.io import broken_seal, whole_directory
 from adapter_stilts.stages.parts import EvaluatePart
 from adapter_stilts.stages.plans import names_of
 from adapter_stilts.stages.record import STAGE, read_stage
+from adapter_stilts.stages.store import Store
 from adapter_stilts.tasks import get_task
 
 
@@ -79,6 +80,7 @@ def find_evaluations(places: Sequence[Path]) -> list[Evaluation]:
         elif place.is_dir():
             directories = sorted(path.parent for path in place.glob(f"{EvaluatePart.KIND}-*/{STAGE}"))
         else:
+            Store(place)  # tells of a file, as an exported one
             raise UsageError(f"{place}: neither a store nor an evaluate stage in one")
         names = names_of(directories[0].absolute().parent) if directories else {}
         for directory in directories:

@@ -16,6 +16,6 @@ def averaged_steps(total: int, count: int | None) -> tuple[int, ...]:
     if count > total:
         raise TrainingError(
             f"average = {count} takes the mean of the weights at as many steps, and this stage has {total}: give "
-            f"{total} or less, or more steps (epochs, max_steps)"
+            f"{total} or less, or more steps (epochs, max_steps; after --few-shot few_shot_epochs)"
         )
     return tuple(total * number // count for number in range(1, count + 1))

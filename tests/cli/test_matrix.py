@@ -263,6 +263,20 @@ def test_an_unknown_stage_of_a_large_plan_names_the_nearest(cli: Cli, plan: Path
 
 def test_status_of_no_store_and_of_one_without_a_plan(cli: Cli, tmp_path: Path) -> None:
     assert "no such store; name the folder after --store" in cli("status", tmp_path / "nowhere").err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("status",), ("submit", "--out", "out", "--store"), ("store", "export", "0d7e5b22516c", "out", "--store"),
+     ("store", "ls"), ("matrix", "--recipe", "miniature", "--inter", "none", "--target", "xnli", "--store")],
+)  # fmt: skip
+def test_a_zip_file_in_the_place_of_a_store_is_told(cli: Cli, tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "results.zip").write_bytes(b"PK")
+    ran = cli(*words, tmp_path / "results.zip")
+    assert ran.code != 0
+    assert (
+        "is a file, and a store is a folder: name one. Exported results in a zip file are read by" in ran.err
+    )
     ran = cli("status", tmp_path)
     assert ran.code == 2
     assert "no plan in its folder plans/; `adapter-stilts matrix` and `train` write one" in ran.err

@@ -41,6 +41,7 @@ def test_groupings_are_asked_for(cli: Cli, store: Path) -> None:
     wrong = cli("report", store, "--by", "languages")
     assert wrong.code == 2
     assert "unknown grouping 'languages'; did you mean 'language'" in wrong.err
+    assert "Choices: language, family, resources, total." in wrong.err
 
 
 def test_a_page_is_written_and_named(cli: Cli, store: Path, tmp_path: Path) -> None:
