@@ -1,4 +1,4 @@
-"""The miniature's matrix has a report: every cell that was exported stands in it, on a page that is small enough to read."""
+"""The miniature's matrix has a report: every exported cell stands in it, on a page that is small enough to read."""
 
 from __future__ import annotations
 
