@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from adapter_stilts.library import add_tasks, plan_train, several
 
 if TYPE_CHECKING:
     from adapter_stilts.select.next_cells import Next
+    from adapter_stilts.stages.cells import Cell
     from adapter_stilts.stages.estimating import Work
     from adapter_stilts.stages.graph import Stage
     from adapter_stilts.stages.watch import Watch
@@ -160,23 +162,104 @@ def _memory(study: Study, stages: Sequence[Stage]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Column:
-    """What intermediate entries come before: a target, in one of the matrix's modes, precisions and encoders."""
+    """What intermediate entries come before: a target, in one of the matrix's modes, precisions and encoders.
+
+    Args:
+        taught: what else than English the target is trained in; empty of English alone, or where nothing is trained.
+    """
 
     target: str
     mode: str
     precision: str
     base: str
+    taught: str
+
+    @classmethod
+    def of(cls, cell: Cell) -> Column:
+        """A cell's."""
+        return cls(cell.target, cell.mode, cell.precision, cell.base, cell.taught.told)
+
+    @property
+    def told(self) -> str:
+        """For messages."""
+        return f"{self.target} ({', '.join(filter(None, (self.mode, self.precision, self.taught)))})"
 
 
 NextCells: TypeAlias = "Next[str, Column]"
-"""Cells by the name of their intermediate entry and their column."""
+"""Cells by their intermediate entry and their column."""
 
 
-def next_cells(study: Study, count: int) -> NextCells:
-    """The cells of a partly run matrix to run next, by what its finished ones tell; nothing is run.
+@dataclass(frozen=True)
+class KnownCells:
+    """What the store holds of a matrix, of the cells that do not combine several entries.
 
-    A cell's score is the mean over its finished seeds, of each the mean of the task's metrics; it is known where one
-    seed is finished. Cells that combine several entries are left out.
+    Args:
+        scores: of every cell that is planned and can have one, by seed, each the mean of the task's metrics.
+        columns: all of them, also those that can have no score.
+        notices: what was left out, and why.
+    """
+
+    scores: Mapping[tuple[str, Column], Mapping[int | None, float]]
+    columns: tuple[Column, ...]
+    notices: tuple[str, ...]
+
+
+def known_cells(study: Study) -> KnownCells:
+    """The scores that a partly run matrix has; nothing is run.
+
+    A finished evaluation that is damaged is none. What is finished and has no score, as where no test row has a label,
+    is left out: it would be missing for ever.
+    """
+    from adapter_stilts.stages.store import Store
+
+    store = Store(study.runtime.store)
+    scores: dict[tuple[str, Column], dict[int | None, float]] = {}
+    damaged: dict[str, str] = {}
+    bare: dict[tuple[str, Column], None] = {}
+    for result in study.finished().cells:
+        cell = result.cell
+        if cell.combine != CONTINUE:
+            continue
+        place = (cell.inter, Column.of(cell))
+        seeds = scores.setdefault(place, {})
+        known = [value for value in result.average.values() if value is not None and math.isfinite(value)]
+        if known:
+            seeds[cell.seed] = fmean(known)
+        elif result.metrics is not None:
+            bare[place] = None
+        elif (damage := store.damage(cell.evaluate)) is not None:
+            name = cell.evaluate.name
+            told = f"{cell.inter} before {place[1].told}, seed {cell.seed}"
+            damaged.setdefault(name, f"{name} ({told}): {damage}; left out: its command makes it again")
+    columns = tuple(dict.fromkeys(column for _, column in scores))
+    lost, notices = _without_score(scores, [place for place in bare if not scores[place]])
+    kept = {place: seeds for place, seeds in scores.items() if place not in lost}
+    return KnownCells(kept, columns, (*damaged.values(), *notices))
+
+
+def _without_score(
+    scores: Mapping[tuple[str, Column], Mapping[int | None, float]], bare: Sequence[tuple[str, Column]]
+) -> tuple[set[tuple[str, Column]], list[str]]:
+    """The cells that can have no score, or no gain, and what to tell of them.
+
+    Args:
+        bare: cells that are finished without one.
+    """
+    lost: set[tuple[str, Column]] = set()
+    notices = []
+    for column in dict.fromkeys(column for _, column in bare):
+        cells = [place for place in scores if place[1] == column]
+        rows = [row for row, other in bare if other == column]
+        whole = NONE in rows or not any(scores[place] for place in cells)
+        lost |= set(cells) if whole else {(row, column) for row in rows}
+        named = ", ".join(rows)
+        what = column.told if whole else f"{named} before {column.told}"
+        notices.append(f"left out {what}: {named} finished without a score, as where no test row has a label")
+    return lost, notices
+
+
+def next_cells(known: KnownCells, count: int) -> NextCells:
+    """The cells of a partly run matrix to run next, by what its finished ones tell.
 
     Args:
         count: of cells to name, at most.
@@ -186,14 +269,10 @@ def next_cells(study: Study, count: int) -> NextCells:
     """
     from adapter_stilts.select import next_cells as choosing
 
-    scores: dict[tuple[str, Column], list[float]] = {}
-    for result in study.finished().cells:
-        cell = result.cell
-        if cell.combine == CONTINUE:
-            column = Column(cell.target, cell.mode, cell.precision, cell.base)
-            known = [value for value in result.average.values() if value is not None]
-            scores.setdefault((cell.label, column), []).extend([fmean(known)] if known else [])
-    rows = list(dict.fromkeys(row for row, _ in scores))
-    columns = list(dict.fromkeys(column for _, column in scores))
-    means = {cell: fmean(values) for cell, values in scores.items() if values}
-    return choosing.next_cells(rows, columns, means, NONE if NONE in rows else None, count)
+    if not known.scores:
+        raise UsageError(
+            f"--next {count}: no cell of the matrix can have a score to go by; the same command without --next runs "
+            "what is missing"
+        )
+    rows = {row for row, _ in known.scores}
+    return choosing.next_cells(known.scores, NONE if NONE in rows else None, count)

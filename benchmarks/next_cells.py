@@ -55,8 +55,8 @@ def judged(known: dict[tuple[str, str], float], columns: list[str], draws: int) 
         generator = np.random.default_rng(seed)
         cells = [cell for cell in gains if cell[0] != "none"]
         hidden = {cells[at] for at in generator.permutation(len(cells))[: round(HIDDEN * len(cells))]}
-        given = {cell: known[cell] for cell in gains if cell not in hidden}
-        found = next_cells(rows, columns, given, "none", PICKS)
+        given = {cell: {} if cell in hidden else {SEED: known[cell]} for cell in gains}
+        found = next_cells(given, "none", PICKS)
         named.append(max(gains[cell.row, cell.column] for cell in found.chosen))
         several = [generator.choice(len(hidden), PICKS, replace=False) for _ in range(200)]
         values = np.asarray([gains[cell] for cell in sorted(hidden)])

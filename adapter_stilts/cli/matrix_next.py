@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
-from adapter_stilts.axes import CONTINUE
+from adapter_stilts.axes import CONTINUE, axes_of
 from adapter_stilts.cli import show
 from adapter_stilts.cli.running import tell_notices
-from adapter_stilts.cli.terminal import plain, say, say_json
-from adapter_stilts.matrices import Column, NextCells, next_cells
+from adapter_stilts.cli.terminal import note, plain, say, say_json
+from adapter_stilts.hub.address import is_address
+from adapter_stilts.matrices import NextCells, known_cells, next_cells
 from adapter_stilts.study import Study
+from adapter_stilts.tasks import added_files, is_file
 
 SAID = ("inter", "target", "mode", "combine", "next_count", "as_json")
 """Parameters of `matrix` that a command for some cells says anew, or not at all."""
 AXES = ("precision", "base")
 """Those that it says anew where the matrix has several."""
+VARIED = ("mode", *AXES, "taught")
+"""What a table has a column of where the matrix has several."""
+KEYS = ("intermediate.tasks", "target.tasks", "mode", "combine")
+"""Recipe keys of what it says anew, which may not be set beside that."""
 
 
 def show_next(study: Study, count: int, as_json: bool, context: click.Context) -> int:
@@ -27,21 +34,26 @@ def show_next(study: Study, count: int, as_json: bool, context: click.Context) -
     Args:
         context: of the command, whose other options the commands repeat.
     """
-    found = next_cells(study, count)
+    known = known_cells(study)
     tell_notices(study)
-    several = [name for name in AXES if len({getattr(cell, name) for cell in study.plan().cells}) > 1]
-    lines = commands(found, study, several, typed(context, (*SAID, *several)))
+    for notice in known.notices:
+        note(notice)
+    found = next_cells(known, count)
+    varied = [name for name in VARIED if len({getattr(column, name) for column in known.columns}) > 1]
+    several = [name for name in AXES if name in varied]
+    lines = commands(found, study, several, typed(context, (*SAID, *several)), typed_files(context, study))
     if as_json:
         say_json(_json(found, lines))
         return 0
     table = show.empty_table("")
     table.title = None
-    for name in ("rank", "intermediate", *_varied(found)):
+    shown = ("target", *varied)
+    for name in ("rank", "intermediate", *shown):
         table.add_column(name, overflow="fold")
     for name in ("gain", "give or take", "at best"):
         table.add_column(name, justify="right")
     for rank, cell in enumerate(found.chosen, 1):
-        about = [str(getattr(cell.column, name)) for name in _varied(found)]
+        about = [str(getattr(cell.column, name)) for name in shown]
         numbers = [
             "not known" if value is None else form.format(value)
             for form, value in (("{:+.1f}", cell.gain), ("{:.1f}", cell.spread), ("{:+.1f}", cell.upper))
@@ -74,28 +86,56 @@ def typed(context: click.Context, without: Sequence[str]) -> list[str]:
             words.append(flag)
             continue
         for each in value if isinstance(value, tuple) else (value,):
-            words += [flag, str(each)]
+            if name != "settings" or each.partition("=")[0].strip() not in KEYS:
+                words += [flag, str(each)]
     return words
 
 
-def commands(found: NextCells, study: Study, several: Sequence[str], words: Sequence[str]) -> list[str]:
+def typed_files(context: click.Context, study: Study) -> dict[str, str]:
+    """What names each own task of a matrix that is known by its file alone: the file as it was typed.
+
+    Of a file that the recipe names outside its axes, its whole path.
+    """
+    given, cells = context.params, study.plan().cells
+    axes = axes_of(given["recipe"], {})
+    entries = (*given["inter"], *given["target"], *axes.inter, *axes.target)
+    # A path may hold a plus, and a joined entry may hold files.
+    words = [
+        word.strip() for entry in entries for name in entry.split(",") for word in (name, *name.split("+"))
+    ]
+    typed = {Path(word).expanduser().absolute(): word for word in words if is_file(word)}
+    folder = given["task_folder"] and Path(given["task_folder"]).expanduser().absolute()
+    tasks = {name for cell in cells for name in (cell.target, *cell.inter.split(","))}
+    found = {task: Path(path) for task in tasks for path in added_files([task])}
+    return {
+        task: typed.get(path, str(path))
+        for task, path in found.items()
+        if path in typed or path.parent != folder
+    }
+
+
+def commands(
+    found: NextCells, study: Study, several: Sequence[str], words: Sequence[str], files: Mapping[str, str]
+) -> list[str]:
     """A line for the cells of each column; columns with the same cells share one.
 
     Args:
         several: of `AXES`, what the matrix has several of.
-        words: what stands in each line after its axes.
+        words: what stands in each line after its axes; what targets are taught in is among them.
+        files: of own tasks, as they were typed, by name.
     """
-    cells = study.plan().cells
-    inters = {cell.label: cell.inter for cell in cells}
-    combine = [] if {cell.combine for cell in cells} <= {CONTINUE} else ["--combine", CONTINUE]
-    by_column: dict[Column, list[str]] = {}
+    combine = [] if {cell.combine for cell in study.plan().cells} <= {CONTINUE} else ["--combine", CONTINUE]
+    by_target: dict[tuple[str, ...], dict[str, None]] = {}
     for cell in found.chosen:
-        by_column.setdefault(cell.column, []).append(inters[cell.row])
-    targets: dict[tuple[str, ...], list[str]] = {}
-    for column, rows in by_column.items():
+        column = cell.column
         axes = ["--mode", column.mode]
         axes += [word for name in several for word in (f"--{name}", str(getattr(column, name)))]
-        targets.setdefault((",".join(dict.fromkeys(rows)), *axes), []).append(column.target)
+        by_target.setdefault((files.get(column.target, column.target), *axes), {})[
+            entry_as_typed(cell.row, files)
+        ] = None
+    targets: dict[tuple[str, ...], list[str]] = {}
+    for (target, *axes), rows in by_target.items():
+        targets.setdefault((",".join(rows), *axes), []).append(target)
     return [
         shlex.join(
             ["adapter-stilts", "matrix", "--inter", rows, "--target", ",".join(own), *axes, *combine, *words]
@@ -104,11 +144,9 @@ def commands(found: NextCells, study: Study, several: Sequence[str], words: Sequ
     ]
 
 
-def _varied(found: NextCells) -> list[str]:
-    """What is told of a column: its target, and what else several have."""
-    columns = [cell.column for cell in found.chosen]
-    others = [name for name in ("mode", *AXES) if len({getattr(column, name) for column in columns}) > 1]
-    return ["target", *others]
+def entry_as_typed(entry: str, files: Mapping[str, str]) -> str:
+    """An intermediate entry as `--inter` takes it: the tasks of one stage joined by ``+``, an address as it is."""
+    return entry if is_address(entry) else "+".join(files.get(name, name) for name in entry.split(","))
 
 
 def _told(found: NextCells) -> str:

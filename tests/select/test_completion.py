@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pytest
 
 from adapter_stilts.errors import UsageError
 from adapter_stilts.select.completion import complete
-from adapter_stilts.select.next_cells import next_cells
+from adapter_stilts.select.next_cells import Seeds, next_cells
 
 NAN = float("nan")
 
@@ -78,7 +80,8 @@ def test_what_is_known_less_is_told_less_surely() -> None:
 
 
 ROWS, COLUMNS = ("none", "a", "b", "c"), ("x", "y", "z")
-SCORES = {
+Scores = dict[tuple[str, str], float]
+SCORES: Scores = {
     ("none", "x"): 50.0,
     ("none", "y"): 40.0,
     ("none", "z"): 30.0,
@@ -91,9 +94,23 @@ SCORES = {
 }
 
 
+def planned(
+    scores: Scores, rows: Sequence[str] = ROWS, columns: Sequence[str] = COLUMNS
+) -> dict[tuple[str, str], dict[int | None, float]]:
+    """Every cell of rows and columns, finished with one seed or not."""
+    cells = [(row, column) for row in rows for column in columns]
+    return {cell: {0: scores[cell]} if cell in scores else {} for cell in cells}
+
+
+def named(scores: Mapping[tuple[str, str], Seeds]) -> tuple[object, ...]:
+    """All that is named, by which estimates, and how many cells are known."""
+    found = next_cells(scores, "none", 9)
+    return (*found.chosen, found.known, found.cells)
+
+
 def test_the_cell_that_may_gain_most_is_named_first() -> None:
     """`a` brings 8 and 9 points elsewhere, `c` took one."""
-    found = next_cells(ROWS, COLUMNS, SCORES, "none", 9)
+    found = next_cells(planned(SCORES), "none", 9)
     assert (found.known, found.cells) == (9, 12)
     assert (found.chosen[0].row, found.chosen[0].column) == ("a", "z")
     assert {(cell.row, cell.column) for cell in found.chosen} == {("a", "z"), ("c", "x"), ("c", "y")}
@@ -102,25 +119,60 @@ def test_the_cell_that_may_gain_most_is_named_first() -> None:
     first = found.chosen[0]
     assert first.gain is not None
     assert first.gain > 2
-    assert len(next_cells(ROWS, COLUMNS, SCORES, "none", 1).chosen) == 1
+    assert len(next_cells(planned(SCORES), "none", 1).chosen) == 1
+
+
+def test_a_gain_is_over_the_baseline_of_the_same_seed() -> None:
+    """Seed 1 brings 20 points to all alike, and of most entries it is the one that is finished."""
+    plain = planned(SCORES)
+    seeded = {
+        (row, column): {0: seeds[0], 1: seeds[0] + 20} if seeds and row == "none" else {1: seeds[0] + 20}
+        for (row, column), seeds in plain.items()
+        if seeds
+    }
+    seeded["a", "x"][0] = 58.0
+    assert named(plain | seeded) == named(plain)
+    # Of two seeds in common the mean counts; a third that the baseline lacks does not.
+    seeded["a", "x"] = {0: 57.0, 1: 79.0, 2: 500.0}
+    assert named(plain | seeded) == named(plain)
+
+
+def test_a_cell_without_a_seed_of_the_baseline_is_not_known() -> None:
+    other = {**planned(SCORES), ("a", "x"): {2: 58.0}}
+    assert named(other) == named({**other, ("a", "x"): {}})
+    assert ("a", "x") in {(cell.row, cell.column) for cell in next_cells(other, "none", 9).chosen}
+
+
+def test_a_baseline_that_no_seed_made_stands_beside_every_one() -> None:
+    plain = planned(SCORES)
+    untrained = {("none", "x"): {None: 50.0}, ("a", "x"): {0: 57.0, 3: 59.0}}
+    assert named({**plain, **untrained}) == named(plain)
+
+
+def test_a_cell_that_cannot_be_is_not_named() -> None:
+    whole = planned(SCORES)
+    part = {cell: seeds for cell, seeds in whole.items() if cell != ("c", "x")}
+    found = next_cells(part, "none", 9)
+    assert {(cell.row, cell.column) for cell in found.chosen} == {("a", "z"), ("c", "y")}
+    assert (found.known, found.cells) == (9, 11)
 
 
 def test_a_baseline_that_is_missing_comes_first() -> None:
     scores = {cell: score for cell, score in SCORES.items() if cell != ("none", "z")}
-    found = next_cells(ROWS, COLUMNS, scores, "none", 2)
+    found = next_cells(planned(scores), "none", 2)
     first, second = found.chosen
     assert (first.row, first.column, first.gain, first.upper) == ("none", "z", None, None)
     assert (second.row, second.column) in {("c", "x"), ("c", "y")}  # of z nothing is known then
-    assert next_cells(ROWS, COLUMNS, scores, "none", 1).completion is None
+    assert next_cells(planned(scores), "none", 1).completion is None
 
 
 def test_without_a_baseline_gains_are_over_the_target_s_mean() -> None:
     scores = {cell: score for cell, score in SCORES.items() if cell[0] != "none"}
-    found = next_cells(ROWS[1:], COLUMNS, scores, None, 3)
+    found = next_cells(planned(scores, ROWS[1:]), None, 3)
     assert (found.chosen[0].row, found.chosen[0].column) == ("a", "z")
 
 
-BAD = {
+BAD: dict[str, tuple[Scores, Sequence[str], Sequence[str], str]] = {
     "empty": ({}, ROWS, COLUMNS, "the store holds none of the 12 cells"),
     "full": (
         {(row, column): 1.0 for row in ROWS for column in COLUMNS},
@@ -148,4 +200,4 @@ BAD = {
 def test_bad_input(case: str) -> None:
     scores, rows, columns, message = BAD[case]
     with pytest.raises(UsageError, match=message):
-        next_cells(rows, columns, scores, "none", 3)  # type: ignore[arg-type]
+        next_cells(planned(scores, rows, columns), "none", 3)
