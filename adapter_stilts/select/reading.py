@@ -66,6 +66,7 @@ class TrainSets:
     device: str
     draw: Draw
     _samples: dict[str, Sample] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _made: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @cached_property
     def tokenizer(self) -> CachedTokenizer:
@@ -81,6 +82,11 @@ class TrainSets:
 
         encoder = build_encoder(self.request.base, None, None, "fp32", device=self.device)
         return encoder.to(self.device).eval()
+
+    @property
+    def made(self) -> int:
+        """How many measurements were made by this object; what the cache held is none of them."""
+        return len(self._made)
 
     def measure(self, task: Task, limit: int | None) -> TrainSet:
         """A task's train set, in the first language that it is trained in; without its embedding.
@@ -172,6 +178,7 @@ class TrainSets:
                 _log.warning("%s: damaged (%s): measured again", place, cause_of(error))
                 shutil.rmtree(place, ignore_errors=True)
         found = make()
+        self._made.append(digest)
         remove_partials(self.cache, (f"{FOLDER}/*/*",))
         try:
             with whole_directory(place, "another place with $ADAPTER_STILTS_CACHE") as aside:

@@ -20,6 +20,7 @@ from adapter_stilts.select.record import record
 from adapter_stilts.select.short_runs import short_run
 from adapter_stilts.select.suggestion import Clock
 from adapter_stilts.suggesting import SAMPLE
+from adapter_stilts.tasks.base import Task
 
 Cli = Callable[..., Any]
 
@@ -140,8 +141,8 @@ def test_a_budget_leaves_the_encoder_out_and_says_so(cli: Cli, monkeypatch: pyte
     slow(monkeypatch, "embedded", 2.0)
     ran = cli(*MINIATURE, "--target", "tydiqa", *FEW, "--budget", "1m", "--json")
     assert "text_embedding" in ran.json["estimators"]
-    slow(monkeypatch, "embedded", 30.0)
-    ran = cli(*MINIATURE, "--target", "tydiqa", *FEW, "--budget", "1m", "--json")
+    slow(monkeypatch, "embedded", 25.0)
+    ran = cli(*unmeasured(12), "--target", "tydiqa", *FEW, "--budget", "1m", "--json")
     assert ran.code == 0
     assert list(ran.json["estimators"]) == ["size", "same_format", "vocabulary", "lengths"]
     assert (
@@ -183,14 +184,35 @@ def test_fitted_weights_are_of_other_targets(cli: Cli, monkeypatch: pytest.Monke
     assert "--weights fitted: text_embedding has a weight, and --budget 60s left no time for it" in ran.err
 
 
-def slow(monkeypatch: pytest.MonkeyPatch, method: str, seconds: float) -> None:
-    """Each call moves the clock by so many seconds; nobody waits."""
+def unmeasured(examples: int) -> tuple[object, ...]:
+    """The same with another number of examples, of which the cache holds nothing: one number a test."""
+    return (*MINIATURE[:-1], examples)
+
+
+def test_a_budget_is_held_where_the_cache_has_a_part(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the cache held told that the rest would be as quick."""
+    asked = (*unmeasured(11), "--target", "tydiqa", "--steps", "2", "--json", "--among")
+    assert cli(*asked, "mnli,squad_v1").code == 0
+    slow(monkeypatch, "trained", 25.0, lambda task: task.name in ("hellaswag", "ccg"))
+    ran = cli(*asked, FEW[1], "--budget", "40s")
+    assert ran.code == 0, ran.err
+    assert list(ran.json["estimators"]) == list(ESTIMATORS)
+    assert "note: task_embedding left out: --budget 40s leaves no time to train on 5 train sets. " in ran.err
+
+
+def slow(
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    seconds: float,
+    which: Callable[[Any], bool] = lambda task: True,
+) -> None:
+    """Each call, of the tasks that are meant, moves the clock by so many seconds; nobody waits."""
     passed = [0.0]
     plain = getattr(reading.TrainSets, method)
     plain = getattr(plain, "plain", plain)
 
     def slower(*arguments: Any) -> Any:
-        passed[0] += seconds
+        passed[0] += seconds * any(isinstance(one, Task) and which(one) for one in arguments)
         return plain(*arguments)
 
     slower.plain = plain  # type: ignore[attr-defined]
@@ -246,7 +268,7 @@ def test_steps_are_counted_from_one(cli: Cli) -> None:
 
 def test_a_budget_too_short_says_how_much_is_needed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     slow(monkeypatch, "measure", 30.0)
-    ran = cli(*MINIATURE, "--target", "tydiqa", *FEW, "--budget", "1m")
+    ran = cli(*unmeasured(13), "--target", "tydiqa", *FEW, "--budget", "1m")
     assert ran.code == 2
     assert "in 60.0 s 2 of 5 train sets were read; give about 151s" in ran.err
 
