@@ -1,0 +1,77 @@
+"""The command that `suggest` prints: `matrix` takes it as it stands, whatever was typed."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter_stilts.suggesting import suggest
+
+Cli = Callable[..., Any]
+
+MINIATURE = ("suggest", "--recipe", "miniature", "--device", "cpu", "--examples", "8", "--target", "tydiqa")
+FEW = ("--among", "mnli,squad_v1")
+SHELF = Path(__file__).resolve().parents[2] / "adapters_hub"
+LORA = f"{SHELF / 'mnli-lora'},{SHELF / 'squad_v1-lora'}"
+
+
+def settings_of(command: str) -> list[str]:
+    words = shlex.split(command)
+    return [word for before, word in itertools.pairwise(words) if before == "--set"]
+
+
+def check_taken(cli: Cli, command: str) -> None:
+    """The command plans a matrix."""
+    ran = cli(*shlex.split(command)[1:], "--dry-run", "--json")
+    assert ran.code == 0, ran.err
+
+
+@pytest.mark.parametrize("typed", ["seed=3", "seed = 3"])
+def test_a_seed_that_was_set_gives_way_to_three_seeds(cli: Cli, typed: str) -> None:
+    asked = ("--set", typed, "--set", "target.epochs=1", "--json")
+    command = cli(*MINIATURE, *FEW, *asked).json["command"]
+    assert settings_of(command) == ["target.epochs=1"]
+    assert command.endswith("--seeds 3")
+    check_taken(cli, command)
+
+
+def test_settings_of_a_mapping_are_told_once() -> None:
+    found = suggest(
+        "tydiqa",
+        among="mnli,squad_v1",
+        recipe="miniature",
+        device="cpu",
+        examples=8,
+        settings={"seed": 3, "target.epochs": 1},
+    )
+    assert settings_of(found.command) == ["target.epochs=1"]
+
+
+def test_settings_may_be_read_once_alone() -> None:
+    texts = (text for text in ("seed=3", "target.epochs=1"))
+    found = suggest(
+        "tydiqa", among="mnli,squad_v1", recipe="miniature", device="cpu", examples=8, settings=texts
+    )
+    assert settings_of(found.command) == ["target.epochs=1"]
+
+
+def test_the_mode_of_bundles_is_told_by_its_flag_alone(cli: Cli) -> None:
+    command = cli(*MINIATURE, "--among", LORA, "--set", "mode=lora", "--json").json["command"]
+    assert settings_of(command) == []
+    assert command.count("lora --recipe") == command.count("--mode lora") == 1
+    check_taken(cli, command)
+
+
+def test_a_mode_that_was_set_stays_where_no_flag_says_it(cli: Cli) -> None:
+    """A short training of tasks trains LoRA, whatever mode was set."""
+    ran = cli(*MINIATURE, *FEW, "--set", "mode=adapter", "--steps", "1", "--json")
+    assert ran.code == 0, ran.err
+    assert settings_of(ran.json["command"]) == ["mode=adapter"]
+    assert ran.json["mode"] == "adapter"
+    assert "task_embedding" in ran.json["estimators"]
+    check_taken(cli, ran.json["command"])
