@@ -75,3 +75,37 @@ def test_a_mode_that_was_set_stays_where_no_flag_says_it(cli: Cli) -> None:
     assert ran.json["mode"] == "adapter"
     assert "task_embedding" in ran.json["estimators"]
     check_taken(cli, ran.json["command"])
+
+
+def test_bundles_of_a_single_name_are_told_as_addresses(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After --inter a word without a slash is a task."""
+    monkeypatch.chdir(tmp_path)
+    for name, task in (("soup.bundle", "mnli"), ("mnlib", "squad_v1")):
+        Path(name).symlink_to(SHELF / f"{task}-lora")
+    ran = cli(*MINIATURE, "--among", "soup.bundle,mnlib", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert {row["source"] for row in ran.json["ranking"]} == {"./soup.bundle", "./mnlib"}
+    words = shlex.split(ran.json["command"])
+    assert set(words[words.index("--inter") + 1].split(",")) == {"none", "./soup.bundle", "./mnlib"}
+    check_taken(cli, ran.json["command"])
+
+
+def test_a_bundle_of_several_addresses_is_ranked_once(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(SHELF.parent)
+    (tmp_path / "link").symlink_to(SHELF / "mnli-lora")
+    several = ("adapters_hub/mnli-lora", "adapters_hub/mnli-lora/", SHELF / "mnli-lora", tmp_path / "link")
+    named = ",".join(map(str, several))
+    ran = cli(*MINIATURE, "--among", f"{named},adapters_hub/squad_v1-lora", "--json")
+    assert ran.code == 0, ran.err
+    sources = sorted(row["source"] for row in ran.json["ranking"])
+    assert sources == ["adapters_hub/mnli-lora", "adapters_hub/squad_v1-lora"]
+    for again in several[1:]:
+        assert f"note: {again} is the same bundle as adapters_hub/mnli-lora, and ranked once" in ran.err
+    ran = cli(*MINIATURE, "--among", named)
+    assert (ran.code, ran.out) == (2, "")
+    assert "only adapters_hub/mnli-lora of the encoder miniature, which leaves nothing to rank (" in ran.err
+    assert "adapters_hub/mnli-lora/ is the same bundle as adapters_hub/mnli-lora, and ranked once" in ran.err
