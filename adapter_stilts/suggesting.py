@@ -168,7 +168,7 @@ def suggest(
         examples,
         ranking,
         _command(first, target, more),
-        record(_kind(bool(bundles), steps, weights), wanted.name, trained),
+        record(_kind(bool(bundles), own, weights, ranking), wanted.name, trained),
         (*looked, *notices, *ranking.notices),
     )
 
@@ -181,10 +181,20 @@ def _train_sets(request: Request, device: str | None, examples: int) -> TrainSet
     return TrainSets(request, default_cache(), device or default_device(), Draw(examples, 0))
 
 
-def _kind(bundles: bool, steps: int | None, weights: str) -> str:
-    """What is ranked, and how, by the words of its record."""
-    how = " by fitted weights" if weights == FITTED else "" if steps is None else " with a short training"
-    return f"{'bundles' if bundles else 'tasks'}{how}"
+def _kind(bundles: bool, own: str | None, weights: str, ranking: Ranking) -> str:
+    """What was ranked, and how, by the words of its record: a short training that was left out tells nothing."""
+    if bundles:
+        from adapter_stilts.select.short_runs import SHORT_RUNS
+        from adapter_stilts.select.updates import UPDATES
+
+        # The update of a bundle of the target comes without a training.
+        trained = {*SHORT_RUNS, *(UPDATES if own is None else ())}
+    else:
+        from adapter_stilts.select.estimators import WITH_TRAINING
+
+        trained = set(WITH_TRAINING)
+    short = " with a short training" if trained & set(ranking.estimators) else ""
+    return f"{'bundles' if bundles else 'tasks'}{' by fitted weights' if weights == FITTED else short}"
 
 
 def _check(own: str | None, weights: str, bundles: Sequence[str]) -> None:

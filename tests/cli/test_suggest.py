@@ -160,10 +160,12 @@ def test_steps_add_task_embeddings_unless_the_budget_is_too_short(
     assert list(ran.json["estimators"]) == [*ESTIMATORS, "task_embedding"]
     assert list(ran.json["seconds"]) == ["reading", "embedding", "training"]
     assert "--steps" not in ran.json["command"]
+    assert ran.json["record"]["kind"] == "tasks with a short training"
     slow(monkeypatch, "trained", 50.0)
     ran = cli(*asked, "--budget", "1m", "--json")
     assert list(ran.json["estimators"]) == list(ESTIMATORS)
     assert "task_embedding left out: --budget 60s leaves no time to train on 3 train sets" in ran.err
+    assert ran.json["record"]["kind"] == "tasks"
 
 
 def test_fitted_weights_are_of_other_targets(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,12 +342,14 @@ def test_steps_compare_updates_and_transfer_a_few_shots(cli: Cli, monkeypatch: p
     every = ["logme", "h_score", "nleep", "transrate", "update_cosine", "arrow", "few_shot", "training_curve"]
     assert list(ran.json["estimators"]) == every
     assert list(ran.json["seconds"])[2:] == ["training", "comparing updates", "short runs"]
+    assert ran.json["record"]["kind"] == "bundles with a short training"
     monkeypatch.setattr(Clock, "taken", property(lambda clock: 100.0 if "training" in clock.seconds else 0.0))
     ran = cli(*asked, "--budget", "1m", "--json")
     assert ran.code == 0, ran.err
     assert list(ran.json["estimators"]) == every[:4]
     assert "note: update_cosine, arrow left out: --budget 60s leaves no time for 3 bundles" in ran.err
     assert "note: few_shot, training_curve left out: --budget 60s leaves no time for 3 bundles" in ran.err
+    assert ran.json["record"]["kind"] == "bundles"
 
 
 def test_a_target_without_a_dev_split_still_has_a_training_curve(
@@ -365,6 +369,7 @@ def test_an_own_bundle_stands_for_the_target_s_update(cli: Cli) -> None:
     ran = cli(*asked, own, "--json")
     assert (ran.code, ran.err) == (0, "")
     assert not {"few_shot", "training_curve"} & set(ran.json["estimators"])
+    assert ran.json["record"]["kind"] == "bundles"  # its own bundle was trained before
     rows = {row["source"]: row["scores"] for row in ran.json["ranking"]}
     assert rows[str(own)]["arrow"] == rows[str(own)]["update_cosine"] == 1.0
     assert rows[str(SHELF / "mnli-lora")]["update_cosine"] < 0.2
