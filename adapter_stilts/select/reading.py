@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -174,9 +173,12 @@ class TrainSets:
             try:
                 with (place / FILE).open("rb") as file, np.load(file) as held:
                     return {name: held[name] for name in (held.files if names is None else names)}
-            except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            except Exception as error:  # numpy and zipfile raise many kinds at bytes that are not theirs
                 _log.warning("%s: damaged (%s): measured again", place, cause_of(error))
                 shutil.rmtree(place, ignore_errors=True)
+        elif place.exists() and not place.is_dir():
+            _log.warning("%s: damaged (a file, not a folder): measured again", place)
+            place.unlink(missing_ok=True)
         found = make()
         self._made.append(digest)
         remove_partials(self.cache, (f"{FOLDER}/*/*",))
