@@ -95,7 +95,12 @@ def own_source(typed: str, base: ResolvedBase, mode: str, target: Task) -> Train
     """
     directory = locate_any(typed, Base(id=base.id), lambda _: None)
     source = TrainedSource(typed, directory, read_bundle(directory))
-    why = _unfit(source, base, mode)
+    why = _unfit(source, base, None)
+    if why is None and source.info.tuning != mode:
+        why = (
+            f"of mode {source.info.tuning}, and the bundles after --among are of {mode}, which its update is held "
+            f"against: name one of mode {mode}, or rank bundles of mode {source.info.tuning}"
+        )
     if why is None and source.info.task != target.name:
         why = f"trained on {source.info.task}, and the target is trained on {target.name}"
     if why is not None:

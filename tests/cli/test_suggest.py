@@ -376,9 +376,17 @@ def test_an_own_bundle_stands_for_the_target_s_update(cli: Cli) -> None:
     ran = cli(*asked, SHELF / "mnli-lora")
     assert ran.code == 2
     assert "mnli-lora: trained on mnli, and the target is trained on squad_v1" in ran.err
-    ran = cli(*asked, SHELF / "squad_v1-full")
-    assert ran.code == 2
-    assert "squad_v1-full: of mode full, and --mode is lora" in ran.err
+
+
+def test_an_own_bundle_of_another_mode_is_told_what_decides_the_mode(cli: Cli) -> None:
+    """Given or not: --mode chooses among bundles, and what is ranked in the end has one."""
+    named = f"{SHELF / 'mnli-lora'},{SHELF / 'squad_v1-lora'}"
+    for among in (("--among", named), ("--among", SHELF, "--mode", "lora")):
+        ran = cli(*MINIATURE, "--target", "xquad", *among, "--own", SHELF / "squad_v1-full")
+        assert (ran.code, ran.out) == (2, "")
+        told = "of mode full, and the bundles after --among are of lora, which its update is held against: name one of "
+        assert f"--own {SHELF / 'squad_v1-full'}: {told}mode lora, or rank bundles of mode full" in ran.err
+        assert "--mode is" not in ran.err
 
 
 def test_bundles_that_change_no_weights_have_no_updates(cli: Cli) -> None:
