@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shlex
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapter_stilts.cli.main import _terminated
+from adapter_stilts.select.reading import FILE, TrainSets
+from adapter_stilts.select.train_set import TrainSet
 from adapter_stilts.suggesting import suggest
+from adapter_stilts.tasks.base import Task
 
 Cli = Callable[..., Any]
 
@@ -109,3 +116,29 @@ def test_a_bundle_of_several_addresses_is_ranked_once(
     assert (ran.code, ran.out) == (2, "")
     assert "only adapters_hub/mnli-lora of the encoder miniature, which leaves nothing to rank (" in ran.err
     assert "adapters_hub/mnli-lora/ is the same bundle as adapters_hub/mnli-lora, and ranked once" in ran.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_measured_before_an_interruption_is_kept(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int
+) -> None:
+    monkeypatch.setenv("ADAPTER_STILTS_CACHE", str(tmp_path / "cache"))
+    whole, measured = TrainSets.measure, []
+
+    def measure(sets: TrainSets, task: Task, limit: int | None) -> TrainSet:
+        if len(measured) == 2:
+            os.kill(os.getpid(), number)
+            time.sleep(60)  # the handler ends it
+        measured.append(task.name)
+        return whole(sets, task, limit)
+
+    monkeypatch.setattr(TrainSets, "measure", measure)
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        ran = cli(*MINIATURE, *FEW)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (ran.code, ran.out) == (128 + number, "")
+    told = "interrupted; measured train sets and short trainings are kept, and the same command goes on\n"
+    assert ran.err.endswith(told)
+    assert len(list((tmp_path / "cache").rglob(FILE))) == 2
