@@ -201,7 +201,8 @@ def _check(own: str | None, weights: str, bundles: Sequence[str]) -> None:
     """Raises UsageError where what goes with tasks is given to bundles, or the other way around."""
     if own is not None and not bundles:
         raise UsageError(
-            f"--own {own}: a bundle of the target is held against bundles, and --among names tasks; name bundles there"
+            f"--own {own!r}: a bundle of the target is held against bundles, and --among names tasks; name bundles "
+            "there"
         )
     if weights not in WEIGHTS:
         raise UnknownNameError("weights", weights, WEIGHTS)
@@ -303,7 +304,7 @@ def _target(request: Request, typed: str, command: str) -> Task:
 
     names = request.recipe.target.tasks
     if len(names) != 1 or names == (ALL,):
-        raise UsageError(f"--target {typed}: sources are ranked for one target at a time; name one")
+        raise UsageError(f"--target {typed!r}: sources are ranked for one target at a time; name one")
     task = target_task(names[0])
     if (request.recipe.target.train_task or task.train_task) is None:
         raise UsageError(

@@ -231,6 +231,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "all": (("--target", "all"), "sources are ranked for one target at a time"),
     "two targets": (("--target", "xnli,tydiqa"), "sources are ranked for one target at a time"),
+    "empty target": (("--target", ""), "--target '': sources are ranked for one target at a time; name one"),
     "no target": (("--target", "tydika"), "did you mean 'tydiqa'?"),
     "one source": (
         ("--target", "tydiqa", "--among", "mnli"),
@@ -241,14 +242,25 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "one stage": (("--target", "tydiqa", "--among", "mnli,all"), "--among all: is one stage"),
     "text": (("--target", "tydiqa", "--among", "mnli,tlm"), "--among tlm: is text, not a task"),
     "empty": (("--target", "tydiqa", "--among", "mnli,"), "holds an empty name"),
-    "no time": (("--target", "tydiqa", *FEW, "--budget", "soon"), "a time such as 90s, 10m or 1.5h"),
+    "no time": (
+        ("--target", "tydiqa", *FEW, "--budget", "soon"),
+        "--budget 'soon': should be a time such as 90s",
+    ),
+    "empty time": (
+        ("--target", "tydiqa", *FEW, "--budget", ""),
+        "--budget '': should be a time such as 90s, 10m or",
+    ),
+    "empty own": (
+        ("--target", "tydiqa", *FEW, "--own", ""),
+        "--own '': a bundle of the target is held against",
+    ),
     "too short": (
         ("--target", "tydiqa", *FEW, "--budget", "0s"),
         "--budget 0s is too short for any estimator",
     ),
     "own of tasks": (
         ("--target", "tydiqa", *FEW, "--own", "runs/x"),
-        "--own runs/x: a bundle of the target is held against bundles, and --among names tasks",
+        "--own 'runs/x': a bundle of the target is held against bundles, and --among names tasks",
     ),
 }
 
