@@ -94,7 +94,7 @@ def size_of(text: str) -> int:
 
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)", text.strip())
     if found is None or found[2].lower() not in _UNITS:
-        raise UsageError(f"--gpu-memory {text}: should be a size such as 8GiB, 24GB or 8589934592")
+        raise UsageError(f"--gpu-memory {text!r}: should be a size such as 8GiB, 24GB or 8589934592")
     return int(float(found[1]) * _UNITS[found[2].lower()])
 
 
@@ -106,7 +106,7 @@ def seconds_of(text: str) -> float:
 
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smh]?)", text.strip())
     if found is None:
-        raise UsageError(f"--budget {text}: should be a time such as 90s, 10m or 1.5h")
+        raise UsageError(f"--budget {text!r}: should be a time such as 90s, 10m or 1.5h")
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 

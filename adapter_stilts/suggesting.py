@@ -6,7 +6,7 @@ suggest("tydiqa", recipe="miniature").rows[0].source
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapter_stilts.errors import UnknownNameError, UsageError
 from adapter_stilts.library import Names, Settings, plan_train, several
+from adapter_stilts.recipe import parse_override
 from adapter_stilts.recipe_sections import EACH
 from adapter_stilts.runtime import default_cache, default_device, seconds_of
 
@@ -40,6 +41,11 @@ EQUAL, FITTED = WEIGHTS = ("equal", "fitted")
 """Of estimators."""
 TASK_EMBEDDING_MODE = "lora"
 """What a short training of tasks trains, whatever the command does."""
+
+SEED = "seed"
+"""A recipe key that the command never sets: it trains over three seeds."""
+KEYS = {"mode": "mode", "base": "base.id"}
+"""Recipe keys that flags of the command say."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,7 @@ def suggest(
     from adapter_stilts.stages.planning.names import train_task
     from adapter_stilts.stages.planning.request import Request
 
+    settings = settings if isinstance(settings, Mapping) else list(settings)  # read more than once
     clock = Clock(seconds_of(budget) if isinstance(budget, str) else budget)
     typed = list(dict.fromkeys(several("among", EACH if among is None else among)))
     bundles = _bundles(typed)
@@ -140,7 +147,8 @@ def suggest(
     trained_on = train_task(request, wanted)
     looked = looked_at(request, [wanted])
     opened = partial(_train_sets, request, device, examples)
-    shortened = partial(_short, planned, study.source, request.resolve, steps)
+    of_short = partial(planned, settings=_without(settings, {"mode"}))
+    shortened = partial(_short, of_short, study.source, request.resolve, steps)
     if bundles:
         ranking, notices, trained = _ranked_bundles(
             bundles, trained_on, request, mode, opened, clock, shortened, own
@@ -160,7 +168,7 @@ def suggest(
         examples,
         ranking,
         _command(first, target, more),
-        record(_kind(bool(bundles), steps, weights), wanted.name, trained),
+        record(_kind(bool(bundles), own, weights, ranking), wanted.name, trained),
         (*looked, *notices, *ranking.notices),
     )
 
@@ -173,17 +181,28 @@ def _train_sets(request: Request, device: str | None, examples: int) -> TrainSet
     return TrainSets(request, default_cache(), device or default_device(), Draw(examples, 0))
 
 
-def _kind(bundles: bool, steps: int | None, weights: str) -> str:
-    """What is ranked, and how, by the words of its record."""
-    how = " by fitted weights" if weights == FITTED else "" if steps is None else " with a short training"
-    return f"{'bundles' if bundles else 'tasks'}{how}"
+def _kind(bundles: bool, own: str | None, weights: str, ranking: Ranking) -> str:
+    """What was ranked, and how, by the words of its record: a short training that was left out tells nothing."""
+    if bundles:
+        from adapter_stilts.select.short_runs import SHORT_RUNS
+        from adapter_stilts.select.updates import UPDATES
+
+        # The update of a bundle of the target comes without a training.
+        trained = {*SHORT_RUNS, *(UPDATES if own is None else ())}
+    else:
+        from adapter_stilts.select.estimators import WITH_TRAINING
+
+        trained = set(WITH_TRAINING)
+    short = " with a short training" if trained & set(ranking.estimators) else ""
+    return f"{'bundles' if bundles else 'tasks'}{' by fitted weights' if weights == FITTED else short}"
 
 
 def _check(own: str | None, weights: str, bundles: Sequence[str]) -> None:
     """Raises UsageError where what goes with tasks is given to bundles, or the other way around."""
     if own is not None and not bundles:
         raise UsageError(
-            f"--own {own}: a bundle of the target is held against bundles, and --among names tasks; name bundles there"
+            f"--own {own!r}: a bundle of the target is held against bundles, and --among names tasks; name bundles "
+            "there"
         )
     if weights not in WEIGHTS:
         raise UnknownNameError("weights", weights, WEIGHTS)
@@ -285,7 +304,7 @@ def _target(request: Request, typed: str, command: str) -> Task:
 
     names = request.recipe.target.tasks
     if len(names) != 1 or names == (ALL,):
-        raise UsageError(f"--target {typed}: sources are ranked for one target at a time; name one")
+        raise UsageError(f"--target {typed!r}: sources are ranked for one target at a time; name one")
     task = target_task(names[0])
     if (request.recipe.target.train_task or task.train_task) is None:
         raise UsageError(
@@ -334,16 +353,22 @@ def _same(sources: Sequence[Source], trained_on: Task, target: Task) -> tuple[st
 
 
 def _words(flags: Mapping[str, Any], fill: bool, settings: Settings) -> list[str]:
-    """What was typed of the recipe and the data, to be typed again."""
-    words = [word for name, value in flags.items() if value is not None for word in (f"--{name}", str(value))]
-    texts = (
-        [f"{key}={value}" for key, value in settings.items()] if isinstance(settings, Mapping) else settings
-    )
+    """What was typed of the recipe and the data, to be typed again: each once, where the command has a flag for it."""
+    given = {name: str(value) for name, value in flags.items() if value is not None}
+    kept = _without(settings, {SEED, *(key for name, key in KEYS.items() if name in given)})
+    texts = [f"{key}={value}" for key, value in kept.items()] if isinstance(kept, Mapping) else kept
     return [
-        *words,
+        *(word for name, value in given.items() for word in (f"--{name}", value)),
         *(["--fill-from-hub"] if fill else []),
         *(word for text in texts for word in ("--set", text)),
     ]
+
+
+def _without(settings: Settings, keys: Collection[str]) -> Settings:
+    """Recipe keys with their values, or texts, but those of some keys."""
+    if isinstance(settings, Mapping):
+        return {key: value for key, value in settings.items() if key not in keys}
+    return [text for text in settings if parse_override(text)[0] not in keys]
 
 
 def _command(first: Sequence[str], target: str, more: Sequence[str]) -> str:

@@ -35,6 +35,12 @@ VERBS = {
     "score": "Score a predictions folder against a labels folder, as XTREME's own scorer does.",
 }
 
+# What is told of a verb that is interrupted and keeps what it has done; any other keeps nothing.
+GOES_ON = {
+    **dict.fromkeys(("train", "matrix", "stage"), "the same command resumes from the last checkpoint"),
+    "suggest": "measured train sets and short trainings are kept, and the same command goes on",
+}
+
 
 class LazyGroup(click.Group):
     """Imports a verb's module only when that verb is called."""
@@ -109,7 +115,8 @@ def run(arguments: list[str], debug: bool = False) -> int:
     except (KeyboardInterrupt, click.Abort) as interrupted:
         if debug:
             raise
-        click.echo("interrupted; the same command resumes from the last checkpoint", err=True)
+        verb = next((argument for argument in arguments if not argument.startswith("-")), "")
+        click.echo(f"interrupted; {GOES_ON.get(verb, 'the same command begins anew')}", err=True)
         # click raises its Abort from what interrupted.
         return int(getattr(interrupted.__cause__, "exit_code", 130))
     except OSError as error:

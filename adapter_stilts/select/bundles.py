@@ -54,32 +54,36 @@ def trained_sources(
         UsageError: a bundle does not fit, or there are fewer than two.
         BundleError, SourceUnavailableError: one cannot be read, or fetched.
     """
-    found: dict[str, TrainedSource] = {}
+    found: dict[Path, TrainedSource] = {}
     notices: list[str] = []
+    again: dict[str, str] = {}
     for text in typed:
         inner = _inside(text)
-        for address in inner or (text,):
+        for address in inner or (_as_typed(text),):
             directory = locate_any(address, Base(id=base.id), notices.append)
             source = TrainedSource(address, directory, read_bundle(directory))
             why = _unfit(source, base, mode)
             if why is None:
-                found[address] = source
+                first = found.setdefault(directory.resolve(), source)
+                again |= {address: first.address} if first is not source else {}
             elif inner is None:
                 raise UsageError(f"--among {address}: {why}")
             elif mode is None or source.info.tuning == mode:
                 notices.append(f"{address}: left out, {why}")
+    told = [f"{address} is the same bundle as {first}, and ranked once" for address, first in again.items()]
     modes = sorted({source.info.tuning for source in found.values()})
     if len(modes) > 1:
         raise UsageError(
             f"--among {','.join(typed)}: bundles of several modes ({', '.join(modes)}); say which with --mode"
         )
     if len(found) < 2:
-        held = f"only {next(iter(found))}" if found else "no bundle"
+        held = f"only {next(iter(found.values())).address}" if found else "no bundle"
+        held += f" of the encoder {base.id}{f' and mode {mode}' if mode else ''}"
         raise UsageError(
-            f"--among {','.join(typed)}: {held} of the encoder {base.id}{f' and mode {mode}' if mode else ''}, which "
-            "leaves nothing to rank; name several, or another --recipe, --base or --mode"
+            f"--among {','.join(typed)}: {held}, which leaves nothing to rank{''.join(f' ({one})' for one in told)}; "
+            "name several, or another --recipe, --base or --mode"
         )
-    return list(found.values()), tuple(notices)
+    return list(found.values()), (*notices, *told)
 
 
 def own_source(typed: str, base: ResolvedBase, mode: str, target: Task) -> TrainedSource:
@@ -91,7 +95,12 @@ def own_source(typed: str, base: ResolvedBase, mode: str, target: Task) -> Train
     """
     directory = locate_any(typed, Base(id=base.id), lambda _: None)
     source = TrainedSource(typed, directory, read_bundle(directory))
-    why = _unfit(source, base, mode)
+    why = _unfit(source, base, None)
+    if why is None and source.info.tuning != mode:
+        why = (
+            f"of mode {source.info.tuning}, and the bundles after --among are of {mode}, which its update is held "
+            f"against: name one of mode {mode}, or rank bundles of mode {source.info.tuning}"
+        )
     if why is None and source.info.task != target.name:
         why = f"trained on {source.info.task}, and the target is trained on {target.name}"
     if why is not None:
@@ -107,7 +116,12 @@ def _inside(text: str) -> list[str] | None:
     folder = Path(text)
     if (folder / "bundle.json").is_file() or not (inner := bundles_in(folder)):
         return None
-    return [str(one) if "/" in str(one) else f"./{one}" for one in inner]
+    return [_as_typed(str(one)) for one in inner]
+
+
+def _as_typed(text: str) -> str:
+    """An address as `--inter` takes it, where a word without a slash names a task."""
+    return text if is_address(text) else f"./{text}"
 
 
 def _unfit(source: TrainedSource, base: ResolvedBase, mode: str | None) -> str | None:

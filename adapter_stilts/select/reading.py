@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +65,7 @@ class TrainSets:
     device: str
     draw: Draw
     _samples: dict[str, Sample] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _made: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @cached_property
     def tokenizer(self) -> CachedTokenizer:
@@ -81,6 +81,11 @@ class TrainSets:
 
         encoder = build_encoder(self.request.base, None, None, "fp32", device=self.device)
         return encoder.to(self.device).eval()
+
+    @property
+    def made(self) -> int:
+        """How many measurements were made by this object; what the cache held is none of them."""
+        return len(self._made)
 
     def measure(self, task: Task, limit: int | None) -> TrainSet:
         """A task's train set, in the first language that it is trained in; without its embedding.
@@ -168,10 +173,14 @@ class TrainSets:
             try:
                 with (place / FILE).open("rb") as file, np.load(file) as held:
                     return {name: held[name] for name in (held.files if names is None else names)}
-            except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            except Exception as error:  # numpy and zipfile raise many kinds at bytes that are not theirs
                 _log.warning("%s: damaged (%s): measured again", place, cause_of(error))
                 shutil.rmtree(place, ignore_errors=True)
+        elif place.exists() and not place.is_dir():
+            _log.warning("%s: damaged (a file, not a folder): measured again", place)
+            place.unlink(missing_ok=True)
         found = make()
+        self._made.append(digest)
         remove_partials(self.cache, (f"{FOLDER}/*/*",))
         try:
             with whole_directory(place, "another place with $ADAPTER_STILTS_CACHE") as aside:

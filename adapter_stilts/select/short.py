@@ -54,13 +54,19 @@ class Short:
 def short_of(request: Request, steps: int) -> Short:
     """The short training of a recipe, in its mode.
 
-    The rate rises and falls within these steps, as it does in a whole training.
+    The rate rises and falls within these steps, as it does in a whole training. No mean of weights is taken, and no
+    evaluation kept: there is none.
     """
     target = request.recipe.target
     values = {name: getattr(target, name) for name in TrainingSettings.model_fields}
-    training = TrainingSettings.model_validate(
-        {**values, "max_steps": steps, "eval_every_steps": steps, "patience": None}
-    )
+    own = {
+        "max_steps": steps,
+        "eval_every_steps": steps,
+        "patience": None,
+        "average": None,
+        "keep_evaluations": False,
+    }
+    training = TrainingSettings.model_validate({**values, **own})
     return Short(request.recipe.mode, request.tuning, training, request.recipe.seed)
 
 

@@ -96,12 +96,19 @@ def rank(
     wanted = [(target, limits[1]), *((task, limits[0]) for task in tasks.values())]
     notices: list[str] = []
     estimators = dict(ESTIMATORS)
+
+    def made() -> int:
+        return sets.made
+
+    def load() -> object:
+        return sets.tokenizer
+
     try:
-        found = list(clock.each("reading", wanted, lambda one: sets.measure(*one)))
+        found = list(clock.each("reading", wanted, lambda one: sets.measure(*one), made, load))
     except OutOfTime as error:
         raise UsageError(_too_short(clock, error, len(wanted))) from None
     try:
-        found = list(clock.each("embedding", wanted, lambda one: sets.embedded(*one)))
+        found = list(clock.each("embedding", wanted, lambda one: sets.embedded(*one), made))
     except OutOfTime as error:
         left = [name for name, one in ESTIMATORS.items() if one.NEEDS_ENCODER]
         estimators = {name: one for name, one in ESTIMATORS.items() if name not in left}
@@ -109,7 +116,7 @@ def rank(
     if short is not None:
         several = [(before, *one) for before, one in zip(found, wanted, strict=True)]
         try:
-            found = list(clock.each("training", several, lambda one: sets.trained(*one, short)))
+            found = list(clock.each("training", several, lambda one: sets.trained(*one, short), made))
             estimators |= WITH_TRAINING
         except OutOfTime as error:
             notices.append(_left_out(clock, error, len(wanted), list(WITH_TRAINING), "train on"))

@@ -55,7 +55,16 @@ ERRORS: dict[str, tuple[list[str], int, str]] = {
     "no such geometry": (["--geometry", "xlmr-larg"], 2, "did you mean 'xlmr-large'?"),
     "both": (["--geometry", "xlmr-large", "--base", "x"], 2, "give one of the two"),
     "no folder": (["--base", "./nowhere"], 2, "no such folder"),
-    "memory": (["--geometry", "xlmr-base", "--gpu-memory", "much"], 2, "a size such as 8GiB"),
+    "memory": (
+        ["--geometry", "xlmr-base", "--gpu-memory", "much"],
+        2,
+        "--gpu-memory 'much': should be a size such as 8GiB",
+    ),
+    "no memory": (
+        ["--geometry", "xlmr-base", "--gpu-memory", ""],
+        2,
+        "--gpu-memory '': should be a size such as 8GiB",
+    ),
     "too long": (["--geometry", "xlmr-base", "--length", "600"], 2, "positions for 512 tokens"),
     "integers": (["--geometry", "xlmr-base", "--precision", "8bit"], 2, "cannot train 8bit weights"),
 }

@@ -13,7 +13,7 @@ import click
 import pytest
 
 import adapter_stilts
-from adapter_stilts.cli.main import VERBS, group, run
+from adapter_stilts.cli.main import VERBS, LazyGroup, group, run
 
 Cli = Callable[..., Any]
 HEAVY = {"torch", "transformers", "numpy", "pydantic", "rich", "datasets", "accelerate"}
@@ -157,6 +157,25 @@ def test_errors_of_the_system_are_one_message(
     monkeypatch.setattr("adapter_stilts.tasks.all_tasks", refused)
     assert run(["tasks"]) == 1
     assert capsys.readouterr().err == "error: Permission denied: /a/file\n"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_interrupted_verb_promises_no_more_than_it_keeps(
+    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    command = click.Command(verb, callback=stopped)
+    monkeypatch.setattr(LazyGroup, "get_command", lambda *_: command)
+    assert run([verb]) == 130
+    if verb in ("train", "matrix", "stage"):
+        told = "the same command resumes from the last checkpoint"
+    elif verb == "suggest":
+        told = "measured train sets and short trainings are kept, and the same command goes on"
+    else:
+        told = "the same command begins anew"
+    assert capsys.readouterr().err.strip() == f"interrupted; {told}"
 
 
 def test_a_closed_pipe_is_no_traceback() -> None:

@@ -20,6 +20,7 @@ from adapter_stilts.select.record import record
 from adapter_stilts.select.short_runs import short_run
 from adapter_stilts.select.suggestion import Clock
 from adapter_stilts.suggesting import SAMPLE
+from adapter_stilts.tasks.base import Task
 
 Cli = Callable[..., Any]
 
@@ -140,8 +141,8 @@ def test_a_budget_leaves_the_encoder_out_and_says_so(cli: Cli, monkeypatch: pyte
     slow(monkeypatch, "embedded", 2.0)
     ran = cli(*MINIATURE, "--target", "tydiqa", *FEW, "--budget", "1m", "--json")
     assert "text_embedding" in ran.json["estimators"]
-    slow(monkeypatch, "embedded", 30.0)
-    ran = cli(*MINIATURE, "--target", "tydiqa", *FEW, "--budget", "1m", "--json")
+    slow(monkeypatch, "embedded", 25.0)
+    ran = cli(*unmeasured(12), "--target", "tydiqa", *FEW, "--budget", "1m", "--json")
     assert ran.code == 0
     assert list(ran.json["estimators"]) == ["size", "same_format", "vocabulary", "lengths"]
     assert (
@@ -159,10 +160,12 @@ def test_steps_add_task_embeddings_unless_the_budget_is_too_short(
     assert list(ran.json["estimators"]) == [*ESTIMATORS, "task_embedding"]
     assert list(ran.json["seconds"]) == ["reading", "embedding", "training"]
     assert "--steps" not in ran.json["command"]
+    assert ran.json["record"]["kind"] == "tasks with a short training"
     slow(monkeypatch, "trained", 50.0)
     ran = cli(*asked, "--budget", "1m", "--json")
     assert list(ran.json["estimators"]) == list(ESTIMATORS)
     assert "task_embedding left out: --budget 60s leaves no time to train on 3 train sets" in ran.err
+    assert ran.json["record"]["kind"] == "tasks"
 
 
 def test_fitted_weights_are_of_other_targets(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,14 +186,35 @@ def test_fitted_weights_are_of_other_targets(cli: Cli, monkeypatch: pytest.Monke
     assert "--weights fitted: text_embedding has a weight, and --budget 60s left no time for it" in ran.err
 
 
-def slow(monkeypatch: pytest.MonkeyPatch, method: str, seconds: float) -> None:
-    """Each call moves the clock by so many seconds; nobody waits."""
+def unmeasured(examples: int) -> tuple[object, ...]:
+    """The same with another number of examples, of which the cache holds nothing: one number a test."""
+    return (*MINIATURE[:-1], examples)
+
+
+def test_a_budget_is_held_where_the_cache_has_a_part(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the cache held told that the rest would be as quick."""
+    asked = (*unmeasured(11), "--target", "tydiqa", "--steps", "2", "--json", "--among")
+    assert cli(*asked, "mnli,squad_v1").code == 0
+    slow(monkeypatch, "trained", 25.0, lambda task: task.name in ("hellaswag", "ccg"))
+    ran = cli(*asked, FEW[1], "--budget", "40s")
+    assert ran.code == 0, ran.err
+    assert list(ran.json["estimators"]) == list(ESTIMATORS)
+    assert "note: task_embedding left out: --budget 40s leaves no time to train on 5 train sets. " in ran.err
+
+
+def slow(
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    seconds: float,
+    which: Callable[[Any], bool] = lambda task: True,
+) -> None:
+    """Each call, of the tasks that are meant, moves the clock by so many seconds; nobody waits."""
     passed = [0.0]
     plain = getattr(reading.TrainSets, method)
     plain = getattr(plain, "plain", plain)
 
     def slower(*arguments: Any) -> Any:
-        passed[0] += seconds
+        passed[0] += seconds * any(isinstance(one, Task) and which(one) for one in arguments)
         return plain(*arguments)
 
     slower.plain = plain  # type: ignore[attr-defined]
@@ -207,6 +231,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "all": (("--target", "all"), "sources are ranked for one target at a time"),
     "two targets": (("--target", "xnli,tydiqa"), "sources are ranked for one target at a time"),
+    "empty target": (("--target", ""), "--target '': sources are ranked for one target at a time; name one"),
     "no target": (("--target", "tydika"), "did you mean 'tydiqa'?"),
     "one source": (
         ("--target", "tydiqa", "--among", "mnli"),
@@ -217,14 +242,25 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "one stage": (("--target", "tydiqa", "--among", "mnli,all"), "--among all: is one stage"),
     "text": (("--target", "tydiqa", "--among", "mnli,tlm"), "--among tlm: is text, not a task"),
     "empty": (("--target", "tydiqa", "--among", "mnli,"), "holds an empty name"),
-    "no time": (("--target", "tydiqa", *FEW, "--budget", "soon"), "a time such as 90s, 10m or 1.5h"),
+    "no time": (
+        ("--target", "tydiqa", *FEW, "--budget", "soon"),
+        "--budget 'soon': should be a time such as 90s",
+    ),
+    "empty time": (
+        ("--target", "tydiqa", *FEW, "--budget", ""),
+        "--budget '': should be a time such as 90s, 10m or",
+    ),
+    "empty own": (
+        ("--target", "tydiqa", *FEW, "--own", ""),
+        "--own '': a bundle of the target is held against",
+    ),
     "too short": (
         ("--target", "tydiqa", *FEW, "--budget", "0s"),
         "--budget 0s is too short for any estimator",
     ),
     "own of tasks": (
         ("--target", "tydiqa", *FEW, "--own", "runs/x"),
-        "--own runs/x: a bundle of the target is held against bundles, and --among names tasks",
+        "--own 'runs/x': a bundle of the target is held against bundles, and --among names tasks",
     ),
 }
 
@@ -246,7 +282,7 @@ def test_steps_are_counted_from_one(cli: Cli) -> None:
 
 def test_a_budget_too_short_says_how_much_is_needed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     slow(monkeypatch, "measure", 30.0)
-    ran = cli(*MINIATURE, "--target", "tydiqa", *FEW, "--budget", "1m")
+    ran = cli(*unmeasured(13), "--target", "tydiqa", *FEW, "--budget", "1m")
     assert ran.code == 2
     assert "in 60.0 s 2 of 5 train sets were read; give about 151s" in ran.err
 
@@ -323,12 +359,14 @@ def test_steps_compare_updates_and_transfer_a_few_shots(cli: Cli, monkeypatch: p
     every = ["logme", "h_score", "nleep", "transrate", "update_cosine", "arrow", "few_shot", "training_curve"]
     assert list(ran.json["estimators"]) == every
     assert list(ran.json["seconds"])[2:] == ["training", "comparing updates", "short runs"]
+    assert ran.json["record"]["kind"] == "bundles with a short training"
     monkeypatch.setattr(Clock, "taken", property(lambda clock: 100.0 if "training" in clock.seconds else 0.0))
     ran = cli(*asked, "--budget", "1m", "--json")
     assert ran.code == 0, ran.err
     assert list(ran.json["estimators"]) == every[:4]
     assert "note: update_cosine, arrow left out: --budget 60s leaves no time for 3 bundles" in ran.err
     assert "note: few_shot, training_curve left out: --budget 60s leaves no time for 3 bundles" in ran.err
+    assert ran.json["record"]["kind"] == "bundles"
 
 
 def test_a_target_without_a_dev_split_still_has_a_training_curve(
@@ -348,15 +386,24 @@ def test_an_own_bundle_stands_for_the_target_s_update(cli: Cli) -> None:
     ran = cli(*asked, own, "--json")
     assert (ran.code, ran.err) == (0, "")
     assert not {"few_shot", "training_curve"} & set(ran.json["estimators"])
+    assert ran.json["record"]["kind"] == "bundles"  # its own bundle was trained before
     rows = {row["source"]: row["scores"] for row in ran.json["ranking"]}
     assert rows[str(own)]["arrow"] == rows[str(own)]["update_cosine"] == 1.0
     assert rows[str(SHELF / "mnli-lora")]["update_cosine"] < 0.2
     ran = cli(*asked, SHELF / "mnli-lora")
     assert ran.code == 2
     assert "mnli-lora: trained on mnli, and the target is trained on squad_v1" in ran.err
-    ran = cli(*asked, SHELF / "squad_v1-full")
-    assert ran.code == 2
-    assert "squad_v1-full: of mode full, and --mode is lora" in ran.err
+
+
+def test_an_own_bundle_of_another_mode_is_told_what_decides_the_mode(cli: Cli) -> None:
+    """Given or not: --mode chooses among bundles, and what is ranked in the end has one."""
+    named = f"{SHELF / 'mnli-lora'},{SHELF / 'squad_v1-lora'}"
+    for among in (("--among", named), ("--among", SHELF, "--mode", "lora")):
+        ran = cli(*MINIATURE, "--target", "xquad", *among, "--own", SHELF / "squad_v1-full")
+        assert (ran.code, ran.out) == (2, "")
+        told = "of mode full, and the bundles after --among are of lora, which its update is held against: name one of "
+        assert f"--own {SHELF / 'squad_v1-full'}: {told}mode lora, or rank bundles of mode full" in ran.err
+        assert "--mode is" not in ran.err
 
 
 def test_bundles_that_change_no_weights_have_no_updates(cli: Cli) -> None:

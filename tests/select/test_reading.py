@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,17 +73,68 @@ def test_what_was_measured_is_not_measured_again(opened: Open, tmp_path: Path) -
     assert len(list(tmp_path.rglob(FILE))) == 2
 
 
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:50])
+
+
+def of_another_kind(file: Path) -> None:
+    """An array by itself, which is no archive of some."""
+    with file.open("wb") as out:
+        np.save(out, np.zeros(3))
+
+
+def flagged(places: dict[bytes, tuple[int, bytes]]) -> Callable[[Path], None]:
+    """Bytes of each header in the archive, by its mark, in the place of what is there."""
+
+    def damage(file: Path) -> None:
+        held = bytearray(file.read_bytes())
+        for mark, (offset, value) in places.items():
+            found = [place for place in range(len(held)) if held.startswith(mark, place)]
+            assert found
+            for place in found:
+                held[place + offset : place + offset + len(value)] = value
+        file.write_bytes(bytes(held))
+
+    return damage
+
+
+def a_file_for_the_folder(file: Path) -> None:
+    shutil.rmtree(file.parent)
+    file.parent.write_text("not a folder", encoding="utf-8")
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "cut": (cut, "BadZipFile"),
+    "array": (of_another_kind, ""),  # TypeError; under Python 3.10 AttributeError
+    "unknown compression": (
+        flagged({b"PK\x03\x04": (8, b"\x63\x00"), b"PK\x01\x02": (10, b"\x63\x00")}),
+        "NotImplementedError",
+    ),
+    "encrypted": (
+        flagged({b"PK\x03\x04": (6, b"\x01\x00"), b"PK\x01\x02": (8, b"\x01\x00")}),
+        "RuntimeError",
+    ),
+    "file": (a_file_for_the_folder, "a file, not a folder"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGES)
 def test_a_damaged_file_is_told_and_measured_again(
-    opened: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    opened: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture, case: str
 ) -> None:
     task = get_task("panx")
     first = opened().measure(task, None)
     (file,) = tmp_path.rglob(FILE)
-    file.write_bytes(file.read_bytes()[:50])
+    damage, why = DAMAGES[case]
+    damage(file)
     with caplog.at_level(logging.WARNING):
         again = opened().measure(task, None)
-    assert "damaged" in caplog.text
+    assert f"{file.parent}: damaged ({why}" in caplog.text
+    assert "measured again" in caplog.text
     assert np.array_equal(first.pieces, again.pieces)
+    third = opened()
+    third.measure(task, None)
+    assert third.made == 0
 
 
 def test_another_draw_or_limit_is_another_measurement(opened: Open) -> None:

@@ -70,6 +70,17 @@ def test_a_short_training_is_the_recipe_s_with_its_steps(short: Short) -> None:
     )
 
 
+def test_a_short_training_takes_no_mean_of_weights_and_keeps_no_evaluation(short: Short) -> None:
+    """The recipe's mean is over more steps than there are; neither of the two is told apart in the cache."""
+    settings = ("target.average=20", "target.keep_evaluations=true")
+    study = plan_train("none", "tydiqa", recipe="miniature", mode="lora", settings=settings)
+    asked = Request(study.recipe, study.source, lambda: study.base)
+    assert (asked.recipe.target.average, asked.recipe.target.keep_evaluations) == (20, True)
+    found = short_of(asked, 8)
+    assert (found.training.average, found.training.keep_evaluations) == (None, False)
+    assert found.to_json() == short.to_json()
+
+
 def test_it_trains_the_modules_and_the_head_alone_and_alike_each_time(sets: TrainSets, short: Short) -> None:
     task = sets.labelled(get_task("mnli"))
     features = sets.sample(task, None).features

@@ -181,7 +181,10 @@ def _by_short_runs(
     try:
         runs = list(
             clock.each(
-                "short runs", sources, lambda source: short_run(source, target, dev, sets, limit, short)
+                "short runs",
+                sources,
+                lambda source: short_run(source, target, dev, sets, limit, short),
+                lambda: sets.made,
             )
         )
     except OutOfTime as error:
