@@ -111,7 +111,8 @@ class Serving:
         self._keys, self._answers = queue.SimpleQueue[str | None](), queue.SimpleQueue[dict[str, Any]]()
         self._watch = Obeying(self._answers.put)
         self._error: Exception | None = None
-        threading.Thread(target=_pass_on_what_is_written, args=(self._answers.put,), daemon=True).start()
+        written = _taken_output()
+        threading.Thread(target=_pass_on, args=(*written, self._answers.put), daemon=True).start()
         self._serving = threading.Thread(target=self._serve, args=(plan, runtime, version), daemon=True)
         self._serving.start()
 
@@ -166,12 +167,17 @@ class Serving:
             self._error = error
 
 
-def _pass_on_what_is_written(send: Send) -> None:
-    """Send each line that this process writes from now on, and write it where it was written."""
+def _taken_output() -> tuple[int, int]:
+    """Where this process wrote until now, and where what it writes from now on is read."""
     before, (read, write) = os.dup(2), os.pipe()
     os.dup2(write, 1)
     os.dup2(write, 2)
     os.close(write)
+    return before, read
+
+
+def _pass_on(before: int, read: int, send: Send) -> None:
+    """Send each line that is read, and write it where it would have been written."""
     with os.fdopen(read, "rb") as lines:
         for line in lines:
             os.write(before, line)

@@ -68,7 +68,7 @@ def take(path: Path, instead: str = INSTEAD) -> Lock | None:
         except OSError as error:
             os.close(handle)
             raise StoreError(
-                f"{path} cannot be locked ({error.strerror}): choose {instead} on a file system with locks"
+                f"{path} cannot be locked ({error.strerror}): choose {instead}, on a file system with locks"
             ) from error
         except BaseException:
             os.close(handle)

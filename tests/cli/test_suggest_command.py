@@ -134,10 +134,13 @@ def test_what_was_measured_before_an_interruption_is_kept(
 
     monkeypatch.setattr(TrainSets, "measure", measure)
     before = signal.signal(signal.SIGTERM, _terminated)
+    # A shell's background job ignores it, and Python leaves that so.
+    interrupted = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         ran = cli(*MINIATURE, *FEW)
     finally:
         signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, interrupted)
     assert (ran.code, ran.out) == (128 + number, "")
     told = "interrupted; measured train sets and short trainings are kept, and the same command goes on\n"
     assert ran.err.endswith(told)

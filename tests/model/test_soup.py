@@ -78,11 +78,16 @@ def test_without_heads_updates_have_a_mean_and_adapters_have_none() -> None:
         check_soup((ONE, TWO), (info("adapter", 0), info("adapter", 1)), with_head=False)
 
 
-@pytest.mark.parametrize("weights", [(0.7, 0.3), (1.0,), (1.0, 1.0)])
-def test_a_soup_has_no_weights(weights: tuple[float, ...]) -> None:
-    with pytest.raises(
-        UsageError, match=r"soup is the plain mean of two or more runs .* leave them out, or take linear"
-    ):
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ((0.7, 0.3), "several runs .* got the weights 0.7, 0.3: leave them out, or take linear"),
+        ((1.0, 1.0), "several runs .* got the weights 1, 1: leave them out, or take linear"),
+        ((1.0,), "two or more runs of a task; got one: name others too"),
+    ],
+)
+def test_a_soup_has_no_weights(weights: tuple[float, ...], words: str) -> None:
+    with pytest.raises(UsageError, match=f"soup is the plain mean of {words}"):
         Merge("soup", weights)
     assert Merge("soup", equal_weights(3)).has_mean
 

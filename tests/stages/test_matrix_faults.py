@@ -167,10 +167,8 @@ def test_a_file_system_without_locks_is_told(
     ran = cli(*matrix())
     assert ran.code == 1
     assert ran.statuses() == ["failed", "skipped", "failed", "skipped", "skipped"]
-    assert (
-        f"cannot be locked ({os.strerror(errno.ENOLCK)}): choose a --store on a file system with locks"
-        in ran.err
-    )
+    why = f"cannot be locked ({os.strerror(errno.ENOLCK)})"
+    assert f"{why}: choose another place with --store, on a file system with locks" in ran.err
     assert cli("status", tmp_path / "store").code == 0
 
 
