@@ -354,7 +354,9 @@ def test_suggestions_are_held_against_the_truth(tmp_path: Path) -> None:
     result = json.loads(finished.stdout)
     assert result == json.loads(out.read_text(encoding="utf-8"))
     assert (result["benchmark"], result["quick"], result["examples"]) == ("suggest", True, 16)
-    assert len(result["results"]) == len(result["trained"]) == 11
+    # Seven targets fully fine-tuned and with LoRA, two with bottlenecks.
+    assert len(result["results"]) == len(result["trained"]) == 16
+    assert len(result["nine"]) == 14
     assert set(result["cost_cpu_seconds"]) == {"reading", "embedding", "total"}
     for row in result["results"]:
         assert all(0 <= one["ndcg"] <= 1 and one["regret3"] >= 0 for one in row["quality"].values())
@@ -406,7 +408,7 @@ def test_trained_sources_are_measured_anew(tmp_path: Path) -> None:
     assert (result["quick"], result["steps"], list(result["scores"])) == (True, 2, ["lora"])
     found = result["scores"]["lora"]["tydiqa"]
     every = ["logme", "h_score", "nleep", "transrate", "update_cosine", "arrow", "few_shot"]
-    assert list(found) == every
+    assert list(found) == [*every, "training_curve"]
     assert all(len(values) == len(result["sources"]) == 3 for values in found.values())
     (embeddings,) = result["task_embedding"].values()
     assert len(embeddings) == 9
