@@ -25,6 +25,8 @@ DIGESTS = "SHA256SUMS"
 """A folder's listing of its files: a digest, two blanks and a path a line, as `sha256sum` writes and checks it."""
 
 ELSEWHERE = "another place"
+INSTEAD = f"{ELSEWHERE} with --store"
+"""Of what a store holds."""
 
 
 def canonical_json(value: Any) -> str:

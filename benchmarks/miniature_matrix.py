@@ -22,6 +22,7 @@ from adapter_stilts.report.scores import Setting
 RESULTS = Path(__file__).resolve().parent / "results"
 STORE = "miniature_matrix.zip"
 SINGLE = ("miniature_seed0.json", "miniature_modes.json", "miniature_ways.json")
+TARGETS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
 FULL, FP32, ENGLISH = "full", "fp32", "en"
 
 Key = tuple[str, str, str]

@@ -21,8 +21,7 @@ import numpy as np
 from adapter_stilts.select.completion import complete
 from adapter_stilts.select.next_cells import next_cells
 
-MODE, SEED = "full", 0
-TARGETS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
+MODE, SEED = miniature_matrix.FULL, 0
 RETRIEVAL = ("bucc2018", "tatoeba")
 PICKS, HIDDEN = 5, 0.5
 
@@ -38,8 +37,8 @@ def scores() -> dict[tuple[str, str], float]:
     return {
         (row, column): known[row, column]
         for row in rows
-        if all((row, column) in known for column in TARGETS)
-        for column in TARGETS
+        if all((row, column) in known for column in miniature_matrix.TARGETS)
+        for column in miniature_matrix.TARGETS
     }
 
 

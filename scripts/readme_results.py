@@ -36,10 +36,8 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import miniature_matrix  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
-REMARK = "; F1 of udpos as seqeval 1.2.2 reads tags"
 PICTURES = {"miniature_gains_light.svg": LIGHT, "miniature_gains_dark.svg": DARK}
-TARGETS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
-MODE = "full"
+MODE = miniature_matrix.FULL
 OTHERS = {"lora": "with LoRA", "adapter": "with bottlenecks"}
 """Modes beside it, with their words."""
 RESAMPLES = 1000
@@ -60,13 +58,11 @@ class Results:
         scores: percent by mode, intermediate entry, target and seed.
         holding: of these, gains that hold at 5 % after Holm's adjustment; None where nothing has intervals.
         source: the files, from the repository's root.
-        remark: what a reader has to know of a score.
     """
 
     scores: Mapping[tuple[str, str, str], Seeds]
     holding: frozenset[tuple[str, str, str]] | None
     source: tuple[str, ...]
-    remark: str = ""
 
     def gains(self, mode: str, inter: str, target: str) -> tuple[float, ...]:
         """Each seed's; of a target that trains nothing the base is the same for all seeds."""
@@ -94,7 +90,7 @@ class Results:
     @property
     def targets(self) -> list[str]:
         known = {target for mode, inter, target in self.scores if (mode, inter) == (MODE, BASELINE)}
-        return [target for target in TARGETS if target in known]
+        return [target for target in miniature_matrix.TARGETS if target in known]
 
 
 def read(place: Path | None) -> Results:
@@ -108,10 +104,8 @@ def read(place: Path | None) -> Results:
     known = miniature_matrix.files(RESULTS)
     single = miniature_matrix.of_single_runs(RESULTS)
     store = RESULTS / miniature_matrix.STORE
-    if store not in known:
-        return Results(single, None, _inside(known), REMARK)
-    stored = miniature_matrix.of_store(store)
-    if not any(miniature_matrix.lacking(stored, single)):
+    stored = miniature_matrix.of_store(store) if store in known else {}
+    if stored and not any(miniature_matrix.lacking(stored, single)):
         return read_store(store)
     return Results(miniature_matrix.together(single, stored), None, _inside(known))
 
@@ -228,9 +222,7 @@ def block(results: Results) -> str:
             _told(results.gains(MODE, least, target), short=True),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(
-        [*lines, "", f"Of {_links(results.source)}, by `scripts/readme_results.py`{results.remark}.", ""]
-    )
+    return "\n".join([*lines, "", f"Of {_links(results.source)}, by `scripts/readme_results.py`.", ""])
 
 
 def page(results: Results) -> str:
@@ -248,7 +240,7 @@ def page(results: Results) -> str:
             lines += [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
             lines += [f"| {' | '.join(row)} |" for row in sorted(whole, key=_place)] + [""]
     links = _links([f"../{path}" for path in results.source])
-    return "\n".join([*lines, f"Of {links}, by `scripts/readme_results.py`{results.remark}.", ""])
+    return "\n".join([*lines, f"Of {links}, by `scripts/readme_results.py`.", ""])
 
 
 def _score(results: Results, mode: str, inter: str, target: str) -> str:

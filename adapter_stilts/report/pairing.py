@@ -209,13 +209,13 @@ def _unknown(
         notes: of the collection; what it left out of this target may be what was meant.
     """
     about = [note for note in notes if target in note]
-    left_out = [f"Left out: {'; '.join(about)}."] if about else []
     cells = f"Cells of {target}: {'; '.join(one.told for one in named)}."
+    cells += f" Left out: {'; '.join(about)}." if about else ""
     parts = list(dict.fromkeys(part for one in named for part in one.told.lower().split(", ")))
     for part in sorted(asked):
         if not any(part in one.answers_to for one in named):
-            return UnknownNameError(f"part of {name!r}", part, parts, " ".join([cells, *left_out]))
-    return UsageError(" ".join([f"no cell of {target} is {name!r}. {cells}", *left_out]))
+            return UnknownNameError(f"part of {name!r}", part, parts, cells)
+    return UsageError(f"no cell of {target} is {name!r}. {cells}")
 
 
 def _seeds(named: Named) -> str:

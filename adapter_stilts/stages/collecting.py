@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import StoreError, UsageError
-from adapter_stilts.io import bytes_below, disk_errors, remove_whole
+from adapter_stilts.io import INSTEAD, bytes_below, disk_errors, remove_whole
 from adapter_stilts.stages.keeping import NAME, find_plan, finished_in, open_store
 from adapter_stilts.stages.locking import read_held, take
 from adapter_stilts.stages.plans import PLANS, PlanFile, read_plan
-from adapter_stilts.stages.record import INSTEAD, read_stage
+from adapter_stilts.stages.record import read_stage
 from adapter_stilts.stages.store import FAILED, WORK, lock_path
 
 

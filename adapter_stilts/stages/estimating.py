@@ -16,12 +16,12 @@ from statistics import fmean
 from typing import Any
 
 from adapter_stilts.errors import StoreError
-from adapter_stilts.io import write_json
+from adapter_stilts.io import INSTEAD, write_json
 from adapter_stilts.stages.context import Context
 from adapter_stilts.stages.data import Size
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.parts import EvaluatePart, TrainPart
-from adapter_stilts.stages.record import INSTEAD, KEPT_EVALUATIONS, STAGE, read_stage
+from adapter_stilts.stages.record import KEPT_EVALUATIONS, STAGE, read_stage
 from adapter_stilts.tasks import get_task
 
 SPEEDS = "speeds.json"

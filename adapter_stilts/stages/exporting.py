@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,15 +29,13 @@ from adapter_stilts.io import (
     write_json,
 )
 from adapter_stilts.stages.archives import is_archive, pack, unpack
-from adapter_stilts.stages.locking import take
+from adapter_stilts.stages.locking import alone
 from adapter_stilts.stages.parts import EvaluatePart
 from adapter_stilts.stages.plans import PLANS, PlanFile
 from adapter_stilts.stages.record import METRICS, SCORES, STAGE, read_metrics, read_stage
 from adapter_stilts.stages.store import MARKER, SCHEMA, Store
 
 ANOTHER = "another DIR"
-WAITING = 0.05
-"""Seconds between looks at an export that is running."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +92,8 @@ def _alone(out: Path) -> Iterator[None]:
         raise UsageError(f"{out}: {out.parent} is a file: name {ANOTHER}")
     with disk_errors(out, ANOTHER):
         out.parent.mkdir(parents=True, exist_ok=True)
-    place = out.parent / f".{out.name}.lock" / "export.lock"
-    while (lock := take(place, ANOTHER)) is None:
-        time.sleep(WAITING)
-    try:
+    with alone(out.parent / f".{out.name}.lock" / "export.lock", ANOTHER):
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

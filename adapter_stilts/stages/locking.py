@@ -11,13 +11,16 @@ import errno
 import fcntl
 import os
 import stat
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from adapter_stilts.errors import StoreError
-from adapter_stilts.io import disk_errors
+from adapter_stilts.io import INSTEAD, disk_errors
 
 _LONGEST = 1 << 16
-INSTEAD = "another place with --store"
+POLL_SECONDS = 0.1
+"""Between looks at a lock that another process holds."""
 
 
 class Lock:
@@ -74,6 +77,24 @@ def take(path: Path, instead: str = INSTEAD) -> Lock | None:
             os.close(handle)
             raise
         os.close(handle)  # its holder removed it between our opening and our locking
+
+
+@contextlib.contextmanager
+def alone(path: Path, instead: str = INSTEAD) -> Iterator[None]:
+    """Holds the lock at a path, once whoever has it lets go.
+
+    Args:
+        instead: as in `disk_errors`.
+
+    Raises:
+        StoreError: as `take` does.
+    """
+    while (held := take(path, instead)) is None:
+        time.sleep(POLL_SECONDS)
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def read_held(path: Path) -> str | None:

@@ -25,11 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import AdapterStiltsError, StoreError, UnknownNameError, UsageError
-from adapter_stilts.io import digest_of, disk_errors, write_json
+from adapter_stilts.io import INSTEAD, digest_of, disk_errors, write_json
 from adapter_stilts.stages.cells import Cell
 from adapter_stilts.stages.graph import KEY_DIGITS, Stage
 from adapter_stilts.stages.planning.plan import Plan
-from adapter_stilts.stages.record import INSTEAD
 
 PLANS = "plans"
 SCHEMA = 2

@@ -18,7 +18,7 @@ from adapter_stilts.errors import StoreError
 from adapter_stilts.evaluation.aggregation import Row
 from adapter_stilts.evaluation.scoring import Scored
 from adapter_stilts.evaluation.xtreme import write_predictions
-from adapter_stilts.io import write_json
+from adapter_stilts.io import INSTEAD, write_json
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import Source
@@ -26,7 +26,6 @@ from adapter_stilts.tasks.sources import Source
 STAGE, METRICS, SCORES, PREDICTIONS = "stage.json", "metrics.json", "scores", "predictions"
 KEPT_EVALUATIONS = "kept_evaluations"
 """In stage.json of a training: the steps whose evaluations are bundles, too."""
-INSTEAD = "another place with --store"
 
 
 def stage_record(stage: Stage, machine: Mapping[str, Any], began: float) -> dict[str, Any]:

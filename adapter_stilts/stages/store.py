@@ -23,6 +23,7 @@ from typing import Any
 from adapter_stilts.errors import AdapterStiltsError, StoreError
 from adapter_stilts.io import (
     DIGESTS,
+    INSTEAD,
     broken_seal,
     disk_errors,
     remove_partials,
@@ -33,8 +34,8 @@ from adapter_stilts.io import (
 from adapter_stilts.model.bundle_info import EVALUATIONS
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.leasing import Leases
-from adapter_stilts.stages.locking import Lock, take
-from adapter_stilts.stages.record import INSTEAD, read_stage, write_stage
+from adapter_stilts.stages.locking import POLL_SECONDS, Lock, alone, take
+from adapter_stilts.stages.record import read_stage, write_stage
 from adapter_stilts.stages.remote import Remote
 
 SCHEMA = 1
@@ -42,7 +43,7 @@ MARKER, WORK, FAILED = "store.json", "work", "failed"
 # Digests of their own, and a log that nothing reads again.
 NOT_LISTED = ("bundle", EVALUATIONS, "log.jsonl")
 # Between looks at a lock that another process holds: at first short, then this.
-FIRST_POLL_SECONDS, POLL_SECONDS = 0.002, 0.1
+FIRST_POLL_SECONDS = 0.002
 
 
 def lock_path(root: Path, name: str) -> Path:
@@ -126,19 +127,10 @@ class Store:
         """
         found = self._find_here(stage)
         if found is None and self.remote is not None and stage.name in self.remote.names():
-            with self._fetching(stage):
+            # One process of a mirror fetches a stage, whether or not it holds the stage's lock.
+            with alone(lock_path(self.root, f"{stage.name}.fetch")):
                 found = self._find_here(stage) or self.remote.fetch(stage.name, stage.key, self.root)
         return found
-
-    @contextlib.contextmanager
-    def _fetching(self, stage: Stage) -> Iterator[None]:
-        """One process of a mirror fetches a stage, whether or not it holds the stage's lock; others wait."""
-        while (held := take(lock_path(self.root, f"{stage.name}.fetch"))) is None:
-            time.sleep(POLL_SECONDS)
-        try:
-            yield
-        finally:
-            held.release()
 
     def _find_here(self, stage: Stage) -> Path | None:
         directory = self._found(stage)

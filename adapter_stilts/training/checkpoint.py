@@ -26,13 +26,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from adapter_stilts.errors import CheckpointError
-from adapter_stilts.io import broken_seal, seal, whole_directory, write_json
+from adapter_stilts.io import INSTEAD, broken_seal, seal, whole_directory, write_json
 from adapter_stilts.model.bundle_info import EVALUATIONS
 
 KEPT = 2
 # Checkpoints take at most this share of the time, however slow the disk.
 CHECKPOINT_SHARE = 0.05
-INSTEAD = "another place with --store"
 _WEIGHTS = "model.safetensors"
 _FILES = (_WEIGHTS, "optimizer.safetensors", "state.json")
 

@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from adapter_stilts.io import disk_errors
-from adapter_stilts.training.checkpoint import INSTEAD
+from adapter_stilts.io import INSTEAD, disk_errors
 from adapter_stilts.training.watch import Step
 
 

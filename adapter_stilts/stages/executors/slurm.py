@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import AdapterStiltsError, UsageError
-from adapter_stilts.io import disk_errors, write_text
+from adapter_stilts.io import INSTEAD, disk_errors, write_text
 from adapter_stilts.stages.executors.slurm_arrays import MissingStages, Task, missing_stages
 from adapter_stilts.stages.executors.slurm_options import SIGNAL_SECONDS, SlurmOptions, parse_options
 from adapter_stilts.stages.executors.slurm_script import (
@@ -28,7 +28,6 @@ from adapter_stilts.stages.executors.slurm_script import (
     updates,
 )
 from adapter_stilts.stages.executors.stage_job import MAX_REQUEUES, StageJob
-from adapter_stilts.stages.record import INSTEAD
 
 _NEEDED = ("sbatch", "srun", "scontrol", "squeue")
 

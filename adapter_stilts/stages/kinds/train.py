@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapter_stilts.io import linked, whole_directory
+from adapter_stilts.io import INSTEAD, linked, whole_directory
 from adapter_stilts.model.bundle import write_bundle
 from adapter_stilts.model.bundle_info import EVALUATION_STEP, EVALUATIONS, BundleInfo
 from adapter_stilts.model.tuning import get_tuning
@@ -19,7 +19,7 @@ from adapter_stilts.stages.course import Course, course
 from adapter_stilts.stages.graph import Stage
 from adapter_stilts.stages.kinds import Running
 from adapter_stilts.stages.parts import TrainPart
-from adapter_stilts.stages.record import INSTEAD, KEPT_EVALUATIONS
+from adapter_stilts.stages.record import KEPT_EVALUATIONS
 from adapter_stilts.stages.tracking import track_dev, track_step, tracked
 from adapter_stilts.training.checkpoint import evaluation_directory
 from adapter_stilts.training.learner import Learner
