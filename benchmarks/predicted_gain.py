@@ -8,9 +8,9 @@ the gains of its nine sources are predicted from the other targets alone, in poi
 `mean` and a ridge regression over what the estimators say of the source, with the penalty that does best among the
 others by leaving out each in its turn. `error` is the mean absolute error in points over targets and sources.
 
-The interval of a prediction is as wide as nine in ten of the errors that the same way makes among the other targets (the
-jackknife, as in Barber et al. 2021, arXiv 1905.02928); `half_width` is its mean in points, `coverage` the share of gains
-within, and `clear` the share of intervals without zero, of which something could be said.
+The interval of a prediction is as wide as nine in ten of the errors that the same way makes among the other targets
+(the jackknife, as in Barber et al. 2021, arXiv 1905.02928); `half_width` is its mean in points, `coverage` the share of
+gains within, and `clear` the share of intervals without zero, of which something could be said.
 """
 
 from __future__ import annotations
