@@ -64,7 +64,7 @@ def sets_of(mode: str, cache: Path, examples: int) -> TrainSets:
     return TrainSets(request, cache, "cpu", Draw(examples, 0))
 
 
-def bundles_of(mode: str, store: Path | None) -> dict[str, Path]:
+def bundles_of(mode: str, store: Path | None, sources: Sequence[str] = STUDY) -> dict[str, Path]:
     """Source -> its bundle: the repository's three, or those of a store that begin at the base itself."""
     if store is None:
         return {source: suggest.SHELF / f"{source}-{mode}" for source in suggest.SHELVED}
@@ -72,9 +72,9 @@ def bundles_of(mode: str, store: Path | None) -> dict[str, Path]:
     for place in sorted(store.glob("train-*/bundle")):
         info = read_bundle(place)
         first = not info.parents and info.settings.get("seed") == SEED
-        if info.tuning == mode and first and info.task in STUDY:
+        if info.tuning == mode and first and info.task in sources:
             found[info.task] = place
-    return {source: found[source] for source in STUDY if source in found}
+    return {source: found[source] for source in sources if source in found}
 
 
 def of_bundles(

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 def test_every_cell_stands_in_its_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADAPTER_STILTS_CACHE", str(tmp_path / "cache"))
     found = make_report(STORE, resamples=100)
-    assert found.finished == found.cells == (2 * 11 + 1) * 9
+    assert found.finished == found.cells == (3 * 11 + 1) * 9
     assert not found.notes
     summaries = [table for table in found.tables if table.name.startswith("summary")]
     assert sum(len(table.records) for table in summaries) == found.cells

@@ -314,16 +314,11 @@ def test_the_record_is_never_of_the_cell_at_hand() -> None:
     lora = record("tasks", "tydiqa", "lora")
     assert lora is not None
     assert (lora.mode, lora.targets) == ("lora", ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa"))
-    bundles = record("bundles", "tydiqa", "adapter")
-    assert bundles is not None
-    assert str(bundles).startswith(
-        "on the miniature, adapter, 3 bundles: the best was the first for 0 of 1 target (xnli), none of them"
-    )
-    nine = record("bundles", "tydiqa", "lora")
-    assert nine is not None
-    assert str(nine).startswith(
-        "on the miniature, lora, 9 bundles: the best was among the first three for 4 of 6"
-    )
+    for mode, held in (("lora", 4), ("adapter", 3)):
+        nine = record("bundles", "tydiqa", mode)
+        assert nine is not None
+        told = f"on the miniature, {mode}, 9 bundles: the best was among the first three for {held} of 6"
+        assert str(nine).startswith(told)
     unknown = record("tasks", "tydiqa", "ia3")
     assert unknown is not None
     assert unknown.mode == "full"
