@@ -109,7 +109,7 @@ class Collection:
     """What a report is made of.
 
     Args:
-        planned: every cell once, in the order of the plans, the latest first.
+        planned: every cell once, in the order of the plans: as they were named, else the largest first.
         found: those that are finished.
         notes: what was left out, and why, with the stage's name.
     """
@@ -146,7 +146,9 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
     if not root.is_dir():
         raise UsageError(f"{store}: no such store; name the folder after --store of the command that ran")
     Store(root)  # one of a newer version is told
-    files = [read_found_plan(str(plan), root) for plan in plans] or list(plans_of(root))
+    # Not by their times, which a copy of the store or an archive does not have.
+    every = sorted(plans_of(root), key=lambda plan: (-len(plan.cells), plan.path.name))
+    files = [read_found_plan(str(plan), root) for plan in plans] or every
     if not files:
         raise UsageError(
             f"{store}: no plan in its folder {PLANS}/; `adapter-stilts matrix` and `train` write one, "

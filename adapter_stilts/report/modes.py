@@ -9,6 +9,7 @@ from dataclasses import replace
 from adapter_stilts.report import captions
 from adapter_stilts.report.blocks import Block, Gain
 from adapter_stilts.report.collect import System
+from adapter_stilts.report.scores import FULL
 from adapter_stilts.report.tables import (
     UNKNOWN,
     Key,
@@ -23,7 +24,6 @@ from adapter_stilts.report.tables import (
 )
 from adapter_stilts.report.ways import Way, systems_of, target_names, way_of
 
-FULL = "full"
 ALL = "all"
 _SHARES = (
     f"In per cent: the share of {FULL}'s gain that is kept, over the same languages and seeds, where {FULL} gains "

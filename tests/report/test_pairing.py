@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
+from adapter_stilts.report.making import make_report
 from adapter_stilts.report.pairing import compare
 
 
@@ -26,6 +29,49 @@ def test_a_difference_by_hand(made: Any, right: Callable[[str], Any]) -> None:
     assert "Of one seed, it makes no claim about others" in " ".join(found.captions)
     back = compare(made.root, "none", "mnli", "xnli", resamples=500)
     assert [row["difference"] for row in back.records] == [-25.0, -50.0, -37.5]
+
+
+@pytest.mark.parametrize("target", ["xnli", "xquad", "bucc2018"])
+def test_a_comparison_has_the_interval_of_the_report(made: Any, making: ModuleType, target: str) -> None:
+    """One question, one interval: whatever other cells, seeds and plans are in the store, and whichever is less."""
+    for number, (inter, seeds) in enumerate((("none", 3), ("mnli", 2), ("qqp", 3))):
+        for seed in range(seeds):
+            generator = np.random.default_rng([number, seed])
+            rows = {language: _rows(making, generator, target, number) for language in ("de", "fr")}
+            made.cell(inter, target, rows, seed=seed)
+    made.plan()
+    found = make_report(made.root, by=["language"], resamples=300)
+    told = {
+        (row["inter"], row.get("group", "all" if row["interval"] == "examples" else "all, trained anew")): row
+        for table in found.tables
+        if table.kind in ("summary", "groups")
+        for row in table.records
+    }
+    for inter in ("mnli", "qqp"):
+        there = compare(made.root, inter, "none", target, resamples=300).records
+        back = compare(made.root, "none", inter, target, resamples=300).records
+        assert [row["language"] for row in there] == ["de", "fr", "all", "all, trained anew"]
+        for one, other in zip(there, back, strict=True):
+            assert one["low"] == pytest.approx(-other["high"], abs=1e-7)
+            if one["language"] != "all":  # which the answer alone tells
+                row = told[inter, one["language"]]
+                for name in ("low", "high", "p_value"):
+                    assert row[name] == pytest.approx(one[name], rel=1e-9)
+                assert row["low"] < row["gain"] < row["high"]
+
+
+def _rows(
+    making: ModuleType, generator: np.random.Generator, target: str, number: int
+) -> list[dict[str, Any]]:
+    """Of mining each system has other pairs: all true ones that it found, and wrong ones of its own."""
+    if target != "bucc2018":
+        return making.drawn(generator, target, 60, 0.5 + 0.1 * number)  # type: ignore[no-any-return]
+    found = generator.random(120) < 0.5 + 0.1 * number
+    true = [
+        {"id": f"d{n} e{n}", "gold": 1, "predicted": int(p), "correct": int(p)} for n, p in enumerate(found)
+    ]
+    wrong = generator.choice(range(100, 160), 20, replace=False)
+    return [*true, *({"id": f"d{n} e0", "gold": 0, "predicted": 1, "correct": 0} for n in map(int, wrong))]
 
 
 def test_modes_are_compared_and_what_differs_is_told(whole: Path) -> None:
