@@ -112,6 +112,7 @@ class Collection:
         planned: every cell once, in the order of the plans: as they were named, else the largest first.
         found: those that are finished.
         notes: what was left out, and why, with the stage's name.
+        exported: whether the store holds results without weights, and runs nothing.
     """
 
     store: Path
@@ -119,6 +120,7 @@ class Collection:
     found: tuple[Evaluated, ...]
     notes: tuple[str, ...]
     chains: Chains
+    exported: bool
 
     @property
     def unfinished(self) -> tuple[Planned, ...]:
@@ -145,7 +147,7 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
         root = unpacked(root, default_cache())
     if not root.is_dir():
         raise UsageError(f"{store}: no such store; name the folder after --store of the command that ran")
-    Store(root)  # one of a newer version is told
+    exported = Store(root).exported  # one of a newer version is told
     # Not by their times, which a copy of the store or an archive does not have.
     every = sorted(plans_of(root), key=lambda plan: (-len(plan.cells), plan.path.name))
     files = [read_found_plan(str(plan), root) for plan in plans] or every
@@ -169,7 +171,7 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
     # Of two that are one result, the other is no cell to wait for.
     same = {cell for cell in finished.keys() - shown if (cell.system, cell.setting, cell.seed) in results}
     cells = tuple(cell for cell in planned if cell not in same)
-    return Collection(root, cells, found, tuple(dict.fromkeys(notes)), chains)
+    return Collection(root, cells, found, tuple(dict.fromkeys(notes)), chains, exported)
 
 
 def _planned(files: Iterable[PlanFile], notes: list[str]) -> tuple[Planned, ...]:

@@ -81,13 +81,16 @@ class Description:
     Args:
         record: its stage.json.
         metrics: of an evaluation.
-        commands: each makes the stage again, or finds it; none where neither a plan nor a bundle tells.
+        commands: each makes the stage again, or finds it; none where neither a plan nor a bundle tells, and in exported
+            results, which run nothing.
+        exported: whether it lies in these.
     """
 
     kept: Kept
     record: Mapping[str, Any]
     metrics: Mapping[str, Any] | None
     commands: tuple[str, ...]
+    exported: bool = False
 
     def to_json(self) -> dict[str, Any]:
         told = {**self.kept.to_json(), **self.record}
@@ -182,7 +185,9 @@ def describe(stage: str, folder: Path) -> Description:
         raise StoreError(
             f"{directory / METRICS} cannot be read ({error}): run the command that made it again"
         ) from error
-    return Description(found, record, metrics, tuple(_commands(directory, record, plans)))
+    exported = Store(directory.parent).exported
+    commands = () if exported else tuple(_commands(directory, record, plans))
+    return Description(found, record, metrics, commands, exported)
 
 
 def find_stage(stage: str, folder: Path) -> Path:
