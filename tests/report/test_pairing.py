@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
+from adapter_stilts.io import DIGESTS
 from adapter_stilts.report.making import make_report
 from adapter_stilts.report.pairing import compare
 
@@ -111,7 +113,7 @@ def test_a_name_of_no_cell_is_answered_with_all(whole: Path) -> None:
         compare(whole, "mnly, lora", "none, lora", "xquad")
     with pytest.raises(UsageError, match=r"no cell of xquad is 'mnli, none'\. Cells of xquad: none, full"):
         compare(whole, "mnli, none", "none, lora", "xquad")
-    with pytest.raises(UsageError, match="no cell of xquad is 'mnli, lora, seed 7'"):
+    with pytest.raises(UsageError, match="is 'mnli, lora, seed 7': mnli, lora, fp32, made has seeds 0, 1, 2"):
         compare(whole, "mnli, lora, seed 7", "none, lora", "xquad")
     with pytest.raises(UnknownNameError, match="unknown target of the store 'xquda'; did you mean 'xquad'"):
         compare(whole, "mnli, lora", "none, lora", "xquda")
@@ -120,6 +122,56 @@ def test_a_name_of_no_cell_is_answered_with_all(whole: Path) -> None:
 def test_a_cell_has_no_difference_to_itself(whole: Path) -> None:
     with pytest.raises(UsageError, match="'mnli, lora' and 'lora, mnli' are the same cell"):
         compare(whole, "mnli, lora", "lora, mnli", "xquad")
+    with pytest.raises(UsageError, match="'mnli, lora, seed 0' and 'mnli, lora' are the same cell"):
+        compare(whole, "mnli, lora, seed 0", "mnli, lora", "xquad")
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"dev": ["de"]},
+        {"dev": []},
+        {"limits": {"intermediate": 7}},
+        {"limits": {"target": 9}},
+        {"combine": "fuse"},
+        {"averaged_steps": 3},
+        {"split": "dev"},
+        {"label": "mnli, few-shot de=8", "few_shot": {"de": 8}},
+    ],
+)
+def test_a_whole_name_means_its_cell_alone(
+    made: Any, right: Callable[[str], Any], about: dict[str, Any]
+) -> None:
+    """What an error offers is taken: also the name of which the other cell's is more."""
+    made.cell("none", "xnli", {"de": right("1000")})
+    made.cell("mnli", "xnli", {"de": right("1100")})
+    made.cell("mnli", "xnli", {"de": right("1111")}, epochs=2.0, **about)
+    made.plan()
+    if "label" in about:  # which parts of a label tell apart
+        names = ["mnli", "mnli, few-shot de=8"]
+    else:
+        with pytest.raises(UsageError, match="'mnli' means 2 cells of xnli; say more of one: ") as refused:
+            compare(made.root, "mnli", "none", "xnli")
+        names = str(refused.value).partition("say more of one: ")[2].split("; ")
+    if about.get("split") == "dev":
+        names = names[:1]
+    for name, value in zip(names, (25.0, 75.0)[: len(names)], strict=True):
+        assert compare(made.root, name, "none", "xnli", resamples=100).records[0]["difference"] == value
+
+
+def test_other_data_are_no_pairs(made: Any, right: Callable[[str], Any]) -> None:
+    """Rows that are numbered alike may be of other examples: of dev, or of another release."""
+    made.cell("none", "xnli", {"de": right("1100")})
+    made.cell("mnli", "xnli", {"de": right("1110")}, split="dev")
+    other = made.cell("qqp", "xnli", {"de": right("1110")})
+    made.plan()
+    record = json.loads((other / "stage.json").read_text(encoding="utf-8"))
+    record["part"]["data"] = {"de": "d" * 64}
+    (other / "stage.json").write_text(json.dumps(record), encoding="utf-8")
+    (other / DIGESTS).unlink()
+    for name in ("mnli", "qqp"):
+        with pytest.raises(UsageError, match=r"were evaluated on other data in de \(evaluate-xnli-"):
+            compare(made.root, name, "none", "xnli")
 
 
 def test_a_whole_label_comes_before_a_part_of_one(made: Any, right: Callable[[str], Any]) -> None:
