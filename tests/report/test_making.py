@@ -19,6 +19,7 @@ from adapter_stilts.report.making import Report, make_report
 from adapter_stilts.report.tables import Table
 from adapter_stilts.stages.archives import pack
 
+ABOUT = ("mode", "split", "target_limit", "evaluation_limit")
 FEW = 500
 """Resamples."""
 
@@ -329,3 +330,24 @@ def test_of_several_plans_the_order_is_not_that_of_their_times(
     summaries = [table for table in found[0].tables if table.kind == "summary"]
     assert ["full" in table.title for table in summaries] == [True, False]
     assert [row[0].text for row in summaries[0].rows] == ["none", "mnli", "qqp"]
+
+
+def test_titles_tell_tables_of_unlike_limits_apart(made: Any, right: Callable[[str], Any]) -> None:
+    """No two tables, cells of the page or rows of costs have one name."""
+    for limits in ({}, {"target": 64}, {"evaluation": 4}):
+        for split in ("test", "dev"):
+            for mode in ("full", "lora"):
+                for base in ("a", "b"):
+                    for inter, rows in (("none", "1100"), ("mnli", "1110")):
+                        about = {"limits": limits, "split": split, "mode": mode, "base": base}
+                        made.cell(inter, "xnli", {"de": right(rows), "es": right(rows)}, **about)
+    found = report(made)
+    titles = [one.title for one in found.tables]
+    assert len(set(titles)) == len(titles) > 40
+    assert "Modes side by side (b, dev, target limit 64): gains over the baseline of the same mode" in titles
+    origins = [one.title for one in found.origins]
+    assert len(set(origins)) == len(origins) == 48
+    rows = [tuple(cell.text for cell in row[:5]) for row in table(found, "costs").rows]
+    assert len(set(rows)) == len(rows) == 48
+    told = {tuple(row[name] for name in (*ABOUT, "base", "inter")) for row in records(found, "costs")}
+    assert len(told) == 48
