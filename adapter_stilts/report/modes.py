@@ -43,7 +43,7 @@ def modes(blocks: Sequence[Block], baseline: str, resamples: int) -> list[Table]
         and any(system.inter != baseline for block in members for system in block.systems)
     }
     if len(several) == 1:
-        return [_modes(*several.values(), "modes", "", baseline, resamples)]
+        return [_modes(members, "modes", "", baseline, resamples) for members in several.values()]
     return [
         _modes(members, f"modes-{number}", f" ({rest.base}{rest.besides})", baseline, resamples)
         for number, (rest, members) in enumerate(several.items(), start=1)

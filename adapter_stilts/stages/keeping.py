@@ -228,10 +228,12 @@ def read_found_plan(plan: str, folder: Path) -> PlanFile:
 
 def _unknown(kind: str, name: str, choices: Sequence[str], listing: str) -> UnknownNameError:
     """An error that names few choices: a store may hold thousands."""
+    short = f"Name at least the first {LEAST_DIGITS} digits." if len(name) < LEAST_DIGITS else ""
     if len(choices) <= MANY:
-        return UnknownNameError(kind, name, choices)
+        return UnknownNameError(kind, name, choices, short)
     near = difflib.get_close_matches(name, choices, n=NEAREST, cutoff=0.4)
-    return UnknownNameError(kind, name, near, f"There are {len(choices)}: `{listing}` lists them.")
+    there = f"There are {len(choices)}: `{listing}` lists them."
+    return UnknownNameError(kind, name, near, " ".join(filter(None, (there, short))))
 
 
 def _is_meant(asked: str, name: str) -> bool:
