@@ -22,7 +22,7 @@ from adapter_stilts.model.bundle import base_of, read_bundle
 from adapter_stilts.model.bundle_info import NO_HEAD, BundleInfo, HeadInfo
 from adapter_stilts.model.tuning import check_installed, get_tuning
 from adapter_stilts.recipe import Base
-from adapter_stilts.runtime import default_device, evaluation_tokens
+from adapter_stilts.runtime import check_device, default_device, evaluation_tokens
 from adapter_stilts.stages.adopting import locate_any
 from adapter_stilts.stages.context import find_base
 from adapter_stilts.stages.precision import precision_of
@@ -163,11 +163,12 @@ def load_bundle(
 
     Raises:
         BundleError: it is damaged, or belongs to another base.
-        UsageError: a base beside a bundle that holds its own encoder.
+        UsageError: a base beside a bundle that holds its own encoder, or no such device.
         SourceUnavailableError: it or its encoder cannot be fetched.
     """
     from adapter_stilts.model.bundle import check_base
 
+    check_device(device)
     directory = locate_any(str(address), Base(id=base) if base else None, _log.warning)
     info = read_bundle(directory)
     check_installed(info.tuning)

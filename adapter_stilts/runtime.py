@@ -86,6 +86,20 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def check_device(device: str | None, here: bool = True) -> None:
+    """Refuse a device that is none; where it is to compute `here`, also one that this machine lacks.
+
+    Raises:
+        UsageError: no such device.
+    """
+    from adapter_stilts.errors import UsageError
+
+    if device not in (None, "cpu", "cuda"):
+        raise UsageError(f"--device {device}: choices are cpu and cuda")
+    if here and device == "cuda" and default_device() != "cuda":
+        raise UsageError("--device cuda: torch finds no GPU here; use --device cpu")
+
+
 def size_of(text: str) -> int:
     """Bytes of ``8GiB``, ``7.5gb`` or a plain number. Raises UsageError."""
     import re

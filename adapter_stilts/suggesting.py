@@ -16,7 +16,7 @@ from adapter_stilts.errors import UnknownNameError, UsageError
 from adapter_stilts.library import Names, Settings, plan_train, several
 from adapter_stilts.recipe import parse_override
 from adapter_stilts.recipe_sections import EACH
-from adapter_stilts.runtime import default_cache, default_device, seconds_of
+from adapter_stilts.runtime import check_device, default_cache, default_device, seconds_of
 
 if TYPE_CHECKING:
     from adapter_stilts.model.backbone import ResolvedBase
@@ -123,7 +123,7 @@ def suggest(
         budget: seconds, or ``"10m"``; what it leaves no time for is left out and told.
 
     Raises:
-        UsageError: the target has no train set, there are fewer than two sources, or too little time.
+        UsageError: the target has no train set, there are fewer than two sources, too little time, or no such device.
         DataError: a train set is not at hand, or cannot be read.
     """
     from adapter_stilts.select.clock import Clock
@@ -132,6 +132,7 @@ def suggest(
     from adapter_stilts.stages.planning.names import train_task
     from adapter_stilts.stages.planning.request import Request
 
+    check_device(device)
     settings = settings if isinstance(settings, Mapping) else list(settings)  # read more than once
     clock = Clock(seconds_of(budget) if isinstance(budget, str) else budget)
     typed = list(dict.fromkeys(several("among", EACH if among is None else among)))

@@ -1,4 +1,4 @@
-"""How the C library keeps memory: what is asked of it, and that nothing else changes."""
+"""How the C library keeps memory: what is asked of it, and that nothing else changes; which devices there are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import subprocess
 import sys
 
 import pytest
+
+from adapter_stilts import load_bundle, runtime
+from adapter_stilts.errors import UsageError
+from adapter_stilts.runtime import check_device
 
 # In a process of its own: what tests before it have freed would serve these blocks without a mapping.
 SCRIPT = """
@@ -49,3 +53,17 @@ def test_large_blocks_are_mapped_within_and_share_the_heap_after() -> None:
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.split() == ["3", "3", "0"]
+
+
+@pytest.mark.parametrize(("device", "here"), [(None, True), ("cpu", True), ("cuda", False)])
+def test_a_device_that_is_one(device: str | None, here: bool) -> None:
+    check_device(device, here)
+
+
+def test_a_device_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told by every function that takes one, and not by a library below."""
+    with pytest.raises(UsageError, match="--device tpu: choices are cpu and cuda"):
+        load_bundle("nowhere", device="tpu")
+    monkeypatch.setattr(runtime, "default_device", lambda: "cpu")
+    with pytest.raises(UsageError, match="--device cuda: torch finds no GPU here; use --device cpu"):
+        check_device("cuda")

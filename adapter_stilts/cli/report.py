@@ -69,6 +69,7 @@ def report(
     from adapter_stilts.cli.report_watch import watch
     from adapter_stilts.cli.terminal import note
     from adapter_stilts.errors import UnknownNameError, UsageError
+    from adapter_stilts.report.folders import check_folder
     from adapter_stilts.report.languages import BY
     from adapter_stilts.report.making import make_report
     from adapter_stilts.runtime import default_cache
@@ -78,9 +79,12 @@ def report(
             "--watch renews a page: name its folder with --out DIR; `adapter-stilts status STORE --watch` shows in the "
             "terminal how far a plan is"
         )
-    asked = by or ("language" if out is None else "language,family,resources")
+    default = "language" if out is None else "language,family,resources"
+    asked = default if by is None else by
     named = [part.strip() for part in asked.split(",") if part.strip()]
-    for name in named:
+    if out is not None:
+        check_folder(out)
+    for name in named or [asked]:
         if name not in (*BY, TOTAL):
             raise UnknownNameError("grouping", name, (*BY, TOTAL))
     wanted = [name for name in named if name != TOTAL]

@@ -108,10 +108,7 @@ class _Rounds:
         return f"stopped: {self._written[0]} shows {_told(self.report)}; the same command goes on"
 
     def _write(self, found: Report, renewed: bool) -> None:
-        before = self._written
         self._written, self.report = write_report(found, self._out, pdfs=False, renewed=renewed), found
-        for path in set(before) - set(self._written):  # tables are numbered anew where another kind comes in
-            path.unlink(missing_ok=True)
 
 
 def _told(found: Report) -> str:

@@ -70,9 +70,12 @@ def description(found: Description) -> Iterator[str]:
         yield from _section("languages", found.metrics.get("languages", {}), ".2f")
     told = ("seconds", "processes", "peak_memory", "hardware", "versions")
     yield from _section("ran", {name: record[name] for name in told if name in record})
-    yield (
-        "made again by:" if found.commands else "no plan and no bundle tells the command that makes it again"
-    )
+    if found.commands:
+        yield "made again by:"
+    elif found.exported:
+        yield "exported results run nothing: the store that they came from tells the command that makes it again"
+    else:
+        yield "no plan and no bundle tells the command that makes it again"
     for command in found.commands:
         yield f"  {command}"
 

@@ -9,6 +9,7 @@ from adapter_stilts.report.blocks import Block, Gain
 from adapter_stilts.report.captions import least_of
 from adapter_stilts.report.collect import System
 from adapter_stilts.report.tables import ALPHA, Shown, Table
+from adapter_stilts.report.ways import way_of
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,6 @@ def _sentence(before: str, shown: Shown, name: str, of_cell: dict[str, tuple[Blo
     assert gain is not None
     assert gain.estimate is not None
     interval = gain.estimate.interval
-    setting = block.setting
     seeds = len(gain.seeds)
     over = " over examples, with no claim about other seeds"
     if seeds > 1:
@@ -103,7 +103,7 @@ def _sentence(before: str, shown: Shown, name: str, of_cell: dict[str, tuple[Blo
         over = f" (of these very models {only.low:+.1f} to {only.high:+.1f})"
     ups = sum(value > 0 for value in _by_language(block, system, gain))
     text = (
-        f"{before}{name} ({setting.mode}, {setting.precision}, {setting.base}): {gain.value:+.1f} points, "
+        f"{before}{name} ({way_of(block.setting).told}): {gain.value:+.1f} points, "
         f"{100 * interval.level:g} % interval {interval.low:+.1f} to {interval.high:+.1f}{over}; "
         f"{seeds} seed{'s' if seeds > 1 else ''}; {ups} of {len(block.languages)} languages up."
     )

@@ -17,7 +17,7 @@ from adapter_stilts.report.intervals import Basis, Estimate
 from adapter_stilts.report.languages import BY, By
 from adapter_stilts.report.measuring import Asked, Estimates, Seeds, levels_of, measure, shared_languages
 from adapter_stilts.report.resampling import RESAMPLES
-from adapter_stilts.report.scores import BASELINE, Setting, Spread, spread
+from adapter_stilts.report.scores import BASELINE, FULL, Setting, Spread, spread
 
 
 @cache
@@ -157,7 +157,9 @@ def blocks(
     seed: int = 0,
     cache: Path | None = None,
 ) -> tuple[tuple[Block, ...], tuple[str, ...]]:
-    """The blocks of a store, in the order of its plans, and what is told of them and of those that there are not.
+    """The blocks of a store, and what is told of them and of those that there are not.
+
+    Those of full fine-tuning come first, then as plans have them.
 
     Args:
         baseline: the intermediate entry that gains are over.
@@ -179,7 +181,7 @@ def blocks(
     asked = Asked(tuple(by), resamples, seed)
     built = [
         _block(setting, of_setting[setting], count, collection.chains, baseline, asked, cache)
-        for setting, count in planned.items()
+        for setting, count in sorted(planned.items(), key=lambda item: item[0].mode != FULL)
         if setting in of_setting
     ]
     notes = dict.fromkeys(note for _, told_ in built for note in told_)

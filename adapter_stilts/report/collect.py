@@ -23,6 +23,16 @@ from adapter_stilts.stages.store import Store
 
 REPAIR = "remove its directory and run its command again"
 
+_OF_CELLS: Mapping[Any, tuple[str, ...]] = {
+    str: ("inter", "label", "mode", "precision", "combine", "base", "split", "target", "evaluate"),
+    int | None: ("seed", "averaged_steps"),
+    str | None: ("few_shot_when",),
+    list: ("train_languages",),
+    list | None: ("dev",),
+    dict: ("few_shot", "limits"),
+}
+"""What parts of a cell are, as far as a plan has them; tables join, sort and compare them."""
+
 
 @dataclass(frozen=True)
 class System:
@@ -109,9 +119,10 @@ class Collection:
     """What a report is made of.
 
     Args:
-        planned: every cell once, in the order of the plans, the latest first.
+        planned: every cell once, in the order of the plans: as they were named, else the largest first.
         found: those that are finished.
         notes: what was left out, and why, with the stage's name.
+        exported: whether the store holds results without weights, and runs nothing.
     """
 
     store: Path
@@ -119,6 +130,7 @@ class Collection:
     found: tuple[Evaluated, ...]
     notes: tuple[str, ...]
     chains: Chains
+    exported: bool
 
     @property
     def unfinished(self) -> tuple[Planned, ...]:
@@ -145,8 +157,10 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
         root = unpacked(root, default_cache())
     if not root.is_dir():
         raise UsageError(f"{store}: no such store; name the folder after --store of the command that ran")
-    Store(root)  # one of a newer version is told
-    files = [read_found_plan(str(plan), root) for plan in plans] or list(plans_of(root))
+    exported = Store(root).exported  # one of a newer version is told
+    # Not by their times, which a copy of the store or an archive does not have.
+    every = sorted(plans_of(root), key=lambda plan: (-len(plan.cells), plan.path.name))
+    files = [read_found_plan(str(plan), root) for plan in plans] or every
     if not files:
         raise UsageError(
             f"{store}: no plan in its folder {PLANS}/; `adapter-stilts matrix` and `train` write one, "
@@ -167,7 +181,7 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
     # Of two that are one result, the other is no cell to wait for.
     same = {cell for cell in finished.keys() - shown if (cell.system, cell.setting, cell.seed) in results}
     cells = tuple(cell for cell in planned if cell not in same)
-    return Collection(root, cells, found, tuple(dict.fromkeys(notes)), chains)
+    return Collection(root, cells, found, tuple(dict.fromkeys(notes)), chains, exported)
 
 
 def _planned(files: Iterable[PlanFile], notes: list[str]) -> tuple[Planned, ...]:
@@ -176,10 +190,13 @@ def _planned(files: Iterable[PlanFile], notes: list[str]) -> tuple[Planned, ...]
     for file in files:
         try:
             cells = [_cell(file, about) for about in file.cells]
-        except (KeyError, TypeError, AttributeError) as error:
+        except KeyError as error:
             notes.append(
                 f"{file.path}: written by an older version, lacks {error}: run its command again, which writes it anew"
             )
+            continue
+        except (TypeError, AttributeError) as error:
+            notes.append(f"{file.path}: damaged ({error}): run its command again, which writes it anew")
             continue
         for cell in cells:
             found.setdefault((cell.system, cell.setting, cell.seed, cell.stage), cell)
@@ -187,6 +204,7 @@ def _planned(files: Iterable[PlanFile], notes: list[str]) -> tuple[Planned, ...]
 
 
 def _cell(file: PlanFile, about: Mapping[str, Any]) -> Planned:
+    _check_cell(about)
     setting = Setting.of(about, str(about["target"]))
     if not setting.train_languages:  # no checkpoint of its own to be chosen
         setting = replace(setting, dev=None)
@@ -195,6 +213,35 @@ def _cell(file: PlanFile, about: Mapping[str, Any]) -> Planned:
     system = System(inter, about.get("combine", "continue"), limit)
     label = str(about.get("label", inter))
     return Planned(system, setting, about["seed"], label, str(about["evaluate"]), file.path)
+
+
+def _check_cell(about: Mapping[str, Any]) -> None:
+    """Raises TypeError where a part of a cell is not of its kind."""
+    for kinds, names in _OF_CELLS.items():
+        for name in names:
+            if name in about and not isinstance(about[name], kinds):
+                raise TypeError(f"{name} of a cell is {about[name]!r}")
+    texts = [*about["train_languages"], *(about["dev"] or ()), *about["few_shot"]]
+    numbers = [*about["few_shot"].values(), *about["limits"].values()]
+    if not all(isinstance(one, str) for one in texts):
+        raise TypeError(f"languages of a cell are {texts!r}")
+    if not all(isinstance(one, int | None) for one in numbers):
+        raise TypeError(f"limits or few_shot of a cell hold {numbers!r}")
+
+
+def _check_metrics(metrics: Mapping[str, Any]) -> None:
+    """Raises ValueError where metrics.json is not as an evaluation writes it; its scores are looked at apart."""
+    for name in ("languages", "counts", "levels"):
+        if not isinstance(metrics.get(name, {}), dict):
+            raise ValueError(f"{name} is {metrics[name]!r}")
+    for name in ("missing", "outside"):
+        found = metrics.get(name, [])
+        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            raise ValueError(f"{name} is {found!r} and no languages")
+    for name, kind in (("languages", dict), ("counts", int), ("levels", str)):
+        for language, value in metrics.get(name, {}).items():
+            if not isinstance(value, kind):
+                raise ValueError(f"{name} of {language} is {value!r}")
 
 
 def _evaluated(store: Path, cell: Planned, notes: list[str]) -> Evaluated | None:
@@ -206,13 +253,14 @@ def _evaluated(store: Path, cell: Planned, notes: list[str]) -> Evaluated | None
         if damage is not None:
             raise StoreError(damage)
         metrics = read_metrics(directory)
-        if not all(isinstance(metrics[name], dict) for name in ("languages", "counts")):
+        if not {"languages", "counts"} <= metrics.keys():
             raise ValueError("it lacks languages and counts")
+        _check_metrics(metrics)
     except FileNotFoundError:
         if (directory / STAGE).is_file():
             notes.append(f"{cell.stage} ({cell.told}): no {METRICS}; left out: {REPAIR}")
         return None
-    except (StoreError, ValueError, KeyError, TypeError, OSError) as error:
+    except (StoreError, ValueError, AttributeError, TypeError, OSError) as error:
         notes.append(f"{cell.stage} ({cell.told}): {error}; left out: {REPAIR}")
         return None
     found = Evaluated(cell, directory, metrics)

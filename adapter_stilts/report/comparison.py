@@ -179,8 +179,9 @@ def resample(
     Args:
         systems: name -> runs, each in the same languages. Their seeds may differ.
         resamples: of the examples.
-        seed: of the draws. The same systems and seed give the same numbers, in whatever order rows, seeds or languages
-            came; another system in the call, other draws.
+        seed: of the draws. The same examples and seed give the same numbers, in whatever order rows, seeds or languages
+            came, and whatever other systems are in the call. Of mining, where the examples are those that a system has
+            a row of, another system makes other draws: what is to have one interval is resampled by itself.
         memory: bytes of the draws that stand in memory at once; the values take 8 each beside them.
 
     Raises:
@@ -218,10 +219,11 @@ def _ratios(block: Block, resamples: int, seed: int, memory: int) -> tuple[Float
     named = ", ".join(block.languages)
     if examples < 2:
         raise UsageError(f"one example in {named}: an interval needs several; raise the limit on evaluation")
-    # By name: a language's draws do not depend on which others are asked for.
-    generator = np.random.default_rng([seed, zlib.crc32(named.encode())])
+    # By the examples: a language's draws do not depend on which others are asked for.
+    generator = np.random.default_rng([seed, zlib.crc32("\n".join(block.ids).encode())])
     above, below = block.numerators.reshape(examples, -1), block.denominators.reshape(examples, -1)
-    return percents(above, below), resampled_ratios(above, below, resamples, generator, memory)
+    drawn = resampled_ratios(above, below, resamples, generator, memory, by_kind=not block.complete)
+    return percents(above, below), drawn
 
 
 def _sorted_seeds(name: str, runs: Runs) -> tuple[int | None, ...]:

@@ -9,7 +9,7 @@ from adapter_stilts.report.blocks import Block
 from adapter_stilts.report.chains import Chains, Cost
 from adapter_stilts.report.collect import System
 from adapter_stilts.report.tables import UNKNOWN, Table, Value, text
-from adapter_stilts.report.ways import by_way, mean_told, target_names
+from adapter_stilts.report.ways import by_way, target_names, way_of
 
 
 def costs(blocks: Sequence[Block], chains: Chains) -> Table:
@@ -26,7 +26,7 @@ def costs(blocks: Sequence[Block], chains: Chains) -> Table:
         for system in block.systems:
             known = _known(block, system, chains)
             gone = gone or len(known) < len(block.runs[system])
-            mode = f"{setting.mode}{mean_told(setting.averaged_steps)}"
+            mode = f"{setting.mode}{way_of(setting).besides}"
             told = (block.name(system), target, mode, setting.precision, setting.base)
             cell = block.cell(system)
             rows.append((*map(text, told), *(text(value, cell) for value in _told(known))))
@@ -81,6 +81,9 @@ def _record(block: Block, system: System, known: Sequence[Cost]) -> dict[str, Va
     bundles = [cost.bundle for cost in known if cost.bundle is not None]
     return {
         **block.names(system),
+        "target_limit": setting.target_limit,
+        "evaluation_limit": setting.evaluation_limit,
+        "split": setting.split,
         "cell": block.cell(system),
         "trained": "+".join(setting.train_languages),
         "seeds": len(known),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -70,7 +71,7 @@ def read_curve(store: Path, stage: str, record: Mapping[str, Any], cache: Path |
 def _evaluations(told: Any) -> Iterable[tuple[int, float]]:
     for one in told if isinstance(told, list) else ():
         with contextlib.suppress(KeyError, TypeError, AttributeError, ValueError):
-            yield int(one["step"]), fmean(one["dev"].values())
+            yield int(one["step"]), _finite(fmean(one["dev"].values()))
 
 
 def _some(points: Sequence[tuple[int, float]], kept: int | None) -> tuple[tuple[int, float], ...]:
@@ -108,7 +109,7 @@ def _steps(log: Path) -> list[tuple[int, float]]:
         return []
     try:
         rows = json.loads(f"[{','.join(lines)}]")  # in one go: there may be hundreds of logs
-        return sorted((int(row["step"]), float(row["loss"])) for row in rows)
+        return sorted((int(row["step"]), _finite(row["loss"])) for row in rows)
     except (ValueError, KeyError, TypeError, RecursionError):  # a line is damaged
         return sorted(found for line in lines if (found := _step(line)) is not None)
 
@@ -116,9 +117,17 @@ def _steps(log: Path) -> list[tuple[int, float]]:
 def _step(line: str) -> tuple[int, float] | None:
     try:
         row = json.loads(line)
-        return int(row["step"]), float(row["loss"])
+        return int(row["step"]), _finite(row["loss"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _finite(value: Any) -> float:
+    """A number that can be drawn. Raises ValueError, TypeError."""
+    found = float(value)
+    if not math.isfinite(found):
+        raise ValueError(f"{found} is no finite number")
+    return found
 
 
 def _means(steps: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:

@@ -40,6 +40,7 @@ class Report:
         notes: what was left out or looks wrong, with the stage's name.
         cells, finished: that the plans name, and those that stand in the tables.
         origins, settings: where the numbers of each cell come from.
+        exported: whether the store holds results without weights, in which no command makes them again.
     """
 
     store: Path
@@ -50,6 +51,7 @@ class Report:
     finished: int
     origins: tuple[Origin, ...]
     settings: tuple[Settings, ...]
+    exported: bool = False
 
 
 def make_report(
@@ -99,7 +101,8 @@ def make_report(
         tuple(notes),
         len(found.planned),
         sum(block.finished for block in built),
-        *origins(built, found.chains, str(store)),
+        *origins(built, found.chains, None if found.exported else str(store)),
+        found.exported,
     )
 
 

@@ -21,11 +21,13 @@ class Matched:
     Args:
         ids: sorted.
         numerators, denominators: (examples, systems).
+        complete: whether every system has a row of every example.
     """
 
     ids: tuple[str, ...]
     numerators: Floats
     denominators: Floats
+    complete: bool
 
 
 def match(systems: Sequence[Counts]) -> Matched:
@@ -49,6 +51,7 @@ def match(systems: Sequence[Counts]) -> Matched:
         ids,
         np.stack([system.numerators for system in aligned], axis=1),
         np.stack([system.denominators for system in aligned], axis=1),
+        all(system.complete for system in systems),
     )
 
 
@@ -100,12 +103,16 @@ class Block:
 
     Args:
         languages: in the order of the columns.
+        ids: of the examples, sorted.
         numerators, denominators: (examples, languages, systems); 0 where a language has not the example.
+        complete: as of `Matched`, of every language.
     """
 
     languages: tuple[str, ...]
+    ids: tuple[str, ...]
     numerators: Floats
     denominators: Floats
+    complete: bool
 
 
 def blocks(languages: Mapping[str, Matched]) -> tuple[Block, ...]:
@@ -139,4 +146,5 @@ def _block(every: Sequence[str], members: Mapping[str, Matched]) -> Block:
         places = _places(matched.ids, every)
         numerators[places, column] = matched.numerators
         denominators[places, column] = matched.denominators
-    return Block(tuple(members), numerators, denominators)
+    complete = all(matched.complete for matched in members.values())
+    return Block(tuple(members), tuple(every), numerators, denominators, complete)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -28,7 +28,7 @@ Seeds: TypeAlias = dict["int | None", Evaluated]
 Estimates: TypeAlias = "Mapping[tuple[System, tuple[str, ...], Basis], Estimate]"
 """Of gains over the baseline, over the seeds that both have: by system, languages and what the interval is over."""
 
-SCHEMA = 1
+SCHEMA = 2
 """Of what is kept; another where other numbers come of the same rows."""
 KEPT = 500
 """Files in the folder; the oldest go."""
@@ -203,20 +203,40 @@ def _estimates(
     Raises:
         UsageError: no interval can be taken of these examples.
     """
-    names = {str(number): system for number, system in enumerate(wanted)}
-    runs = {name: wanted[system] for name, system in names.items()}
-    resampled = resample(runs, resamples=asked.resamples, seed=asked.seed)
-    by_system = {names[name]: one for name, one in resampled.items()}
     found: dict[tuple[System, tuple[str, ...], Basis], Estimate] = {}
-    for system, ours in by_system.items():
-        difference = None if system == base else _difference(ours, by_system[base])
-        if difference is None:
-            continue
+    for system, difference in _differences(wanted, base, asked):
         for languages in chosen:
             found[system, languages, "examples"] = difference.by_examples(languages)
         if len(difference.seeds) > 1:
             found[system, chosen[0], "seeds and examples"] = difference.by_seeds(chosen[0])
     return found
+
+
+def _differences(
+    wanted: Mapping[System, Runs], base: System, asked: Asked
+) -> Iterator[tuple[System, Resampled]]:
+    """Each system less the baseline, over the seeds that both have; without those that have none in common.
+
+    Drawing takes most of the time, and is done once for all where all have the same examples. Of mining each pair has
+    its own: alone it has the interval that a comparison of the two tells.
+    """
+    others = [system for system in wanted if system != base]
+    complete = all(
+        counts.complete for runs in wanted.values() for run in runs.values() for counts in run.values()
+    )
+    groups = [others] if complete and others else [[system] for system in others]
+    for group in groups:
+        runs = {str(number): wanted[system] for number, system in enumerate((base, *group))}
+        if not complete:
+            seeds = [seed for seed in runs["0"] if seed in runs["1"]]
+            runs = {name: {seed: of_seeds[seed] for seed in seeds} for name, of_seeds in runs.items()}
+            if not seeds:
+                continue
+        resampled = resample(runs, resamples=asked.resamples, seed=asked.seed)
+        for number, system in enumerate(group, start=1):
+            difference = _difference(resampled[str(number)], resampled["0"])
+            if difference is not None:
+                yield system, difference
 
 
 def _difference(ours: Resampled, theirs: Resampled) -> Resampled | None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from adapter_stilts.report import captions
 from adapter_stilts.report.blocks import Block, Gain
 from adapter_stilts.report.collect import System
+from adapter_stilts.report.scores import FULL
 from adapter_stilts.report.tables import (
     UNKNOWN,
     Key,
@@ -23,7 +24,6 @@ from adapter_stilts.report.tables import (
 )
 from adapter_stilts.report.ways import Way, systems_of, target_names, way_of
 
-FULL = "full"
 ALL = "all"
 _SHARES = (
     f"In per cent: the share of {FULL}'s gain that is kept, over the same languages and seeds, where {FULL} gains "
@@ -36,15 +36,17 @@ def modes(blocks: Sequence[Block], baseline: str, resamples: int) -> list[Table]
     by_rest: dict[Way, list[Block]] = defaultdict(list)
     for block in blocks:
         by_rest[replace(way_of(block.setting), mode="", precision="")].append(block)
-    several = [
-        members
-        for members in by_rest.values()
+    several = {
+        rest: members
+        for rest, members in by_rest.items()
         if len(_columns(members)) > 1
         and any(system.inter != baseline for block in members for system in block.systems)
-    ]
+    }
+    if len(several) == 1:
+        return [_modes(members, "modes", "", baseline, resamples) for members in several.values()]
     return [
-        _modes(members, f"modes-{number}" if len(several) > 1 else "modes", baseline, resamples)
-        for number, members in enumerate(several, start=1)
+        _modes(members, f"modes-{number}", f" ({rest.base}{rest.besides})", baseline, resamples)
+        for number, (rest, members) in enumerate(several.items(), start=1)
     ]
 
 
@@ -56,7 +58,8 @@ def _columns(blocks: Sequence[Block]) -> dict[tuple[str, str], list[Block]]:
     return {key: found[key] for key in sorted(found, key=lambda key: key[0] != FULL)}
 
 
-def _modes(blocks: Sequence[Block], name: str, baseline: str, resamples: int) -> Table:
+def _modes(blocks: Sequence[Block], name: str, apart: str, baseline: str, resamples: int) -> Table:
+    """Args: `apart`: what tells it from the other tables, after its title."""
     columns = _columns(blocks)
     named: dict[tuple[tuple[str, str], str], tuple[int, Block]] = {}
     for key, members in columns.items():
@@ -95,7 +98,7 @@ def _modes(blocks: Sequence[Block], name: str, baseline: str, resamples: int) ->
     return Table(
         name,
         "modes",
-        "Modes side by side: gains over the baseline of the same mode",
+        f"Modes side by side{apart}: gains over the baseline of the same mode",
         ("intermediate and target", *heads),
         tuple(rows),
         told_below,

@@ -17,7 +17,7 @@ from adapter_stilts.report import captions
 from adapter_stilts.report.blocks import Block
 from adapter_stilts.report.collect import Evaluated, System
 from adapter_stilts.report.tables import Table, Value, text
-from adapter_stilts.report.ways import by_way, mean_told, target_names
+from adapter_stilts.report.ways import by_way, target_names, way_of
 
 ALL = "all"
 _TITLE = "Honest selection: what was chosen, beside the oracle (best checkpoint on the target, never used)"
@@ -90,7 +90,7 @@ def oracle_of(run: Evaluated, languages: Sequence[str]) -> Oracle | None:
 
 def _about(block: Block, system: System, target: str) -> tuple[str, ...]:
     setting = block.setting
-    mode = f"{setting.mode}{mean_told(setting.averaged_steps)}"
+    mode = f"{setting.mode}{way_of(setting).besides}"
     return (block.name(system), target, f"{mode}, {setting.precision}", setting.base)
 
 

@@ -54,7 +54,8 @@ class Run:
 
     Args:
         steps: the first that was run first; what it evaluates was removed where it is alone.
-        commands: the one in the evaluated bundle's account, then the one that makes the evaluation from its plan.
+        commands: the one in the evaluated bundle's account, then the one that makes the evaluation from its plan; none
+            of exported results.
     """
 
     seed: int | None
@@ -77,12 +78,12 @@ class Origin:
 
 
 def origins(
-    blocks: Sequence[Block], chains: Chains, store: str
+    blocks: Sequence[Block], chains: Chains, store: str | None
 ) -> tuple[tuple[Origin, ...], tuple[Settings, ...]]:
     """Of every cell, and all settings that they name.
 
     Args:
-        store: as commands name it.
+        store: as commands name it; None of one that runs nothing.
     """
     known: dict[str, Settings] = {}  # by stage, of which cells share many
     found = []
@@ -98,7 +99,12 @@ def origins(
 
 
 def _run(
-    block: Block, seed: int | None, run: Evaluated, chains: Chains, store: str, known: dict[str, Settings]
+    block: Block,
+    seed: int | None,
+    run: Evaluated,
+    chains: Chains,
+    store: str | None,
+    known: dict[str, Settings],
 ) -> Run:
     steps = []
     for name, record in chains.history(run.cell.stage):
@@ -106,6 +112,8 @@ def _run(
             known[name] = _settings(f"{record['kind']} {record['task']}", record["part"])
         steps.append(Step(name, float(record.get("seconds", 0.0)), known[name].id))
     score = sum(run.score(language) for language in block.languages) / len(block.languages)
+    if store is None:
+        return Run(seed, score, tuple(steps), ())
     plan = str(Path(store) / PLANS / run.cell.plan.name)
     commands = [shlex.join(["adapter-stilts", "stage", plan, run.cell.stage])]
     if len(steps) > 1 and (told := chains.command(steps[-2].stage)) is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
-from adapter_stilts.report.chains import differing, told
+from adapter_stilts.report.chains import Chains, differing, told
 from adapter_stilts.report.collect import REPAIR, Collection, Evaluated, System, collect, damage_of
 from adapter_stilts.report.comparison import Resampled, Runs, resample
 from adapter_stilts.report.counts import Counts
@@ -40,7 +40,18 @@ class Named:
             parts.insert(1, self.system.combine)
         parts += [f"{of} limit {limit}" for of, limit in self.limits.items() if limit is not None]
         parts += [] if setting.averaged_steps is None else [f"average {setting.averaged_steps}"]
+        parts += [self.dev] if setting.dev not in (None, ("en",)) else []
         return ", ".join([*parts, *([setting.split] if setting.split != "test" else [])])
+
+    @property
+    def dev(self) -> str:
+        """Which dev split chose the checkpoint."""
+        return f"dev {'+'.join(self.setting.dev or ()) or 'none'}"
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """The parts of its whole name."""
+        return frozenset(part.strip().lower() for part in self.told.split(","))
 
     @property
     def limits(self) -> Mapping[str, int | None]:
@@ -63,7 +74,9 @@ class Named:
         """All parts of names that mean it."""
         plain = {"average none"} if self.setting.averaged_steps is None else set()
         plain |= {f"limit {limit}" for limit in self.limits.values() if limit is not None}
-        return self.label | plain | {part.strip().lower() for part in self.told.split(",")}
+        plain |= {f"{of} limit none" for of, limit in self.limits.items() if limit is None}
+        plain |= {"limit none"} if set(self.limits.values()) == {None} else set()
+        return self.label | self.parts | plain | {self.dev, self.setting.split}
 
 
 @dataclass(frozen=True)
@@ -106,12 +119,13 @@ def compare(
 
     Raises:
         UnknownNameError: no cell has the name, or none has the target.
-        UsageError: several have the name, or the two have no seed, language or example in common.
+        UsageError: several have the name, or the two have no seed, language or example in common, or were evaluated on
+            other data.
         DataError: rows are missing or damaged.
     """
     found = collect(store, plans)
     one, other = (_resolve(found, name, target) for name in (a, b))
-    if one == other:
+    if (one.system, one.setting) == (other.system, other.setting):
         raise UsageError(f"{a!r} and {b!r} are the same cell: {one.told}")
     seeds = tuple(each for each in one.runs if each in other.runs)
     if not seeds:
@@ -120,6 +134,7 @@ def compare(
             "within each, run one that both have"
         )
     languages = _languages([named.runs[each] for named in (one, other) for each in seeds], target)
+    _check_data(found.chains, one, other, seeds, languages)
     counted: dict[str, Runs] = {
         name: {each: _counts(named.runs[each], languages) for each in seeds}
         for name, named in (("a", one), ("b", other))
@@ -154,6 +169,21 @@ def _counts(run: Evaluated, languages: Sequence[str]) -> dict[str, Counts]:
     return {language: score_counts(run, language) for language in languages}
 
 
+def _check_data(
+    chains: Chains, one: Named, other: Named, seeds: Sequence[int | None], languages: Sequence[str]
+) -> None:
+    """Raises UsageError where two were evaluated on other data: their rows may be numbered alike, and are no pairs."""
+    for seed in seeds:
+        stages = [named.runs[seed].cell.stage for named in (one, other)]
+        ours, theirs = ((chains.record(stage) or {"part": {}})["part"].get("data", {}) for stage in stages)
+        unlike = [each for each in languages if ours.get(each) != theirs.get(each)]
+        if unlike or one.setting.split != other.setting.split:
+            raise UsageError(
+                f"{one.told} and {other.told} were evaluated on other data in {', '.join(unlike or languages)} "
+                f"({' and '.join(stages)}): their examples are no pairs; compare evaluations of one split and test set"
+            )
+
+
 def _languages(runs: Sequence[Evaluated], target: str) -> tuple[str, ...]:
     """Those that all runs have a score in."""
     found = tuple(one for one in runs[0].averaged if all(one in run.averaged for run in runs))
@@ -182,13 +212,17 @@ def _resolve(found: Collection, name: str, target: str) -> Named:
     seeds = [int(match[1]) for part in parts if (match := _SEED.fullmatch(part))]
     asked = {part for part in parts if not _SEED.fullmatch(part)}
     fitting = [one for one in named if asked <= one.answers_to]
-    # A label that is named whole comes before one of which only a part is.
+    # A label that is named whole comes before one of which only a part is; so does the whole name of a cell.
     fitting = [one for one in fitting if one.label <= asked] or fitting
-    if seeds:
+    fitting = [one for one in fitting if one.parts <= asked] or fitting
+    if seeds and fitting:
         narrowed = [
             Named(one.system, one.setting, {each: one.runs[each] for each in one.runs if each in seeds})
             for one in fitting
         ]
+        if not any(one.runs for one in narrowed):
+            has = "; ".join(f"{one.told} has seeds {_seeds(one)}" for one in fitting)
+            raise UsageError(f"no cell of {target} is {name!r}: {has}")
         fitting = [one for one in narrowed if one.runs]
     if not fitting:
         raise _unknown(name, asked, named, target, found.notes)

@@ -58,7 +58,7 @@ def score_counts(one: Evaluated, language: str) -> Counts:
             found = counts(rows, metrics[0], name)
         else:
             found = counts([_averaged(row, metrics) for row in rows], SCORE, name)
-    except (KeyError, TypeError, UnknownNameError) as error:
+    except (KeyError, TypeError, ValueError, UnknownNameError) as error:
         raise DataError(path, None, f"rows do not hold {', '.join(metrics)} ({error}): {REPAIR}") from error
     told = one.score(language)
     if abs(found.percent - told) > _NEAR:

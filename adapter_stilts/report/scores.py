@@ -11,6 +11,8 @@ from adapter_stilts.errors import UsageError
 
 BASELINE = "none"
 """The name of the cells without an intermediate task."""
+FULL = "full"
+"""The mode that the others are held against."""
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,16 @@ class Way:
 
     @property
     def told(self) -> str:
+        return f"{self.mode}, {self.precision}, {self.base}{self.besides}"
+
+    @property
+    def besides(self) -> str:
+        """What names say after mode, precision and base; nothing of a checkpoint on whole sets, evaluated on test."""
         split = "" if self.split == "test" else f", {self.split}"
-        return f"{self.mode}, {self.precision}, {self.base}{split}{mean_told(self.averaged_steps)}"
-
-
-def mean_told(averaged_steps: int | None) -> str:
-    """What names say after a mode: of how many steps it is the mean; nothing of a checkpoint."""
-    return "" if averaged_steps is None else f", mean of {averaged_steps} steps"
+        mean = "" if self.averaged_steps is None else f", mean of {self.averaged_steps} steps"
+        limits = {"target": self.target_limit, "evaluation": self.evaluation_limit}
+        told = "".join(f", {of} limit {limit}" for of, limit in limits.items() if limit is not None)
+        return f"{split}{mean}{told}"
 
 
 def way_of(setting: Setting) -> Way:

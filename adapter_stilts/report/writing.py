@@ -9,18 +9,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from adapter_stilts.errors import UsageError
 from adapter_stilts.io import disk_errors, write_bytes
 from adapter_stilts.report.drawing import svg
 from adapter_stilts.report.figures import figures
+from adapter_stilts.report.folders import (
+    FIRST_LINE,
+    INSTEAD,
+    LATEX,
+    MARKDOWN,
+    PAGE,
+    check_folder,
+    left_over,
+)
 from adapter_stilts.report.making import Report
 from adapter_stilts.report.page import page
 from adapter_stilts.report.pdf import pdf
 from adapter_stilts.report.tables import Shown, Table
 
-INSTEAD = "another folder with --out"
-PAGE = "index.html"
-MARKDOWN, LATEX = "report.md", "report.tex"
 CHARACTERS = 96
 """That a LaTeX table holds in a line, in its small type on a landscape page."""
 
@@ -50,14 +55,14 @@ _LATEX = {
     "×": r"$\times$",
     "Δ": r"$\Delta$",
 }
-_HEAD = r"""\documentclass[a4paper,landscape]{article}
-\usepackage[T1]{fontenc}
-\usepackage[utf8]{inputenc}
-\usepackage{booktabs}
-\usepackage{longtable}
-\usepackage[margin=15mm]{geometry}
-\setlength{\parindent}{0pt}
-\begin{document}
+_HEAD = rf"""{FIRST_LINE}
+\usepackage[T1]{{fontenc}}
+\usepackage[utf8]{{inputenc}}
+\usepackage{{booktabs}}
+\usepackage{{longtable}}
+\usepackage[margin=15mm]{{geometry}}
+\setlength{{\parindent}}{{0pt}}
+\begin{{document}}
 """
 
 
@@ -66,7 +71,8 @@ def write_report(
 ) -> tuple[Path, ...]:
     """Write the page, each table as CSV and LaTeX, all as Markdown, and the figures; returns the files, the page first.
 
-    Each file is replaced in one step, the page last, so that what others read meanwhile is whole.
+    Each file is replaced in one step, the page last, so that what others read meanwhile is whole; files of an earlier
+    report that this one has no more are removed.
 
     ``index.html``; ``<table>.csv``; ``<table>.tex``, to be input into a paper that uses booktabs and longtable, and
     ``report.tex`` of all; ``report.md``; ``<table>.svg`` and ``<table>.pdf`` of those that have a figure.
@@ -76,24 +82,25 @@ def write_report(
         renewed: whether the page is to be written again soon, and loads itself anew until then.
 
     Raises:
-        UsageError: the folder is a file, or a library of the extra ``report`` is not installed.
+        UsageError: the folder is none to write to (`check_folder`), or a library of the extra ``report`` is not
+            installed.
         StoreError: it cannot be written.
     """
-    root = Path(folder)
-    if root.exists() and not root.is_dir():
-        raise UsageError(f"{root} is a file: name a folder after --out")
     drawn = figures(report.tables)
-    texts = {f"{table.name}.csv": _csv(table) for table in report.tables}
+    inputs = "\n".join(rf"\input{{{table.name}}}" for table in report.tables)
+    texts = {LATEX: f"{_HEAD}{inputs}\n{_latex_notes(report.notes)}\\end{{document}}\n"}
+    texts |= {f"{table.name}.csv": _csv(table) for table in report.tables}
     texts |= {f"{table.name}.tex": latex(table) for table in report.tables}
     texts |= {f"{name}.svg": svg(drawing, inline=False) for name, drawing in drawn.items()}
     texts[MARKDOWN] = markdown_page(report)
-    inputs = "\n".join(rf"\input{{{table.name}}}" for table in report.tables)
-    texts[LATEX] = f"{_HEAD}{inputs}\n{_latex_notes(report.notes)}\\end{{document}}\n"
     contents = {name: text.encode("utf-8") for name, text in texts.items()}
     contents |= {f"{name}.pdf": pdf(drawing) for name, drawing in drawn.items()} if pdfs else {}
     contents[PAGE] = page(report, drawn, renewed).encode("utf-8")
+    root = check_folder(folder, contents)
     with disk_errors(root, INSTEAD):
         root.mkdir(parents=True, exist_ok=True)
+        for path in list(left_over(root, contents)):  # first, as the list of them is replaced
+            path.unlink(missing_ok=True)
     for name, content in contents.items():
         write_bytes(root / name, content, INSTEAD, flush=False)
     return tuple(root / name for name in (PAGE, *(name for name in contents if name != PAGE)))

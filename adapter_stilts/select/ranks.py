@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,7 +19,12 @@ def ranks_of(scores: Sequence[float]) -> list[float]:
 def mean_reciprocal_rank(ranks: Mapping[str, Sequence[float]]) -> list[float]:
     """Of each source the mean over estimators of one over its rank: 1 where all put it first.
 
+    Sources of the same ranks have the same mean to the last bit, whichever estimator gives them which.
+
     Args:
         ranks: of each estimator, the rank of each source.
     """
-    return [float(value) for value in (1.0 / np.asarray(list(ranks.values()))).mean(axis=0)]
+    return [
+        math.fsum(1.0 / rank for rank in of_source) / len(ranks)
+        for of_source in zip(*ranks.values(), strict=True)
+    ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +21,7 @@ from adapter_stilts.errors import UsageError, cause_of
 from adapter_stilts.formats import get_format
 from adapter_stilts.formats.examples import Example, first_examples
 from adapter_stilts.formats.features import Features
-from adapter_stilts.io import digest_of, remove_partials, whole_directory
+from adapter_stilts.io import digest_of, disk_errors, remove_partials, whole_directory, write_bytes
 from adapter_stilts.select.train_set import TrainSet
 from adapter_stilts.stages.data import CachedTokenizer
 from adapter_stilts.stages.drawing import Draw
@@ -27,6 +30,7 @@ from adapter_stilts.stages.planning.reading import reading
 from adapter_stilts.stages.planning.request import Request
 from adapter_stilts.tasks.base import Task
 from adapter_stilts.tasks.sources import with_labels
+from adapter_stilts.version import __version__
 
 if TYPE_CHECKING:
     from adapter_stilts.select.short import Short
@@ -34,7 +38,12 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Raised when what is kept in the cache changes."""
 FILE = "measured.npz"
+INSTEAD = "another place with $ADAPTER_STILTS_CACHE"
 FOLDER = "train_sets"
+TOKENIZERS = "tokenizers"
+LIBRARIES = ("tokenizers", "transformers")
+"""Which make a tokenizer of an encoder's files."""
+DIGEST = re.compile("[0-9a-f]{64}")
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -73,6 +82,20 @@ class TrainSets:
         from adapter_stilts.model.backbone import load_tokenizer
 
         return CachedTokenizer(load_tokenizer(self.request.base), self.cache)
+
+    @cached_property
+    def tokenizer_fingerprint(self) -> str:
+        """The tokenizer's, kept by the encoder that it is of: what was measured is told without loading a library."""
+        versions = [__version__, *map(version, LIBRARIES)]
+        place = self.cache / TOKENIZERS / digest_of([self.request.base.fingerprint, *versions])
+        with contextlib.suppress(OSError, ValueError):
+            if DIGEST.fullmatch(held := place.read_text(encoding="ascii")):
+                return held
+        found = self.tokenizer.fingerprint
+        with disk_errors(place, INSTEAD):
+            place.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(place, found.encode("ascii"), INSTEAD, flush=False)
+        return found
 
     @cached_property
     def encoder(self) -> Any:
@@ -153,7 +176,7 @@ class TrainSets:
         return {
             "schema": SCHEMA,
             "data": self.request.source.fingerprint(task, "train", task.trained_in[0], read.options),
-            "tokenizer": self.tokenizer.fingerprint,
+            "tokenizer": self.tokenizer_fingerprint,
             "format": [task.format, get_format(task.format).SCHEMA, read.settings.reading()],
             "limit": limit,
             "draw": [self.draw.count, self.draw.seed],
@@ -183,7 +206,7 @@ class TrainSets:
         self._made.append(digest)
         remove_partials(self.cache, (f"{FOLDER}/*/*",))
         try:
-            with whole_directory(place, "another place with $ADAPTER_STILTS_CACHE") as aside:
+            with whole_directory(place, INSTEAD) as aside:
                 np.savez(aside / FILE, **found)  # type: ignore[arg-type]
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another process was quicker

@@ -101,7 +101,7 @@ def rank(
         return sets.made
 
     def load() -> object:
-        return sets.tokenizer
+        return sets.tokenizer_fingerprint
 
     try:
         found = list(clock.each("reading", wanted, lambda one: sets.measure(*one), made, load))

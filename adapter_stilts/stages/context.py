@@ -11,7 +11,7 @@ from adapter_stilts.errors import AdapterStiltsError, UnknownNameError, UsageErr
 from adapter_stilts.model.backbone import ResolvedBase, resolve_base
 from adapter_stilts.model.bundle_info import EVALUATIONS
 from adapter_stilts.recipe import MINIATURE, Base, Recipe
-from adapter_stilts.runtime import Runtime, evaluation_tokens
+from adapter_stilts.runtime import Runtime, check_device, evaluation_tokens
 from adapter_stilts.stages.data import CachedTokenizer, SplitData
 from adapter_stilts.stages.drawing import Draw
 from adapter_stilts.stages.graph import Stage
@@ -203,13 +203,7 @@ def check_runtime(runtime: Runtime, here: bool) -> None:
     Raises:
         UsageError: no such device or tracker.
     """
-    if runtime.device not in (None, "cpu", "cuda"):
-        raise UsageError(f"--device {runtime.device}: choices are cpu and cuda")
-    if here and runtime.device == "cuda":
-        import torch
-
-        if not torch.cuda.is_available():
-            raise UsageError("--device cuda: torch finds no GPU here; use --device cpu")
+    check_device(runtime.device, here)
     if runtime.trackers:
         _check_trackers(runtime.trackers, here)
 

@@ -81,13 +81,16 @@ class Description:
     Args:
         record: its stage.json.
         metrics: of an evaluation.
-        commands: each makes the stage again, or finds it; none where neither a plan nor a bundle tells.
+        commands: each makes the stage again, or finds it; none where neither a plan nor a bundle tells, and in exported
+            results, which run nothing.
+        exported: whether it lies in these.
     """
 
     kept: Kept
     record: Mapping[str, Any]
     metrics: Mapping[str, Any] | None
     commands: tuple[str, ...]
+    exported: bool = False
 
     def to_json(self) -> dict[str, Any]:
         told = {**self.kept.to_json(), **self.record}
@@ -182,7 +185,9 @@ def describe(stage: str, folder: Path) -> Description:
         raise StoreError(
             f"{directory / METRICS} cannot be read ({error}): run the command that made it again"
         ) from error
-    return Description(found, record, metrics, tuple(_commands(directory, record, plans)))
+    exported = Store(directory.parent).exported
+    commands = () if exported else tuple(_commands(directory, record, plans))
+    return Description(found, record, metrics, commands, exported)
 
 
 def find_stage(stage: str, folder: Path) -> Path:
@@ -223,10 +228,12 @@ def read_found_plan(plan: str, folder: Path) -> PlanFile:
 
 def _unknown(kind: str, name: str, choices: Sequence[str], listing: str) -> UnknownNameError:
     """An error that names few choices: a store may hold thousands."""
+    short = f"Name at least the first {LEAST_DIGITS} digits." if len(name) < LEAST_DIGITS else ""
     if len(choices) <= MANY:
-        return UnknownNameError(kind, name, choices)
+        return UnknownNameError(kind, name, choices, short)
     near = difflib.get_close_matches(name, choices, n=NEAREST, cutoff=0.4)
-    return UnknownNameError(kind, name, near, f"There are {len(choices)}: `{listing}` lists them.")
+    there = f"There are {len(choices)}: `{listing}` lists them."
+    return UnknownNameError(kind, name, near, " ".join(filter(None, (there, short))))
 
 
 def _is_meant(asked: str, name: str) -> bool:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
@@ -63,13 +64,26 @@ def read_stage(directory: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
         if not {"key", "kind", "task", "part", "parents"} <= record.keys():
             raise ValueError("it lacks keys of a stage")
-        if not isinstance(record["part"], dict):
-            raise ValueError("its part is no object")
+        _check(record)
     except FileNotFoundError:
         raise
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise StoreError(f"{path} cannot be read ({error}): remove the directory") from error
     return dict(record)
+
+
+def _check(record: Mapping[str, Any]) -> None:
+    """Raises ValueError where what every stage says is not of its kind."""
+    parents, seconds, memory = record["parents"], record.get("seconds", 0.0), record.get("peak_memory", {})
+    if not isinstance(record["part"], dict):
+        raise ValueError("its part is no object")
+    if not isinstance(parents, list) or not all(isinstance(one, str) for one in parents):
+        raise ValueError(f"its parents are {parents!r} and no names")
+    if not isinstance(memory, dict):
+        raise ValueError(f"its peak_memory is {memory!r} and no object")
+    for value in (seconds, *memory.values()):
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"{value!r}, of its seconds or peak_memory, is no finite number")
 
 
 def write_evaluation(

@@ -41,6 +41,8 @@ _added: dict[Path, Task] = {}
 """Tasks of folders and files, by their files."""
 _named: set[Path] = set()
 """Of these, those named one by one: another file of the same task takes the place of the last one."""
+_noticed: set[str] = set()
+"""What was told of files that hold no task, once however often their folder is read."""
 
 
 def get_task(name: str) -> Task:
@@ -73,13 +75,19 @@ def add_folder(folder: str | Path, notice: Callable[[str], None] = _log.warning)
     says what of them enters the keys of stages; their code does not, and `Task.schema` is there for it.
 
     Args:
-        notice: told of each file that holds no task.
+        notice: told of each file that holds no task, once.
 
     Raises:
         UsageError: a file cannot be loaded, or a name is taken; nothing is added then.
     """
+
+    def once(text: str) -> None:
+        if text not in _noticed:
+            _noticed.add(text)
+            notice(text)
+
     root = Path(folder).expanduser().absolute()
-    found = dict(tasks_in(root, notice))
+    found = dict(tasks_in(root, once))
     kept = {path: task for path, task in _added.items() if path.parent != root}
     places = {task.name: place for place, task in _known().values()}
     places |= {task.name: str(path) for path, task in kept.items()}

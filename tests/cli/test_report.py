@@ -42,6 +42,14 @@ def test_groupings_are_asked_for(cli: Cli, store: Path) -> None:
     assert wrong.code == 2
     assert "unknown grouping 'languages'; did you mean 'language'" in wrong.err
     assert "Choices: language, family, resources, total." in wrong.err
+    assert "unknown grouping ','" in cli("report", store, "--by", ",").err
+
+
+def test_a_folder_that_cannot_be_is_told_before_the_tables(cli: Cli, store: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    ran = cli("report", store, "--resamples", 500, "--out", tmp_path / "out")
+    assert (ran.code, ran.out) == (2, "")
+    assert "is a file: name a folder after --out" in ran.err
 
 
 def test_a_page_is_written_and_named(cli: Cli, store: Path, tmp_path: Path) -> None:
@@ -60,6 +68,8 @@ def test_a_plan_is_named_by_its_first_digits(cli: Cli, store: Path) -> None:
     wrong = cli("report", store, "--plan", "0123abcd")
     assert wrong.code == 2
     assert f"unknown plan '0123abcd'. Choices: {plan.stem}" in wrong.err
+    short = cli("report", store, "--plan", plan.stem[:3])
+    assert f"Choices: {plan.stem}. Name at least the first 4 digits." in short.err
 
 
 def test_what_is_left_out_is_told_on_stderr(cli: Cli, making: ModuleType, tmp_path: Path) -> None:

@@ -173,8 +173,11 @@ def test_an_export_answers_as_the_store_does(
     assert more.code == 1
     assert "exported without weights" in more.err
     assert {name: (out / name).read_bytes() for name in listing(out)} == before
-    told = cli("store", "show", finished.directory("train", "squad_v1").name, "--store", out, "--json").json
-    assert [command.split()[1] for command in told["commands"]] == ["stage"]
+    # It runs nothing, and so tells no command that would.
+    asked = ("store", "show", finished.directory("train", "squad_v1").name, "--store", out)
+    assert cli(*asked, "--json").json["commands"] == []
+    assert "exported results run nothing" in cli(*asked).out
+    assert "exported without weights" in cli("stage", out / "plans" / plan_of(out).name, asked[2]).err
 
 
 def test_an_export_without_rows(cli: Cli, finished: Any, tmp_path: Path) -> None:

@@ -145,3 +145,9 @@ def test_what_was_measured_before_an_interruption_is_kept(
     told = "interrupted; measured train sets and short trainings are kept, and the same command goes on\n"
     assert ran.err.endswith(told)
     assert len(list((tmp_path / "cache").rglob(FILE))) == 2
+
+
+def test_a_device_that_is_none_is_told_before_anything_is_read(cli: Cli) -> None:
+    asked = ("suggest", "--target", "tydiqa", "--recipe", "miniature")
+    ran = cli(*asked, "--device", "tpu")
+    assert (ran.code, ran.err.strip()) == (2, "error: --device tpu: choices are cpu and cuda")

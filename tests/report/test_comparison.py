@@ -90,12 +90,45 @@ def test_resampled_is_what_aggregate_gives_of_all_possible_draws(kind: str) -> N
         assert (np.round(found, 6) == value).mean() == pytest.approx(share, abs=5 * (share / 1e5) ** 0.5)
 
 
-def test_many_examples_of_few_kinds_are_drawn_alike() -> None:
-    """Counts by kind are drawn instead of examples: their mean and variance are those of a binomial."""
+@pytest.mark.parametrize("mined", [False, True])
+def test_many_examples_of_few_kinds_are_drawn_alike(mined: bool) -> None:
+    """Of mining counts by kind are drawn instead of examples: mean and variance are those of a binomial either way."""
     rows: list[Row] = [{"id": str(n), "accuracy": 100.0 * (n < 300)} for n in range(1000)]
-    values = resample({0: {"de": counts(rows, "accuracy", "de")}}, resamples=50_000).values[:, 0, 0]
+    pairs: list[Row] = [{"id": f"{n} e", "gold": 1, "predicted": 1, "correct": n < 300} for n in range(1000)]
+    counted = mined_counts(pairs, "de") if mined else counts(rows, "accuracy", "de")
+    values = resample({0: {"de": counted}}, resamples=50_000).values[:, 0, 0]
     assert values.mean() == pytest.approx(30.0, abs=0.03)
     assert values.std() == pytest.approx(100 * (0.3 * 0.7 / 1000) ** 0.5, rel=0.02)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_systems_change_no_draws(kind: str) -> None:
+    ours, theirs, third = (runs_of(kind, first=first) for first in (0, 500, 900))
+    more = comparison.resample({"third": third, "theirs": theirs, "ours": ours}, resamples=50)
+    alone = comparison.resample({"ours": ours, "theirs": theirs}, resamples=50)
+    np.testing.assert_allclose(
+        more["ours"].over(more["theirs"]).values, alone["ours"].over(alone["theirs"]).values, atol=1e-8
+    )
+
+
+def test_of_mining_the_order_of_two_changes_no_draws() -> None:
+    def mined(seed: int) -> Runs:
+        generator = np.random.default_rng(seed)
+        found: list[Row] = [
+            {
+                "id": f"d{n} e{n}",
+                "gold": 1,
+                "predicted": int(p),
+                "correct": int(p) * int(generator.integers(2)),
+            }
+            for n, p in enumerate(generator.integers(2, size=200))
+        ]
+        return {0: {"de": mined_counts(found, "de")}}
+
+    ours, theirs = mined(1), mined(2)
+    there, back = resample(ours, theirs, resamples=50), resample(theirs, ours, resamples=50)
+    assert there.values.std() > 0
+    np.testing.assert_array_equal(there.values, -back.values)
 
 
 @pytest.mark.parametrize("kind", ["accuracy", "answers"])

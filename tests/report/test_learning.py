@@ -66,7 +66,16 @@ def test_of_many_evaluations_the_last_and_the_kept_are_among_those_left(write: W
 
 
 @pytest.mark.parametrize(
-    "line", ["{", "[]", '{"step": 3}', '{"step": "x", "loss": 1}', '{"step": 3, "loss": null}', "\x00"]
+    "line",
+    [
+        "{",
+        "[]",
+        '{"step": 3}',
+        '{"step": "x", "loss": 1}',
+        '{"step": 3, "loss": null}',
+        "\x00",
+        '{"step": 3, "loss": NaN}',
+    ],
 )
 def test_a_line_that_cannot_be_read_is_left_out(write: Write, line: str) -> None:
     store = write(*losses(3.0, 1.0), text=f"{line}\n")
@@ -74,7 +83,17 @@ def test_a_line_that_cannot_be_read_is_left_out(write: Write, line: str) -> None
 
 
 @pytest.mark.parametrize(
-    "told", [None, 3, {}, [3], [{"step": 1}], [{"step": 1, "dev": {}}], [{"step": 1, "dev": 2}]]
+    "told",
+    [
+        None,
+        3,
+        {},
+        [3],
+        [{"step": 1}],
+        [{"step": 1, "dev": {}}],
+        [{"step": 1, "dev": 2}],
+        [{"step": 1, "dev": {"f1": float("nan")}}],
+    ],
 )
 def test_evaluations_that_cannot_be_read_are_none(write: Write, told: Any) -> None:
     assert read_curve(write(), "train-a", {"evaluations": told}, None).dev == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from adapter_stilts.report.making import Report, make_report
 from adapter_stilts.report.tables import Table
 from adapter_stilts.stages.archives import pack
 
+ABOUT = ("mode", "split", "target_limit", "evaluation_limit")
 FEW = 500
 """Resamples."""
 
@@ -303,3 +305,49 @@ def test_an_archive_is_reported_like_its_folder(
     of_archive = make_report(tmp_path / "results.zip", resamples=FEW)
     for one, other in zip(of_folder.tables, of_archive.tables, strict=True):
         assert (one.name, one.records) == (other.name, other.records)
+
+
+def test_of_several_plans_the_order_is_not_that_of_their_times(
+    made: Any, right: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of a store, or an archive, has other times: the same results give the same tables, the modes in order."""
+    monkeypatch.setenv("ADAPTER_STILTS_CACHE", str(tmp_path / "cache"))
+    for inter, rows in (("none", "11001010"), ("mnli", "11101011"), ("qqp", "10110010")):
+        made.cell(inter, "xnli", {"de": right(rows)}, mode="full")
+    plans = [made.plan("b")]
+    made.cell("qqp", "xnli", {"de": right("10110010")}, mode="full")
+    made.cell("none", "xnli", {"de": right("11001010")}, mode="full")
+    plans.append(made.plan("c"))
+    for inter, rows in (("none", "01001010"), ("mnli", "11101010"), ("qqp", "10110110")):
+        made.cell(inter, "xnli", {"de": right(rows)}, mode="lora")
+    plans.append(made.plan("a"))
+    found = []
+    for times in ((1, 2, 3), (3, 2, 1), (2, 3, 1)):
+        for path, when in zip(plans, times, strict=True):
+            os.utime(path, (when, when))
+        found.append(make_report(made.root, resamples=FEW))
+    assert [one.tables for one in found[1:]] == [found[0].tables] * 2
+    summaries = [table for table in found[0].tables if table.kind == "summary"]
+    assert ["full" in table.title for table in summaries] == [True, False]
+    assert [row[0].text for row in summaries[0].rows] == ["none", "mnli", "qqp"]
+
+
+def test_titles_tell_tables_of_unlike_limits_apart(made: Any, right: Callable[[str], Any]) -> None:
+    """No two tables, cells of the page or rows of costs have one name."""
+    for limits in ({}, {"target": 64}, {"evaluation": 4}):
+        for split in ("test", "dev"):
+            for mode in ("full", "lora"):
+                for base in ("a", "b"):
+                    for inter, rows in (("none", "1100"), ("mnli", "1110")):
+                        about = {"limits": limits, "split": split, "mode": mode, "base": base}
+                        made.cell(inter, "xnli", {"de": right(rows), "es": right(rows)}, **about)
+    found = report(made)
+    titles = [one.title for one in found.tables]
+    assert len(set(titles)) == len(titles) > 40
+    assert "Modes side by side (b, dev, target limit 64): gains over the baseline of the same mode" in titles
+    origins = [one.title for one in found.origins]
+    assert len(set(origins)) == len(origins) == 48
+    rows = [tuple(cell.text for cell in row[:5]) for row in table(found, "costs").rows]
+    assert len(set(rows)) == len(rows) == 48
+    told = {tuple(row[name] for name in (*ABOUT, "base", "inter")) for row in records(found, "costs")}
+    assert len(told) == 48

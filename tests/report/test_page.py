@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -107,6 +108,17 @@ def test_every_number_leads_to_the_stages_that_gave_it(report: Report, text: str
             for cell in row[1:]:
                 if cell.gain is not None:
                     assert f'<a href="#{cell.cell}">{"&#10;".join(cell.lines)}' in text.replace("\n", "&#10;")
+
+
+def test_exported_results_tell_no_command_that_they_would_not_run(whole: Path, tmp_path: Path) -> None:
+    exported = tmp_path / "exported"
+    shutil.copytree(whole, exported)
+    (exported / "store.json").write_text('{"schema": 1, "exported": true}', encoding="utf-8")
+    found = make_report(exported, resamples=100)
+    assert not any(run.commands for origin in found.origins for run in origin.runs)
+    text = made_page(found)
+    assert "adapter-stilts stage" not in text
+    assert "exported results run nothing" in text
 
 
 def test_the_answer_is_computed_from_the_summary(report: Report, text: str) -> None:

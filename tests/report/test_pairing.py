@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
+from adapter_stilts.io import DIGESTS
+from adapter_stilts.report.making import make_report
 from adapter_stilts.report.pairing import compare
 
 
@@ -26,6 +31,49 @@ def test_a_difference_by_hand(made: Any, right: Callable[[str], Any]) -> None:
     assert "Of one seed, it makes no claim about others" in " ".join(found.captions)
     back = compare(made.root, "none", "mnli", "xnli", resamples=500)
     assert [row["difference"] for row in back.records] == [-25.0, -50.0, -37.5]
+
+
+@pytest.mark.parametrize("target", ["xnli", "xquad", "bucc2018"])
+def test_a_comparison_has_the_interval_of_the_report(made: Any, making: ModuleType, target: str) -> None:
+    """One question, one interval: whatever other cells, seeds and plans are in the store, and whichever is less."""
+    for number, (inter, seeds) in enumerate((("none", 3), ("mnli", 2), ("qqp", 3))):
+        for seed in range(seeds):
+            generator = np.random.default_rng([number, seed])
+            rows = {language: _rows(making, generator, target, number) for language in ("de", "fr")}
+            made.cell(inter, target, rows, seed=seed)
+    made.plan()
+    found = make_report(made.root, by=["language"], resamples=300)
+    told = {
+        (row["inter"], row.get("group", "all" if row["interval"] == "examples" else "all, trained anew")): row
+        for table in found.tables
+        if table.kind in ("summary", "groups")
+        for row in table.records
+    }
+    for inter in ("mnli", "qqp"):
+        there = compare(made.root, inter, "none", target, resamples=300).records
+        back = compare(made.root, "none", inter, target, resamples=300).records
+        assert [row["language"] for row in there] == ["de", "fr", "all", "all, trained anew"]
+        for one, other in zip(there, back, strict=True):
+            assert one["low"] == pytest.approx(-other["high"], abs=1e-7)
+            if one["language"] != "all":  # which the answer alone tells
+                row = told[inter, one["language"]]
+                for name in ("low", "high", "p_value"):
+                    assert row[name] == pytest.approx(one[name], rel=1e-9)
+                assert row["low"] < row["gain"] < row["high"]
+
+
+def _rows(
+    making: ModuleType, generator: np.random.Generator, target: str, number: int
+) -> list[dict[str, Any]]:
+    """Of mining each system has other pairs: all true ones that it found, and wrong ones of its own."""
+    if target != "bucc2018":
+        return making.drawn(generator, target, 60, 0.5 + 0.1 * number)  # type: ignore[no-any-return]
+    found = generator.random(120) < 0.5 + 0.1 * number
+    true = [
+        {"id": f"d{n} e{n}", "gold": 1, "predicted": int(p), "correct": int(p)} for n, p in enumerate(found)
+    ]
+    wrong = generator.choice(range(100, 160), 20, replace=False)
+    return [*true, *({"id": f"d{n} e0", "gold": 0, "predicted": 1, "correct": 0} for n in map(int, wrong))]
 
 
 def test_modes_are_compared_and_what_differs_is_told(whole: Path) -> None:
@@ -65,7 +113,7 @@ def test_a_name_of_no_cell_is_answered_with_all(whole: Path) -> None:
         compare(whole, "mnly, lora", "none, lora", "xquad")
     with pytest.raises(UsageError, match=r"no cell of xquad is 'mnli, none'\. Cells of xquad: none, full"):
         compare(whole, "mnli, none", "none, lora", "xquad")
-    with pytest.raises(UsageError, match="no cell of xquad is 'mnli, lora, seed 7'"):
+    with pytest.raises(UsageError, match="is 'mnli, lora, seed 7': mnli, lora, fp32, made has seeds 0, 1, 2"):
         compare(whole, "mnli, lora, seed 7", "none, lora", "xquad")
     with pytest.raises(UnknownNameError, match="unknown target of the store 'xquda'; did you mean 'xquad'"):
         compare(whole, "mnli, lora", "none, lora", "xquda")
@@ -74,6 +122,56 @@ def test_a_name_of_no_cell_is_answered_with_all(whole: Path) -> None:
 def test_a_cell_has_no_difference_to_itself(whole: Path) -> None:
     with pytest.raises(UsageError, match="'mnli, lora' and 'lora, mnli' are the same cell"):
         compare(whole, "mnli, lora", "lora, mnli", "xquad")
+    with pytest.raises(UsageError, match="'mnli, lora, seed 0' and 'mnli, lora' are the same cell"):
+        compare(whole, "mnli, lora, seed 0", "mnli, lora", "xquad")
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"dev": ["de"]},
+        {"dev": []},
+        {"limits": {"intermediate": 7}},
+        {"limits": {"target": 9}},
+        {"combine": "fuse"},
+        {"averaged_steps": 3},
+        {"split": "dev"},
+        {"label": "mnli, few-shot de=8", "few_shot": {"de": 8}},
+    ],
+)
+def test_a_whole_name_means_its_cell_alone(
+    made: Any, right: Callable[[str], Any], about: dict[str, Any]
+) -> None:
+    """What an error offers is taken: also the name of which the other cell's is more."""
+    made.cell("none", "xnli", {"de": right("1000")})
+    made.cell("mnli", "xnli", {"de": right("1100")})
+    made.cell("mnli", "xnli", {"de": right("1111")}, epochs=2.0, **about)
+    made.plan()
+    if "label" in about:  # which parts of a label tell apart
+        names = ["mnli", "mnli, few-shot de=8"]
+    else:
+        with pytest.raises(UsageError, match="'mnli' means 2 cells of xnli; say more of one: ") as refused:
+            compare(made.root, "mnli", "none", "xnli")
+        names = str(refused.value).partition("say more of one: ")[2].split("; ")
+    if about.get("split") == "dev":
+        names = names[:1]
+    for name, value in zip(names, (25.0, 75.0)[: len(names)], strict=True):
+        assert compare(made.root, name, "none", "xnli", resamples=100).records[0]["difference"] == value
+
+
+def test_other_data_are_no_pairs(made: Any, right: Callable[[str], Any]) -> None:
+    """Rows that are numbered alike may be of other examples: of dev, or of another release."""
+    made.cell("none", "xnli", {"de": right("1100")})
+    made.cell("mnli", "xnli", {"de": right("1110")}, split="dev")
+    other = made.cell("qqp", "xnli", {"de": right("1110")})
+    made.plan()
+    record = json.loads((other / "stage.json").read_text(encoding="utf-8"))
+    record["part"]["data"] = {"de": "d" * 64}
+    (other / "stage.json").write_text(json.dumps(record), encoding="utf-8")
+    (other / DIGESTS).unlink()
+    for name in ("mnli", "qqp"):
+        with pytest.raises(UsageError, match=r"were evaluated on other data in de \(evaluate-xnli-"):
+            compare(made.root, name, "none", "xnli")
 
 
 def test_a_whole_label_comes_before_a_part_of_one(made: Any, right: Callable[[str], Any]) -> None:

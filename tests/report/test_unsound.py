@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,69 @@ def test_a_row_that_is_no_number_is_left_out(made: Any, right: Callable[[str], A
     found = report(made)
     assert set(summary(found)) == {"none"}
     assert "accuracy of 'q0' is nan and no finite number" in note(found, odd.name)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "told"),
+    [
+        ("metrics.json", {"languages": {"de": None}}, "languages of de is None"),
+        ("metrics.json", {"counts": {"de": "4"}}, "counts of de is '4'"),
+        ("metrics.json", {"outside": 5}, "outside is 5 and no languages"),
+        ("metrics.json", {"missing": [None]}, "missing is [None] and no languages"),
+        ("metrics.json", {"levels": "x"}, "levels is 'x'"),
+        ("metrics.json", {"levels": {"de": []}}, "levels of de is []"),
+        ("stage.json", {"parents": None}, "its parents are None and no names"),
+        ("stage.json", {"seconds": "x"}, "'x', of its seconds or peak_memory, is no finite number"),
+        ("stage.json", {"peak_memory": None}, "its peak_memory is None and no object"),
+    ],
+)
+def test_what_is_of_another_kind_is_left_out(
+    made: Any, right: Callable[[str], Any], name: str, changed: dict[str, Any], told: str
+) -> None:
+    made.cell("none", "xnli", {"de": right("1100")})
+    odd = made.cell("mnli", "xnli", {"de": right("1110")})
+    change(odd, name, lambda found: found.update(changed))
+    found = report(made)
+    assert set(summary(found)) == {"none"}
+    assert told in note(found, odd.name)
+    assert "left out: remove its directory and run its command again" in note(found, odd.name)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"mode": None}, "mode of a cell is None"),
+        ({"seed": []}, "seed of a cell is []"),
+        ({"combine": 5}, "combine of a cell is 5"),
+        ({"train_languages": [1]}, "languages of a cell are [1, "),
+        ({"limits": {"intermediate": "x", "target": None}}, "hold ['x', None]"),
+    ],
+)
+def test_a_plan_of_other_kinds_is_told(
+    made: Any, right: Callable[[str], Any], changed: dict[str, Any], told: str
+) -> None:
+    made.cell("none", "xnli", {"de": right("1100")})
+    path = made.plan()
+    value = json.loads(path.read_text())
+    value["cells"][0].update(changed)
+    path.write_text(json.dumps(value))
+    with pytest.raises(
+        UsageError, match=rf"made\.json: damaged \(.*{re.escape(told)}.*\): run its command again"
+    ):
+        make_report(made.root)
+
+
+@pytest.mark.parametrize("text", ['"x"', "{}", "null"])
+def test_a_row_of_another_kind_is_left_out(made: Any, text: str) -> None:
+    rows = [{"id": f"q{place}", "exact_match": 100.0, "f1": 100.0} for place in range(4)]
+    made.cell("none", "xquad", {"de": rows})
+    odd = made.cell("mnli", "xquad", {"de": rows})
+    path = odd / "scores" / "de.jsonl"
+    path.write_text(path.read_text().replace('"f1": 100.0', f'"f1": {text}', 1), encoding="utf-8")
+    (odd / DIGESTS).unlink()
+    found = report(made)
+    assert set(summary(found)) == {"none"}
+    assert "rows do not hold exact_match, f1" in note(found, odd.name)
 
 
 def test_rows_that_give_another_score_are_left_out(made: Any, right: Callable[[str], Any]) -> None:

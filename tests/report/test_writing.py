@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapter_stilts.errors import UsageError
+from adapter_stilts.report.folders import check_folder
 from adapter_stilts.report.making import Report, make_report
 from adapter_stilts.report.tables import Shown, Table, text
 from adapter_stilts.report.writing import in_parts, latex, markdown, write_report
@@ -129,3 +130,37 @@ def test_a_file_is_no_folder(report: Report, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(UsageError, match="is a file: name a folder after --out"):
         write_report(report, tmp_path / "out")
+
+
+def test_nothing_of_an_earlier_report_stays(whole: Path, report: Report, tmp_path: Path) -> None:
+    """A table that another report has no more would pass for one of it."""
+    write_report(report, tmp_path, pdfs=False)
+    (tmp_path / "own.csv").write_text("mine")
+    (tmp_path / "summary-1.pdf").write_bytes(b"of a report with figures as PDF")
+    fewer = make_report(whole, resamples=500, by=["family"])
+    assert {path.name for path in write_report(fewer, tmp_path, pdfs=False)} | {"own.csv"} == {
+        path.name for path in tmp_path.iterdir()
+    }
+    assert not list(tmp_path.glob("language-*"))
+
+
+@pytest.mark.parametrize("name", ["index.html", "report.md", "costs.csv"])
+def test_what_no_report_wrote_is_left_alone(report: Report, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(
+        UsageError, match=rf"holds {name}, which no report wrote: choose another folder with --out"
+    ):
+        write_report(report, tmp_path, pdfs=False)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
+
+
+def test_a_folder_is_looked_at_before_anything_is_computed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        UsageError, match=r"file/deep/er cannot be a folder, as .*file is a file: name a folder"
+    ):
+        check_folder(tmp_path / "file" / "deep" / "er")
+    with pytest.raises(UsageError, match="name a folder after --out"):
+        check_folder("")
+    assert check_folder(tmp_path / "new" / "deep") == tmp_path / "new" / "deep"
+    assert not (tmp_path / "new").exists()

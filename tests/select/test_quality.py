@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import permutations
 
 import pytest
 
@@ -52,6 +53,14 @@ def test_regret_of_equal_scores_is_the_mean_over_what_may_be_picked() -> None:
 def test_equal_scores_share_the_mean_of_their_ranks() -> None:
     assert ranks_of((5, 1, 5, 0)) == [1.5, 3.0, 1.5, 4.0]
     assert ranks_of((2,)) == [1.0]
+
+
+def test_the_same_ranks_by_other_estimators_are_a_tie() -> None:
+    """Summed one after another, some of these differ in the last bit, and one would stand before the other."""
+    for ranks in permutations((1, 2, 3, 4, 5)):
+        of_estimators = {str(place): [one, place + 1] for place, one in enumerate(ranks)}
+        one, other = mean_reciprocal_rank(of_estimators)
+        assert one == other == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) / 5)
 
 
 def test_mean_reciprocal_rank_by_hand() -> None:

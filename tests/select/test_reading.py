@@ -14,7 +14,7 @@ import torch
 
 from adapter_stilts.library import plan_train
 from adapter_stilts.select.estimators import ESTIMATORS
-from adapter_stilts.select.reading import FILE, TrainSets, some
+from adapter_stilts.select.reading import FILE, TOKENIZERS, TrainSets, some
 from adapter_stilts.stages.drawing import Draw
 from adapter_stilts.stages.planning.request import Request
 from adapter_stilts.tasks import get_task
@@ -70,7 +70,20 @@ def test_what_was_measured_is_not_measured_again(opened: Open, tmp_path: Path) -
     assert (second.examples, second.length, second.format) == (first.examples, first.length, first.format)
     assert not again._samples
     assert "encoder" not in vars(again)
+    assert "tokenizer" not in vars(again)  # nor the library that makes it, which takes seconds
     assert len(list(tmp_path.rglob(FILE))) == 2
+
+
+@pytest.mark.parametrize("damaged", ["", "x" * 64, "é" * 32])
+def test_a_tokenizers_fingerprint_that_cannot_be_read_is_taken_anew(
+    opened: Open, tmp_path: Path, damaged: str
+) -> None:
+    first = opened().tokenizer_fingerprint
+    (kept,) = (tmp_path / TOKENIZERS).iterdir()
+    kept.write_text(damaged, encoding="utf-8")
+    again = opened()
+    assert again.tokenizer_fingerprint == first == again.tokenizer.fingerprint
+    assert kept.read_text(encoding="utf-8") == first
 
 
 def cut(file: Path) -> None:

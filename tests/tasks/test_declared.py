@@ -240,6 +240,8 @@ def test_a_folder_of_tasks_takes_them_too(write: Write) -> None:
     told: list[str] = []
     assert [task.name for task in add_folder(path.parent, told.append)] == ["topics"]
     assert told == [f"{path.with_name('recipe.toml')} says no format, and is passed over"]
+    add_folder(path.parent, told.append)
+    assert len(told) == 1  # a command reads the folder anew for each plan that it makes
     other = Path(shutil.copytree(path.parent, path.parent.parent / "other")) / "topics.toml"
     with pytest.raises(UsageError, match="'topics' is there twice"):
         add_file(other)
