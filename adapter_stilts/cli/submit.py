@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adapter_stilts.cli.options import BENCHMARK, as_json_option, option, store_option
+from adapter_stilts.cli.options import BENCHMARK, argument, as_json_option, option, store_option
 
 if TYPE_CHECKING:
     from adapter_stilts.stages.submit import Submission
 
 
 @click.command()
-@click.argument("stages", nargs=-1, type=click.Path(path_type=Path), metavar="[STAGE]...")
+@argument("stages", nargs=-1, type=click.Path(path_type=Path), metavar="[STAGE]...")
 @option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new folder.")
 @store_option
 @option(

@@ -27,7 +27,7 @@ from typing import Any
 from adapter_stilts.errors import AdapterStiltsError, StoreError, UnknownNameError, UsageError
 from adapter_stilts.io import INSTEAD, digest_of, disk_errors, write_json
 from adapter_stilts.stages.cells import Cell
-from adapter_stilts.stages.graph import KEY_DIGITS, Stage
+from adapter_stilts.stages.graph import KEY_DIGITS, LEAST_DIGITS, Stage, few_digits
 from adapter_stilts.stages.planning.plan import Plan
 
 PLANS = "plans"
@@ -83,18 +83,17 @@ class PlanFile:
         Raises:
             UnknownNameError: the plan has none, or several; tells some of the nearest.
         """
-        least = 8
         found = [
             stage
             for stage in self.stages
-            if key in (stage.key, stage.name) or (len(key) >= least and stage.key.startswith(key))
+            if key in (stage.key, stage.name) or (len(key) >= LEAST_DIGITS and stage.key.startswith(key))
         ]
         if len(found) != 1:
             names = [stage.name for stage in found or self.stages]
             nearest = difflib.get_close_matches(key, names, n=SHOWN_NAMES, cutoff=0)
             more = len(names) - len(nearest)
-            hint = f"And {more} more, in {self.path}." if more else ""
-            raise UnknownNameError("stage of the plan", key, nearest, hint)
+            hints = [f"And {more} more, in {self.path}."] * bool(more) + [few_digits(key, found)]
+            raise UnknownNameError("stage of the plan", key, nearest, " ".join(filter(None, hints)))
         return found[0]
 
     def enter(self, say: Callable[[str], object]) -> None:

@@ -256,8 +256,11 @@ def local_store(store: str | Path, cache: Path) -> Path:
         cache: where mirrors lie.
 
     Raises:
-        UsageError, StoreError: as `Remote`; of a new mirror alone, which an old one does without asking.
+        UsageError: the name is empty, or as `Remote`.
+        StoreError: as `Remote`; both of a new mirror alone, which an old one does without asking.
     """
+    if not str(store).strip():
+        raise UsageError(f"store = {store!r} is empty: name a folder or an address, or leave it out")
     if not is_address(str(store)):
         return Path(store)
     remote, mirror = Remote(str(store)), mirror_of(str(store), cache)

@@ -150,6 +150,8 @@ def test_status_tells_how_far_a_plan_is(cli: Cli, plan: Path) -> None:
         "seconds_left": None,
     }
     assert "1 of 2 cells, 3 of 5 stages, 0 running, 2 waiting" in cli("status", plan.parent.parent).out
+    for named in (plan, plan.stem[:4]):
+        assert cli("status", plan.parent.parent, "--plan", named, "--json").json == told.json
 
 
 def test_stages_by_hand(cli: Cli, plan: Path, finished: Any, listing: Listing) -> None:
