@@ -129,15 +129,9 @@ def plan_train(
     }
     asked, said = _laid(recipe, flags, settings)
     resolved, told = of_intermediates(asked, said)
-    computed = (
-        local_store(store, default_cache()),
-        default_cache(),
-        _text("data", data),
-        device,
-        micro_batch_tokens,
-    )
+    places = (local_store(store, default_cache()), default_cache(), _text("data", data))
     trackers = tuple(_names(track) or ())
-    runtime = Runtime(*computed, checkpoint_seconds, trackers, fill_from_hub)
+    runtime = Runtime(*places, device, micro_batch_tokens, checkpoint_seconds, trackers, fill_from_hub)
     return Study(resolved, runtime, told=_told(told))
 
 

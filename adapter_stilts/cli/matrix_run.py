@@ -149,7 +149,9 @@ def queue_matrix(study: Study, options: SlurmOptions, dry_run: bool, as_json: bo
     if dry_run:
         scripts = write_scripts(saved, options)
         told["scripts"] = [str(path) for path in scripts]
-        lines = [f"written: {path}" for path in scripts] + [f"next:    bash {path}" for path in scripts[:1]]
+        lines = [f"written: {path}" for path in scripts] + [
+            f"next:    bash {shlex.quote(str(path))}" for path in scripts[:1]
+        ]
     else:
         queued = submit(saved, options)
         told["jobs"] = queued.jobs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -160,7 +161,7 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
     if not found:
         why = "; ".join(dict.fromkeys(notes)) or f"none of {len(planned)} planned cells is finished"
         raise NothingToReportError(
-            f"{store}: nothing to report: {why}; `adapter-stilts status {store}` tells how far it is"
+            f"{store}: nothing to report: {why}; `adapter-stilts status {shlex.quote(str(store))}` tells how far it is"
         )
     shown = {one.cell for one in found}
     results = {(cell.system, cell.setting, cell.seed) for cell in shown}

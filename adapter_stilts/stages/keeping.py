@@ -195,7 +195,7 @@ def find_stage(stage: str, folder: Path) -> Path:
     found = [name for name in every if _is_meant(stage, name)]
     if len(found) == 1 and _has_key(every[found[0]], stage):
         return every[found[0]].absolute()
-    raise _unknown("stage", stage, every, found, f"adapter-stilts store ls {folder}")
+    raise _unknown("stage", stage, every, found, f"adapter-stilts store ls {shlex.quote(str(folder))}")
 
 
 def find_plan(plan: str, folder: Path) -> Path:
@@ -211,7 +211,7 @@ def find_plan(plan: str, folder: Path) -> Path:
     found = [name for name in every if len(digits) >= LEAST_DIGITS and name.startswith(digits)]
     if len(found) == 1:
         return every[found[0]]
-    raise _unknown("plan", plan, every, found, f"ls {folder / PLANS}")
+    raise _unknown("plan", plan, every, found, f"ls {shlex.quote(str(folder / PLANS))}")
 
 
 def read_found_plan(plan: str, folder: Path) -> PlanFile:

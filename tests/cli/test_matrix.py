@@ -125,6 +125,17 @@ def test_calibration_measures_and_trains_nothing(
     assert cli(*lora, "--dry-run").json["forecast"]["hours"] == ran.json["forecast"]["hours"]
 
 
+def test_the_next_step_of_a_store_with_a_space_can_be_pasted(cli: Cli, matrix: Tiny, tmp_path: Path) -> None:
+    store = tmp_path / "my store"
+    words = matrix("--store", store, "--inter", "none", "--target", "xquad", "--mode", "lora")
+    ran = cli(*words, "--executor", "slurm", "--slurm", "time=60", "--dry-run")
+    assert ran.code == 0, ran.err
+    (line,) = [line for line in ran.err.splitlines() if line.startswith("next:")]
+    verb, script = shlex.split(line)[1:]
+    assert (verb, Path(script).parent.parent) == ("bash", store / "slurm")
+    assert Path(script).is_file()
+
+
 def test_nothing_is_counted_in_vain(cli: Cli, lora: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing was measured no example is read; what a sample told is not asked of the examples again."""
     with monkeypatch.context() as patch:
