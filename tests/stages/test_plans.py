@@ -101,3 +101,13 @@ def test_a_damaged_plan_is_told(text: str, tmp_path: Path) -> None:
         list(plans_of(tmp_path))
     with pytest.raises(UsageError, match="no such plan file"):
         read_plan(tmp_path / "plans" / "1.json")
+
+
+def test_a_link_to_nothing_among_plans_is_told_by_name(planned: Planned, tmp_path: Path) -> None:
+    path = write_plan(tmp_path, planned(), [], None, {})
+    broken = path.with_name("0000.json")
+    broken.symlink_to("nowhere")
+    found = plans_of(tmp_path)
+    assert next(found).path == path
+    with pytest.raises(UsageError, match="0000.json: no such plan file"):
+        next(found)
