@@ -109,5 +109,5 @@ def test_a_link_to_nothing_among_plans_is_told_by_name(planned: Planned, tmp_pat
     broken.symlink_to("nowhere")
     found = plans_of(tmp_path)
     assert next(found).path == path
-    with pytest.raises(UsageError, match="0000.json: no such plan file"):
+    with pytest.raises(UsageError, match=r"0000\.json: no such plan file"):
         next(found)
