@@ -268,7 +268,9 @@ def fit(
     )
     longest = max_length(config)
     if longest is not None and length > longest:
-        raise UsageError(f"--length {length}: this encoder has positions for {longest} tokens")
+        raise UsageError(
+            f"--length {length}: this encoder has positions for {longest} tokens; --length {longest}"
+        )
 
     from adapter_stilts.model.tuning import tuning_settings
     from adapter_stilts.training import memory as fitting
