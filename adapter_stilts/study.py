@@ -164,7 +164,7 @@ class Study:
             here: whether stages run on this machine: then also those are refused that it lacks.
 
         Raises:
-            UsageError: no such device or tracker.
+            UsageError: no such device or tracker, or no such time between checkpoints.
         """
         check_runtime(self.runtime, here)
 

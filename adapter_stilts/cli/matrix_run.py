@@ -32,6 +32,7 @@ def show_matrix(study: Study, as_json: bool, measure: bool, workers: int) -> int
         measure: whether each kind of stage is measured first.
         workers: among which the hours are divided.
     """
+    study.check(here=False)
     states = [state.to_json() for state in study.states()]
     tell_notices(study)
     found = forecast(study, measure, lambda message: say(message, err=True))

@@ -10,8 +10,8 @@ ties(a, b, c, density=0.3, rank=8)          any of `merge.METHODS`, over terms w
 
 from __future__ import annotations
 
-import re
 import math
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -201,8 +201,13 @@ def check_runtime(runtime: Runtime, here: bool) -> None:
     """Refuse a device or a tracker that is none, and where stages run here also those that this machine lacks.
 
     Raises:
-        UsageError: no such device or tracker.
+        UsageError: no such device or tracker, or less than no time between checkpoints.
     """
+    if not runtime.checkpoint_seconds >= 0:  # nor is a NaN
+        raise UsageError(
+            f"--checkpoint-seconds {runtime.checkpoint_seconds:g}: should be 0 or more; 0 writes one as often as a "
+            "twentieth of the time allows"
+        )
     if runtime.device not in (None, "cpu", "cuda"):
         raise UsageError(f"--device {runtime.device}: choices are cpu and cuda")
     if here and runtime.device == "cuda":

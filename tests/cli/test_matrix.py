@@ -113,6 +113,16 @@ def test_a_dry_run_counts_and_makes_nothing(cli: Cli, lora: list[str], tmp_path:
     assert not (tmp_path / "store").exists()
 
 
+def test_a_dry_run_refuses_what_a_run_does(cli: Cli, lora: list[str]) -> None:
+    for more, told in (
+        (("--device", "tpu"), "--device tpu: choices are"),
+        (("--track", "x"), "unknown tracker 'x'"),
+    ):
+        ran = cli(*lora, "--dry-run", *more)
+        assert (ran.code, ran.out) == (2, "")
+        assert told in ran.err
+
+
 def test_calibration_measures_and_trains_nothing(
     cli: Cli, lora: list[str], tmp_path: Path, listing: Listing
 ) -> None:
