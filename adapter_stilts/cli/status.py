@@ -26,18 +26,18 @@ def status(store: str, plan: str | None, keep: bool, as_json: bool) -> int:
       adapter-stilts status runs
       adapter-stilts status runs --watch
     """
-    from pathlib import Path
-
     from rich.console import Console
 
     from adapter_stilts.cli import board
     from adapter_stilts.cli.terminal import say, say_json
     from adapter_stilts.errors import UsageError
+    from adapter_stilts.runtime import default_cache
     from adapter_stilts.stages.keeping import read_found_plan
     from adapter_stilts.stages.overview import Onlooker, latest_plan
+    from adapter_stilts.stages.remote import folder_of
     from adapter_stilts.stages.store import Store
 
-    root = Path(store)
+    root = folder_of(store, default_cache())
     Store(root)  # one of a newer version is told, and a file
     if not root.is_dir():
         raise UsageError(f"{store}: no such store; name the folder after --store of the command that runs")

@@ -153,20 +153,12 @@ def export_plan(plan: str, folder: str, store: str, without_rows: bool, as_json:
 
 def _folder(store: str) -> Path:
     """The folder of a store. Raises UsageError of an address, StoreError of a file."""
-    from pathlib import Path
 
-    from adapter_stilts.errors import UsageError
     from adapter_stilts.runtime import default_cache
-    from adapter_stilts.stages.remote import is_address, mirror_of
+    from adapter_stilts.stages.remote import folder_of
     from adapter_stilts.stages.store import Store
 
-    if is_address(store):
-        mirror = mirror_of(store, default_cache())
-        raise UsageError(
-            f"{store}: `store` looks after folders; {mirror} is this machine's mirror of it, with what was made or "
-            "fetched here"
-        )
-    return Store(Path(store)).root
+    return Store(folder_of(store, default_cache())).root
 
 
 def _agreed(store: str, what: str) -> bool:

@@ -46,10 +46,12 @@ def submit(
     import json
 
     from adapter_stilts.evaluation.membership import official
+    from adapter_stilts.runtime import default_cache
+    from adapter_stilts.stages.remote import folder_of
     from adapter_stilts.stages.submit import find_evaluations, write_submission
 
     official(benchmark)
-    found = find_evaluations(stages or [Path(store)])
+    found = find_evaluations(stages or [folder_of(store, default_cache())])
     written = write_submission(found, out, benchmark, inter)
     for task, why in {**written.left_out, **written.notes}.items():
         kind = "left out" if task in written.left_out else "written, but"

@@ -20,6 +20,7 @@ from adapter_stilts.stages.archives import is_archive, unpacked
 from adapter_stilts.stages.keeping import read_found_plan
 from adapter_stilts.stages.plans import PLANS, PlanFile, plans_of
 from adapter_stilts.stages.record import METRICS, STAGE, read_metrics, read_stage
+from adapter_stilts.stages.remote import folder_of
 from adapter_stilts.stages.store import Store
 
 REPAIR = "remove its directory and run its command again"
@@ -141,7 +142,7 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
         UnknownNameError: it has no such plan.
         StoreError: a plan that was named cannot be read.
     """
-    root = Path(store)
+    root = folder_of(str(store), default_cache())
     if root.is_file() and is_archive(root):
         root = unpacked(root, default_cache())
     if not root.is_dir():
