@@ -37,13 +37,15 @@ def status(store: str, plan: str | None, keep: bool, as_json: bool) -> int:
     from adapter_stilts.stages.remote import folder_of
     from adapter_stilts.stages.store import Store
 
+    if keep and as_json:
+        raise UsageError("--watch and --json: a value is told once; give one of the two")
     root = folder_of(store, default_cache())
     Store(root)  # one of a newer version is told, and a file
     if not root.is_dir():
         raise UsageError(f"{store}: no such store; name the folder after --store of the command that runs")
     found = latest_plan(root) if plan is None else read_found_plan(plan, root)
     onlooker = Onlooker(found)
-    if keep and not as_json:
+    if keep:
         board.watch(onlooker.look, Console())
     seen = onlooker.look()
     if as_json:

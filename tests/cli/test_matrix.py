@@ -175,6 +175,16 @@ def test_status_tells_how_far_a_plan_is(cli: Cli, plan: Path) -> None:
         assert cli("status", plan.parent.parent, "--plan", named, "--json").json == told.json
 
 
+def test_without_a_terminal_status_watches_to_the_end(cli: Cli, finished: Any) -> None:
+    ran = cli("status", finished.store, "--watch")
+    assert (ran.code, ran.err) == (0, "")
+    assert "5 of 5 stages, 0 running, 0 waiting" in ran.out
+    assert ran.out.endswith("\n")
+    both = cli("status", finished.store, "--watch", "--json")
+    assert (both.code, both.out) == (2, "")
+    assert "--watch and --json: a value is told once; give one of the two" in both.err
+
+
 def test_stages_by_hand(cli: Cli, plan: Path, finished: Any, listing: Listing) -> None:
     """What a cluster's jobs do, one after another."""
     stages = json.loads(plan.read_text())["stages"]
