@@ -123,6 +123,11 @@ def combinations(axes: Axes) -> Iterator[dict[str, Any]]:
 
 
 def _entries(axes: Axes, combine: str) -> list[str]:
+    for entry in axes.inter:
+        if _joined(entry) and not all(part.strip() for part in entry.split("+")):
+            raise UsageError(
+                f"--inter {entry}: + joins the tasks of one stage, and one is missing; leave out the +"
+            )
     entries = [entry.replace("+", ",") if _joined(entry) else entry for entry in axes.inter]
     if combine == CONTINUE or len(entries) < 2:
         return entries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,12 @@ def test_a_file_says_what_flags_leave_open(recipe: str) -> None:
         ("ia3", 0),
         ("ia3", 1),
     ]
+
+
+@pytest.mark.parametrize("entry", ["mnli+", "+mnli", "mnli++qqp", "+"])
+def test_a_joined_entry_names_every_task(entry: str) -> None:
+    with pytest.raises(UsageError, match=rf"^--inter {re.escape(entry)}: \+ joins the tasks of one stage"):
+        made(inter=["none", entry])
 
 
 def test_tasks_of_one_stage_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
