@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import Field, model_validator
@@ -26,6 +27,8 @@ from adapter_stilts.validation import validated
 
 ALL, NONE = "all", "none"
 CONTINUE = "continue"
+DECLARED = ".toml"
+"""What the file of a task of one's own ends in."""
 AXES = ("inter", "target", "mode", "precision", "base", "combine", "seed")
 """What a command may give several of."""
 
@@ -120,6 +123,11 @@ def combinations(axes: Axes) -> Iterator[dict[str, Any]]:
 
 
 def _entries(axes: Axes, combine: str) -> list[str]:
+    for entry in axes.inter:
+        if _joined(entry) and not all(part.strip() for part in entry.split("+")):
+            raise UsageError(
+                f"--inter {entry}: + joins the tasks of one stage, and one is missing; leave out the +"
+            )
     entries = [entry.replace("+", ",") if _joined(entry) else entry for entry in axes.inter]
     if combine == CONTINUE or len(entries) < 2:
         return entries
@@ -128,5 +136,7 @@ def _entries(axes: Axes, combine: str) -> list[str]:
 
 
 def _joined(entry: str) -> bool:
-    """Whether ``+`` stands between names; an address keeps its own."""
-    return "+" in entry and "/" not in entry
+    """Whether ``+`` stands between names and files of tasks; an address, and a file that is there, keep their own."""
+    parts = entry.split("+")
+    tasks = all("/" not in part or part.endswith(DECLARED) for part in parts)
+    return len(parts) > 1 and tasks and not (entry.endswith(DECLARED) and Path(entry).expanduser().is_file())

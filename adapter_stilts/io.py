@@ -279,12 +279,18 @@ def disk_errors(path: Path, instead: str = ELSEWHERE) -> Iterator[None]:
 
 
 def _system_number(error: Exception) -> int | None:
-    """errno of a failed system call; safetensors writes from Rust and tells the number in its message."""
-    if isinstance(error, OSError):
+    """errno of a failed system call.
+
+    safetensors writes from Rust and tells the number in its message alone, and so does `shutil.copytree`.
+    """
+    if isinstance(error, shutil.Error):
+        found = re.search(r"\[Errno (\d+)\]", str(error))
+    elif isinstance(error, OSError):
         return error.errno
-    found = (
-        re.search(r"\(os error (\d+)\)", str(error)) if type(error).__name__ == "SafetensorError" else None
-    )
+    elif type(error).__name__ == "SafetensorError":
+        found = re.search(r"\(os error (\d+)\)", str(error))
+    else:
+        return None
     return int(found[1]) if found else None
 
 

@@ -49,7 +49,7 @@ def train(watch: Watch | None = None, **flags: Any) -> Results:
     """
     from adapter_stilts.axes import refuse_matrix
 
-    refuse_matrix(_text(flags.get("recipe")))
+    refuse_matrix(_text("recipe", flags.get("recipe")))
     return plan_train(**flags).run(watch)
 
 
@@ -118,7 +118,7 @@ def plan_train(
         "benchmark": benchmark,
         "mode": mode,
         "combine": combine,
-        "base.id": _text(base),
+        "base.id": _text("base", base),
         "precision": precision,
         "seed": seed,
         "evaluation.languages": _names(languages),
@@ -129,9 +129,9 @@ def plan_train(
     }
     asked, said = _laid(recipe, flags, settings)
     resolved, told = of_intermediates(asked, said)
-    computed = (local_store(store, default_cache()), default_cache(), _text(data), device, micro_batch_tokens)
+    places = (local_store(store, default_cache()), default_cache(), _text("data", data))
     trackers = tuple(_names(track) or ())
-    runtime = Runtime(*computed, checkpoint_seconds, trackers, fill_from_hub)
+    runtime = Runtime(*places, device, micro_batch_tokens, checkpoint_seconds, trackers, fill_from_hub)
     return Study(resolved, runtime, told=_told(told))
 
 
@@ -193,7 +193,7 @@ def plan_evaluate(
     else:
         name, directory = str(bundle), locate_any(str(bundle), _base(base), notices.append)
     info = read_bundle(directory)
-    check_own_encoder(name, info, _text(base))
+    check_own_encoder(name, info, _text("base", base))
     if not is_file(target) and target in info.declared and target not in {task.name for task in all_tasks()}:
         add_bundled(info.declared[target], directory)
     found = base_of(directory, info)
@@ -201,7 +201,7 @@ def plan_evaluate(
         "target.tasks": [target],
         "benchmark": benchmark,
         "mode": info.tuning,
-        "base.id": _text(base) or found.id,
+        "base.id": _text("base", base) or found.id,
         "base.revision": None if base else found.revision,
         "precision": precision,
         "evaluation.languages": _names(languages),
@@ -211,7 +211,11 @@ def plan_evaluate(
     asked, said = _laid(recipe, flags, settings)
     resolved, told = of_bundle(asked, name, info, said)
     runtime = Runtime(
-        local_store(store, default_cache()), default_cache(), _text(data), device, fill_from_hub=fill_from_hub
+        local_store(store, default_cache()),
+        default_cache(),
+        _text("data", data),
+        device,
+        fill_from_hub=fill_from_hub,
     )
     return Study(resolved, runtime, directory, (*notices, *_told(told)))
 
@@ -245,8 +249,8 @@ def fit(
         UsageError: the settings do not fit the encoder, or a size is none.
         SourceUnavailableError: the encoder's config.json cannot be fetched, and its sizes are not published here.
     """
-    flags = {"mode": mode, "precision": precision, "base.id": _text(base)}
-    resolved = load_recipe(_text(recipe), overrides(flags, settings))
+    flags = {"mode": mode, "precision": precision, "base.id": _text("base", base)}
+    resolved = load_recipe(_text("recipe", recipe), overrides(flags, settings))
     if base is not None and geometry is not None:
         raise UsageError(f"--base {base} and --geometry {geometry}: give one of the two")
     memory = size_of(gpu_memory) if isinstance(gpu_memory, str) else gpu_memory
@@ -264,7 +268,9 @@ def fit(
     )
     longest = max_length(config)
     if longest is not None and length > longest:
-        raise UsageError(f"--length {length}: this encoder has positions for {longest} tokens")
+        raise UsageError(
+            f"--length {length}: this encoder has positions for {longest} tokens; --length {longest}"
+        )
 
     from adapter_stilts.model.tuning import tuning_settings
     from adapter_stilts.training import memory as fitting
@@ -320,7 +326,7 @@ def _laid(recipe: str | Path | None, flags: Mapping[str, Any], settings: Setting
     from adapter_stilts.stages.planning.declared import with_files
 
     laid = overrides(flags, settings)
-    return with_files(load_recipe(_text(recipe), laid)), "precision" in dict(laid)
+    return with_files(load_recipe(_text("recipe", recipe), laid)), "precision" in dict(laid)
 
 
 def _names(given: Names) -> list[str] | None:
@@ -378,7 +384,10 @@ def _base(base: str | Path | None) -> Base | None:
     return None if base is None else Base(id=str(base))
 
 
-def _text(value: str | Path | None) -> str | None:
+def _text(name: str, value: str | Path | None) -> str | None:
+    """What a keyword names. Raises UsageError where that is an empty text, which as a path is the current folder."""
+    if isinstance(value, str) and not value.strip():
+        raise UsageError(f"{name} = {value!r} is empty: name one, or leave it out")
     return None if value is None else str(value)
 
 

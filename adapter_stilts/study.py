@@ -34,7 +34,7 @@ from adapter_stilts.stages.parts import TrainPart, tasks_of
 from adapter_stilts.stages.planning.plan import Plan, plan, plan_evaluation
 from adapter_stilts.stages.planning.several import LeftOut, plan_several
 from adapter_stilts.stages.planning.targets import wanted_languages
-from adapter_stilts.stages.plans import PlanFile, mark_latest, write_plan
+from adapter_stilts.stages.plans import PlanFile, mark_latest, plan_path, write_plan
 from adapter_stilts.stages.record import read_metrics, read_stage
 from adapter_stilts.stages.states import StageState
 from adapter_stilts.stages.store import Store
@@ -130,7 +130,7 @@ class Study:
         """Keep the plan in the store, for other processes and for who asks what the store is for; returns its file.
 
         Raises:
-            StoreError: the store cannot be written.
+            StoreError: the store cannot be written, or was exported without it or some of its stages.
         """
         return self._saved
 
@@ -147,8 +147,14 @@ class Study:
             "tasks": added_files(used),
         }
         recipes = [recipe.model_dump(mode="json", exclude_unset=True) for recipe in self.recipes]
-        path = write_plan(self.runtime.store, self.plan(), recipes, self.bundle, inputs)
-        Store(self.runtime.store).publish_plan(path)
+        plan, store = self.plan(), Store(self.runtime.store)
+        if store.exported:  # it stays as it was sealed
+            path = plan_path(store.root, plan, recipes, self.bundle)
+            if not path.is_file() or not all(store.has(stage) for stage in plan.stages):
+                store.refuse()
+            return path
+        path = write_plan(store.root, plan, recipes, self.bundle, inputs)
+        store.publish_plan(path)
         return path
 
     def check(self, here: bool) -> None:
@@ -158,7 +164,7 @@ class Study:
             here: whether stages run on this machine: then also those are refused that it lacks.
 
         Raises:
-            UsageError: no such device or tracker.
+            UsageError: no such device or tracker, or no such time between checkpoints.
         """
         check_runtime(self.runtime, here)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,31 @@ def test_a_file_says_what_flags_leave_open(recipe: str) -> None:
     ]
 
 
-def test_tasks_of_one_stage_are_joined(tmp_path: Path) -> None:
-    (found,) = made(inter=["mnli+squad_v1", "qqp", "hf://a/b+c", "./x+y.toml"])
-    assert found["inter"] == ["mnli,squad_v1", "qqp", "hf://a/b+c", "./x+y.toml"]
+@pytest.mark.parametrize("entry", ["mnli+", "+mnli", "mnli++qqp", "+"])
+def test_a_joined_entry_names_every_task(entry: str) -> None:
+    with pytest.raises(UsageError, match=rf"^--inter {re.escape(entry)}: \+ joins the tasks of one stage"):
+        made(inter=["none", entry])
+
+
+def test_tasks_of_one_stage_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names and files of tasks; an address keeps its own plus, and so does a file that is there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good+bad.toml").touch()
+    joined = {
+        "mnli+squad_v1": "mnli,squad_v1",
+        "own/three.toml+mnli": "own/three.toml,mnli",
+        "mnli+./three.toml+own/four.toml": "mnli,./three.toml,own/four.toml",
+    }
+    kept = [
+        "qqp",
+        "hf://a/b+c",
+        "runs/a+b/bundle",
+        "./x+y.toml",
+        "good+bad.toml",
+        "own/three.toml+runs/b/bundle",
+    ]
+    (found,) = made(inter=[*joined, *kept])
+    assert found["inter"] == [*joined.values(), *kept]
 
 
 def test_what_stands_alone_is_asked_for_once() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter_stilts.errors import StoreError
+from adapter_stilts.errors import DiskFullError, StoreError
 from adapter_stilts.io import (
     canonical_json,
     digest_of,
@@ -175,6 +176,22 @@ def test_a_disk_that_refuses(number: int, words: str) -> None:
 def test_other_errors_pass() -> None:
     with pytest.raises(FileNotFoundError), disk_errors(Path("place")):
         Path("/nowhere/at/all").read_text()
+
+
+@pytest.mark.parametrize(
+    "failure", [OSError(errno.ENOSPC, "No space left on device"), PermissionError(13, "no")]
+)
+def test_a_disk_that_refuses_a_copied_folder(failure: OSError, tmp_path: Path) -> None:
+    """`copytree` collects what its files failed of, and tells their numbers in its message alone."""
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "file").touch()
+
+    def copied(source: str, target: str) -> None:
+        raise failure
+
+    with pytest.raises(StoreError, match=r"^cannot write place: ") as caught, disk_errors(Path("place")):
+        shutil.copytree(tmp_path / "from", tmp_path / "to", copy_function=copied)
+    assert isinstance(caught.value, DiskFullError) is (failure.errno == errno.ENOSPC)
 
 
 def test_a_full_disk_is_told() -> None:

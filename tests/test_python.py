@@ -37,6 +37,13 @@ def test_every_exported_name_is_there() -> None:
     assert (ROOT / "adapter_stilts" / "py.typed").is_file()
 
 
+@pytest.mark.parametrize("place", ["base", "data", "recipe", "store"])
+def test_an_empty_place_is_none(place: str) -> None:
+    """As a path it would be the current folder."""
+    with pytest.raises(stilts.UsageError, match=f"^{place} = '' is empty: name "):
+        stilts.train(inter="mnli", target="xnli", **{place: ""})
+
+
 def test_names_stay_functions_when_modules_are_loaded(tmp_path: Path) -> None:
     code = """
 import adapter_stilts.library, adapter_stilts.study, adapter_stilts.stages.run, adapter_stilts.stages.kinds.train

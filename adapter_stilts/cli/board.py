@@ -118,7 +118,12 @@ class Board(Progress):
 
 
 def watch(look: Callable[[], Overview], console: Console) -> None:
-    """Show a plan each second until nobody works on it and nothing waits."""
+    """Show a plan each second until nobody works on it and nothing waits; without a terminal how it ended alone."""
+    if not console.is_terminal:
+        while (seen := look()).running or seen.waiting:
+            time.sleep(1 / REFRESHES_A_SECOND)
+        console.print(table(seen))
+        return
     with Live(console=console, auto_refresh=False) as live:
         while True:
             seen = look()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from adapter_stilts.cli.options import as_json_option, option, plans_option, resamples_option
+from adapter_stilts.cli.options import argument, as_json_option, option, plans_option, resamples_option
 
 
 @click.command()
-@click.argument("store", default="runs")
+@argument("store", default="runs")
 @option(
     "--a",
     "one",

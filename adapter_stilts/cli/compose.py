@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from adapter_stilts.cli.options import as_json_option, option
+from adapter_stilts.cli.options import argument, as_json_option, option
 from adapter_stilts.cli.terminal import note, say, say_json
 
 
 @click.command()
-@click.argument("expression", metavar="EXPRESSION")
+@argument("expression", metavar="EXPRESSION")
 @option("--out", required=True, metavar="DIR", help="The new bundle; should not be there yet.")
 @option("--base", metavar="ID|DIR", help="The encoder.  [default: where the bundles were trained]")
 @option("--no-head", is_flag=True, help="Leave the heads out, also where they have a mean.")

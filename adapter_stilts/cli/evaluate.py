@@ -9,6 +9,7 @@ import click
 from adapter_stilts.cli.options import (
     BENCHMARK,
     add_tasks,
+    argument,
     as_json_option,
     bundles_base_option,
     data_option,
@@ -23,7 +24,7 @@ from adapter_stilts.cli.options import (
 
 
 @click.command()
-@click.argument("bundle", metavar="BUNDLE|ADDRESS")
+@argument("bundle", metavar="BUNDLE|ADDRESS")
 @option(
     "--target",
     required=True,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from adapter_stilts.cli.options import as_json_option, bundles_base_option, option
+from adapter_stilts.cli.options import argument, as_json_option, bundles_base_option, option
 from adapter_stilts.cli.terminal import note, say, say_json
 
 
 @click.command()
-@click.argument("bundle", metavar="BUNDLE|ADDRESS")
+@argument("bundle", metavar="BUNDLE|ADDRESS")
 @option(
     "--to",
     "form",

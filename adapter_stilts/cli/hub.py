@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adapter_stilts.cli.groups import Verbs
-from adapter_stilts.cli.options import as_json_option, option
+from adapter_stilts.cli.options import argument, as_json_option, option
 from adapter_stilts.cli.terminal import note, say, say_json
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def hub() -> None:
 
 
 @hub.command("list")
-@click.argument("where", metavar="[WHERE]", default=SHELF)
+@argument("where", metavar="[WHERE]", default=SHELF)
 @as_json_option
 def list_bundles(where: str, as_json: bool) -> int:
     """List the bundles of a folder or an organisation.
@@ -57,7 +57,7 @@ def list_bundles(where: str, as_json: bool) -> int:
 
 
 @hub.command("show")
-@click.argument("address")
+@argument("address")
 @as_json_option
 def show_bundle(address: str, as_json: bool) -> int:
     """Show what a bundle says it is.
@@ -78,7 +78,7 @@ def show_bundle(address: str, as_json: bool) -> int:
 
 
 @hub.command("verify")
-@click.argument("addresses", metavar="ADDRESS...", nargs=-1, required=True)
+@argument("addresses", metavar="ADDRESS...", nargs=-1, required=True)
 @as_json_option
 def verify_bundles(addresses: tuple[str, ...], as_json: bool) -> int:
     """Check every file of bundles.
@@ -112,8 +112,8 @@ def verify_bundles(addresses: tuple[str, ...], as_json: bool) -> int:
 
 
 @hub.command()
-@click.argument("address")
-@click.argument("folder", required=False)
+@argument("address")
+@argument("folder", required=False)
 @as_json_option
 def pull(address: str, folder: str | None, as_json: bool) -> int:
     """Bring a bundle into a new folder.
@@ -134,8 +134,8 @@ def pull(address: str, folder: str | None, as_json: bool) -> int:
 
 
 @hub.command()
-@click.argument("bundle")
-@click.argument("address")
+@argument("bundle")
+@argument("address")
 @option("--private", is_flag=True, help="Where a hub repository is made for it, make that private.")
 @option("--message", metavar="TEXT", help="Of the commit on the hub.  [default: task and mode]")
 @as_json_option
@@ -158,8 +158,8 @@ def push(bundle: str, address: str, private: bool, message: str | None, as_json:
 
 
 @hub.command("import")
-@click.argument("address")
-@click.argument("bundle")
+@argument("address")
+@argument("bundle")
 @option("--base", required=True, metavar="ID|DIR", help="The encoder that it was trained on.")
 @option(
     "--task",

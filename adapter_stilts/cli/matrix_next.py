@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -14,7 +14,9 @@ from adapter_stilts.cli import show
 from adapter_stilts.cli.running import tell_notices
 from adapter_stilts.cli.terminal import note, plain, say, say_json
 from adapter_stilts.hub.address import is_address
-from adapter_stilts.matrices import NextCells, known_cells, next_cells
+from adapter_stilts.matrices import Column, NextCells, known_cells, next_cells
+from adapter_stilts.recipe_sections import EACH
+from adapter_stilts.stages.cells import Taught
 from adapter_stilts.study import Study
 from adapter_stilts.tasks import added_files, is_file
 
@@ -24,8 +26,10 @@ AXES = ("precision", "base")
 """Those that it says anew where the matrix has several."""
 VARIED = ("mode", *AXES, "taught")
 """What a table has a column of where the matrix has several."""
-KEYS = ("intermediate.tasks", "target.tasks", "mode", "combine")
+KEYS = {"intermediate.tasks", "target.tasks", "mode", "combine"}
 """Recipe keys of what it says anew, which may not be set beside that."""
+TAUGHT = {"train_languages": "target.languages", "few_shot": "target.few_shot"}
+"""Those and their keys that it says anew where the matrix has a model for each language."""
 
 
 def show_next(study: Study, count: int, as_json: bool, context: click.Context) -> int:
@@ -41,7 +45,9 @@ def show_next(study: Study, count: int, as_json: bool, context: click.Context) -
     found = next_cells(known, count)
     varied = [name for name in VARIED if len({getattr(column, name) for column in known.columns}) > 1]
     several = [name for name in AXES if name in varied]
-    lines = commands(found, study, several, typed(context, (*SAID, *several)), typed_files(context, study))
+    anew = asked_for_each(study)
+    words = typed(context, (*SAID, *several, *anew), KEYS | {TAUGHT[name] for name in anew})
+    lines = commands(found, study, several, anew, words, typed_files(context, study))
     if as_json:
         say_json(_json(found, lines))
         return 0
@@ -69,11 +75,19 @@ def show_next(study: Study, count: int, as_json: bool, context: click.Context) -
     return 0
 
 
-def typed(context: click.Context, without: Sequence[str]) -> list[str]:
+def asked_for_each(study: Study) -> tuple[str, ...]:
+    """Of `TAUGHT`, what asks for a model for each language; it holds for every recipe of a matrix."""
+    target = study.recipe.target
+    asked = {"train_languages": target.languages or (), "few_shot": target.few_shot}
+    return tuple(name for name in TAUGHT if EACH in asked[name])
+
+
+def typed(context: click.Context, without: Sequence[str], keys: Collection[str]) -> list[str]:
     """The options that were given on the command line, to be typed again.
 
     Args:
         without: names of parameters that are left out.
+        keys: recipe keys that are.
     """
     words: list[str] = []
     for parameter in context.command.params:
@@ -86,7 +100,7 @@ def typed(context: click.Context, without: Sequence[str]) -> list[str]:
             words.append(flag)
             continue
         for each in value if isinstance(value, tuple) else (value,):
-            if name != "settings" or each.partition("=")[0].strip() not in KEYS:
+            if name != "settings" or each.partition("=")[0].strip() not in keys:
                 words += [flag, str(each)]
     return words
 
@@ -115,21 +129,29 @@ def typed_files(context: click.Context, study: Study) -> dict[str, str]:
 
 
 def commands(
-    found: NextCells, study: Study, several: Sequence[str], words: Sequence[str], files: Mapping[str, str]
+    found: NextCells,
+    study: Study,
+    several: Sequence[str],
+    anew: Sequence[str],
+    words: Sequence[str],
+    files: Mapping[str, str],
 ) -> list[str]:
     """A line for the cells of each column; columns with the same cells share one.
 
     Args:
         several: of `AXES`, what the matrix has several of.
-        words: what stands in each line after its axes; what targets are taught in is among them.
+        anew: of `TAUGHT`, what asks for a model for each language, of which a line runs one.
+        words: what stands in each line after its axes.
         files: of own tasks, as they were typed, by name.
     """
     combine = [] if {cell.combine for cell in study.plan().cells} <= {CONTINUE} else ["--combine", CONTINUE]
+    taught = {Column.of(cell): taught_words(cell.taught, anew) for cell in study.plan().cells}
     by_target: dict[tuple[str, ...], dict[str, None]] = {}
     for cell in found.chosen:
         column = cell.column
         axes = ["--mode", column.mode]
         axes += [word for name in several for word in (f"--{name}", str(getattr(column, name)))]
+        axes += taught[column]
         by_target.setdefault((files.get(column.target, column.target), *axes), {})[
             entry_as_typed(cell.row, files)
         ] = None
@@ -142,6 +164,19 @@ def commands(
         )
         for (rows, *axes), own in targets.items()
     ]
+
+
+def taught_words(taught: Taught, anew: Sequence[str]) -> list[str]:
+    """The options that teach a target in one of several languages; none of a target that is not trained.
+
+    Args:
+        anew: of `TAUGHT`, what asks for a model for each language.
+    """
+    languages = taught.languages if "train_languages" in anew else ()
+    shots = taught.few_shot.items() if "few_shot" in anew else ()
+    words = [("--train-languages", language) for language in languages]
+    words += [("--few-shot", f"{language}={count}") for language, count in shots]
+    return [word for pair in words for word in pair]
 
 
 def entry_as_typed(entry: str, files: Mapping[str, str]) -> str:

@@ -32,6 +32,7 @@ def show_matrix(study: Study, as_json: bool, measure: bool, workers: int) -> int
         measure: whether each kind of stage is measured first.
         workers: among which the hours are divided.
     """
+    study.check(here=False)
     states = [state.to_json() for state in study.states()]
     tell_notices(study)
     found = forecast(study, measure, lambda message: say(message, err=True))
@@ -149,7 +150,9 @@ def queue_matrix(study: Study, options: SlurmOptions, dry_run: bool, as_json: bo
     if dry_run:
         scripts = write_scripts(saved, options)
         told["scripts"] = [str(path) for path in scripts]
-        lines = [f"written: {path}" for path in scripts] + [f"next:    bash {path}" for path in scripts[:1]]
+        lines = [f"written: {path}" for path in scripts] + [
+            f"next:    bash {shlex.quote(str(path))}" for path in scripts[:1]
+        ]
     else:
         queued = submit(saved, options)
         told["jobs"] = queued.jobs

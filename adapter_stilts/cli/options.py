@@ -1,11 +1,12 @@
-"""Options of every verb: one that takes a single value is refused where it is given twice.
+"""Options and arguments of every verb: what takes a single value is refused where it is given twice, or is empty.
 
-Click's own keeps the last value and forgets the others without a word.
+Click's own keeps the last value and forgets the others without a word. An empty one is a variable of a script that was
+not set: as a path it would be the current folder, as a name the default.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Option(click.Option):
-    """An option that sees every value it was given. Raises UsageError where one is all it takes."""
+    """An option that sees every value it was given. Raises UsageError where one is all it takes, or one is empty."""
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
         if self.multiple or self.is_flag or self.count:
@@ -39,12 +40,42 @@ class Option(click.Option):
                     "leave one out, or run the command once for each"
                 )
             opts = {**opts, name: given[0]}
+        if isinstance(given, list):
+            _refuse_empty(given, self.opts[0], self.metavar, not self.required)
         return super().handle_parse_result(ctx, opts, args)
+
+
+class Argument(click.Argument):
+    """An argument that is not empty where it is given. Raises UsageError."""
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        given = opts.get(str(self.name))
+        values = given if isinstance(given, (tuple, list)) else (given,)
+        _refuse_empty(values, self.human_readable_name.strip("[]."), None, not self.required)
+        return super().handle_parse_result(ctx, opts, args)
+
+
+def _refuse_empty(given: Sequence[Any], name: str, metavar: str | None, optional: bool) -> None:
+    """Raises UsageError where a value is an empty text.
+
+    Args:
+        metavar: what it takes, as help has it; None where that is `name`.
+    """
+    if any(isinstance(value, str) and not value.strip() for value in given):
+        steps = [f"give {metavar}" if metavar else "give one", *(["leave it out"] * optional)]
+        raise UsageError(f"{name} '' is empty, as where a variable is not set: {', or '.join(steps)}")
 
 
 def option(*names: str, **more: Any) -> Callable[[Function], Function]:
     """`click.option`, of that class."""
     return partial(click.option, cls=Option)(*names, **more)
+
+
+def argument(*names: str, **more: Any) -> Callable[[Function], Function]:
+    """`click.argument`, of that class."""
+    return partial(click.argument, cls=Argument)(*names, **more)
 
 
 BENCHMARK = click.Choice(["xtreme", "xtreme-r", "africa"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adapter_stilts.cli.options import option, plans_option, resamples_option
+from adapter_stilts.cli.options import argument, option, plans_option, resamples_option
 
 if TYPE_CHECKING:
     from adapter_stilts.report.making import Report
@@ -18,7 +18,7 @@ SHOWN_NOTES = 20
 
 
 @click.command()
-@click.argument("store", default="runs")
+@argument("store", default="runs")
 @plans_option
 @option("--baseline", default="none", show_default=True, metavar="ENTRY", help="What gains are over.")
 @option(

@@ -13,10 +13,12 @@ from adapter_stilts.errors import NothingToReportError, UsageError
 from adapter_stilts.io import PARTIAL_MARK
 from adapter_stilts.report.making import Report
 from adapter_stilts.report.writing import write_report
+from adapter_stilts.runtime import default_cache
 from adapter_stilts.stages.keeping import read_found_plan
 from adapter_stilts.stages.overview import Onlooker, Overview
 from adapter_stilts.stages.parts import EvaluatePart
 from adapter_stilts.stages.plans import PLANS
+from adapter_stilts.stages.remote import folder_of
 
 PAUSE = 1.0
 """Seconds between two looks, as `status --watch` has it."""
@@ -40,7 +42,7 @@ def watch(make: Callable[[], Report], store: str, plans: Sequence[str], out: str
     Raises:
         UsageError: there is no such store or plan, or it is through and nothing can be reported.
     """
-    root = Path(store)
+    root = folder_of(str(store), default_cache())
     if not root.is_dir():
         why = "exported results do not change" if root.is_file() else "no such store"
         raise UsageError(f"{store}: {why}; name the folder after --store of the command that runs")

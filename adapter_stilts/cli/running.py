@@ -24,6 +24,7 @@ SHOWN_PLACES = 3
 
 def show_plan(study: Study, as_json: bool) -> int:
     """Print the stages, and which of them the store holds."""
+    study.check(here=False)
     states = [state.to_json() for state in study.states()]
     tell_notices(study)
     if not is_first_process():

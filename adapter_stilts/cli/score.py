@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapter_stilts.cli.options import BENCHMARK, option
+from adapter_stilts.cli.options import BENCHMARK, argument, option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,8 +16,8 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("predictions", type=_FOLDER)
-@click.argument("labels", type=_FOLDER)
+@argument("predictions", type=_FOLDER)
+@argument("labels", type=_FOLDER)
 @option(
     "--benchmark",
     type=BENCHMARK,

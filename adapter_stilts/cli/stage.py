@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from adapter_stilts.cli.options import device_option, option
+from adapter_stilts.cli.options import argument, device_option, option
 
 
 @click.command()
-@click.argument("plan")
-@click.argument("key")
+@argument("plan")
+@argument("key")
 @device_option
 @option("--micro-batch-tokens", type=click.IntRange(min=1), metavar="N", help="Tokens of one pass.")
 @option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adapter_stilts.cli.groups import Verbs
-from adapter_stilts.cli.options import as_json_option, option, store_option
+from adapter_stilts.cli.options import argument, as_json_option, option, store_option
 from adapter_stilts.cli.terminal import note, say, say_json
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "runs"
 
-store_argument = click.argument("store", metavar="[STORE]", default=DEFAULT)
+store_argument = argument("store", metavar="[STORE]", default=DEFAULT)
 
 
 @click.group(cls=Verbs)
@@ -60,7 +60,7 @@ def list_stages(store: str, as_json: bool) -> int:
 
 
 @store.command("show")
-@click.argument("stage")
+@argument("stage")
 @store_option
 @as_json_option
 def show_stage(stage: str, store: str, as_json: bool) -> int:
@@ -121,8 +121,8 @@ def collect_garbage(store: str, forget: tuple[str, ...], yes: bool, dry_run: boo
 
 
 @store.command("export")
-@click.argument("plan")
-@click.argument("folder", metavar="DIR")
+@argument("plan")
+@argument("folder", metavar="DIR")
 @store_option
 @option("--without-rows", is_flag=True, help="Leave each example's score out: averages alone.")
 @as_json_option
@@ -153,20 +153,12 @@ def export_plan(plan: str, folder: str, store: str, without_rows: bool, as_json:
 
 def _folder(store: str) -> Path:
     """The folder of a store. Raises UsageError of an address, StoreError of a file."""
-    from pathlib import Path
 
-    from adapter_stilts.errors import UsageError
     from adapter_stilts.runtime import default_cache
-    from adapter_stilts.stages.remote import is_address, mirror_of
+    from adapter_stilts.stages.remote import folder_of
     from adapter_stilts.stages.store import Store
 
-    if is_address(store):
-        mirror = mirror_of(store, default_cache())
-        raise UsageError(
-            f"{store}: `store` looks after folders; {mirror} is this machine's mirror of it, with what was made or "
-            "fetched here"
-        )
-    return Store(Path(store)).root
+    return Store(folder_of(store, default_cache())).root
 
 
 def _agreed(store: str, what: str) -> bool:

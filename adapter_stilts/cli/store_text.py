@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,7 +49,8 @@ def listing(store: str, stages: Sequence[Kept]) -> Iterator[str]:
     loose = [stage for stage in stages if not stage.plans]
     if loose:
         weight = size(sum(stage.bytes for stage in loose))
-        yield f"of no plan: {len(loose)}, {weight}; `adapter-stilts store gc {store}` removes what no plan needs"
+        command = f"adapter-stilts store gc {shlex.quote(store)}"
+        yield f"of no plan: {len(loose)}, {weight}; `{command}` removes what no plan needs"
 
 
 def description(found: Description) -> Iterator[str]:

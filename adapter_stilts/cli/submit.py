@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adapter_stilts.cli.options import BENCHMARK, as_json_option, option, store_option
+from adapter_stilts.cli.options import BENCHMARK, argument, as_json_option, option, store_option
 
 if TYPE_CHECKING:
     from adapter_stilts.stages.submit import Submission
 
 
 @click.command()
-@click.argument("stages", nargs=-1, type=click.Path(path_type=Path), metavar="[STAGE]...")
+@argument("stages", nargs=-1, type=click.Path(path_type=Path), metavar="[STAGE]...")
 @option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new folder.")
 @store_option
 @option(
@@ -46,10 +46,12 @@ def submit(
     import json
 
     from adapter_stilts.evaluation.membership import official
+    from adapter_stilts.runtime import default_cache
+    from adapter_stilts.stages.remote import folder_of
     from adapter_stilts.stages.submit import find_evaluations, write_submission
 
     official(benchmark)
-    found = find_evaluations(stages or [Path(store)])
+    found = find_evaluations(stages or [folder_of(store, default_cache())])
     written = write_submission(found, out, benchmark, inter)
     for task, why in {**written.left_out, **written.notes}.items():
         kind = "left out" if task in written.left_out else "written, but"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapter_stilts.cli.options import add_tasks, option, tasks_option
+from adapter_stilts.cli.options import add_tasks, argument, option, tasks_option
 from adapter_stilts.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", metavar="[NAME|FILE.toml]", required=False)
+@argument("name", metavar="[NAME|FILE.toml]", required=False)
 @option("--data", metavar="DIR", help="Tell which splits and languages this folder holds.")
 @tasks_option
 @option(

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapter_stilts.cli.options import option
+from adapter_stilts.cli.options import argument, option
 
 if TYPE_CHECKING:
     from adapter_stilts.cli.tuning_table import Row
 
 
 @click.command()
-@click.argument("mode", required=False)
+@argument("mode", required=False)
 @option("--json", "as_json", is_flag=True, help="A JSON list on stdout.")
 @option(
     "--markdown", "as_markdown", is_flag=True, help="The table of docs/tunings.md, or of docs/encoders.md."

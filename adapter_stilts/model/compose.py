@@ -10,6 +10,7 @@ ties(a, b, c, density=0.3, rank=8)          any of `merge.METHODS`, over terms w
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 from collections.abc import Callable, Sequence
@@ -62,7 +63,12 @@ def parse(expression: str) -> tuple[Term, ...]:
     tokens = _TOKEN.findall(expression)
     if "'" in tokens or '"' in tokens:
         raise UsageError(f"a quotation mark is not closed in the expression {expression!r}")
-    terms, rest = _sum(tokens)
+    try:
+        terms, rest = _sum(tokens)
+    except RecursionError as error:
+        raise UsageError(
+            f"the expression nests {expression.count('(')} brackets, which are too many"
+        ) from error
     if rest:
         raise UsageError(f"cannot read {' '.join(rest)!r} of the expression {expression!r}")
     return terms
@@ -92,7 +98,12 @@ def _term(tokens: list[str]) -> tuple[tuple[Term, ...], list[str]]:
         except ValueError as error:
             raise UsageError(f"{tokens[0]!r} stands before a '*', where a number should") from error
         terms, rest = _term(tokens[2:])
-        return tuple(_weighted(term, weight) for term in terms), rest
+        weighted = tuple(_weighted(term, weight) for term in terms)
+        if not all(math.isfinite(term.weight) for term in weighted):
+            raise UsageError(
+                f"{tokens[0]!r} before a '*' makes a weight that is not finite: name another number"
+            )
+        return weighted, rest
     if tokens[0] == "(":
         terms, rest = _sum(tokens[1:])
         return terms, _closed(rest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from adapter_stilts.stages.archives import is_archive, unpacked
 from adapter_stilts.stages.keeping import read_found_plan
 from adapter_stilts.stages.plans import PLANS, PlanFile, plans_of
 from adapter_stilts.stages.record import METRICS, STAGE, read_metrics, read_stage
+from adapter_stilts.stages.remote import folder_of
 from adapter_stilts.stages.store import Store
 
 REPAIR = "remove its directory and run its command again"
@@ -152,7 +154,7 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
         UnknownNameError: it has no such plan.
         StoreError: a plan that was named cannot be read.
     """
-    root = Path(store)
+    root = folder_of(str(store), default_cache())
     if root.is_file() and is_archive(root):
         root = unpacked(root, default_cache())
     if not root.is_dir():
@@ -174,7 +176,7 @@ def collect(store: str | Path, plans: Sequence[str | Path] = ()) -> Collection:
     if not found:
         why = "; ".join(dict.fromkeys(notes)) or f"none of {len(planned)} planned cells is finished"
         raise NothingToReportError(
-            f"{store}: nothing to report: {why}; `adapter-stilts status {store}` tells how far it is"
+            f"{store}: nothing to report: {why}; `adapter-stilts status {shlex.quote(str(store))}` tells how far it is"
         )
     shown = {one.cell for one in found}
     results = {(cell.system, cell.setting, cell.seed) for cell in shown}

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from adapter_stilts.errors import StoreError, UsageError
-from adapter_stilts.io import INSTEAD, bytes_below, disk_errors, remove_whole
+from adapter_stilts.io import bytes_below, disk_errors, remove_whole
 from adapter_stilts.stages.keeping import NAME, find_plan, finished_in, open_store
 from adapter_stilts.stages.locking import read_held, take
 from adapter_stilts.stages.plans import PLANS, PlanFile, read_plan
 from adapter_stilts.stages.record import read_stage
 from adapter_stilts.stages.store import FAILED, WORK, lock_path
+
+ANOTHER = "another STORE"
+"""Of one that cannot be written: in its stead."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def collect(folder: Path, items: Iterable[Unneeded]) -> tuple[Unneeded, ...]:
     finished: dict[str, Path] = {}
     for item in sorted(items, key=lambda item: item.kind != "plan"):  # a kill leaves too much, not too little
         if item.kind == "plan":
-            with disk_errors(item.path, INSTEAD):
+            with disk_errors(item.path, ANOTHER):
                 item.path.unlink(missing_ok=True)
             removed.append(item)
             continue
@@ -102,13 +105,13 @@ def _removed(folder: Path, item: Unneeded, needed: set[str], finished: dict[str,
     """Remove one thing, unless it is wanted or worked on by now."""
     if item.name in needed and (item.kind == "stage" or item.name not in finished):
         return False
-    lock = take(lock_path(folder, item.name))
+    lock = take(lock_path(folder, item.name), ANOTHER)
     if lock is None:
         return False
     try:
-        with disk_errors(item.path, INSTEAD):
+        with disk_errors(item.path, ANOTHER):
             if item.kind == "stage" and item.path.is_dir():
-                remove_whole(item.path, INSTEAD)
+                remove_whole(item.path, ANOTHER)
             elif item.kind == "work":
                 shutil.rmtree(item.path, ignore_errors=True)
             elif item.kind == "failure":

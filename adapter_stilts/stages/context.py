@@ -201,8 +201,13 @@ def check_runtime(runtime: Runtime, here: bool) -> None:
     """Refuse a device or a tracker that is none, and where stages run here also those that this machine lacks.
 
     Raises:
-        UsageError: no such device or tracker.
+        UsageError: no such device or tracker, or less than no time between checkpoints.
     """
+    if not runtime.checkpoint_seconds >= 0:  # nor is a NaN
+        raise UsageError(
+            f"--checkpoint-seconds {runtime.checkpoint_seconds:g}: should be 0 or more; 0 writes one as often as a "
+            "twentieth of the time allows"
+        )
     check_device(runtime.device, here)
     if runtime.trackers:
         _check_trackers(runtime.trackers, here)

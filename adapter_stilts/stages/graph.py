@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
@@ -10,8 +11,22 @@ from typing import Any, ClassVar, Protocol
 from adapter_stilts.io import digest_of
 
 KEY_DIGITS = 12
+LEAST_DIGITS = 4
+"""Of a key or a plan's digest, that stand for the whole."""
 LONGEST_NAME = 40
 """Of a stage over several tasks: above it they are counted."""
+
+
+def few_digits(asked: str, found: Sized) -> str:
+    """What to say of first digits that name nothing, or several; empty where it is no matter of digits.
+
+    Args:
+        found: what begins so.
+    """
+    if len(found) > 1:
+        return "Give more digits: several begin so."
+    digits = re.fullmatch("[0-9a-f]+", asked) is not None
+    return f"It takes {LEAST_DIGITS} digits at least." if digits and len(asked) < LEAST_DIGITS else ""
 
 
 class Part(Protocol):

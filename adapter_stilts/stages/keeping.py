@@ -17,15 +17,13 @@ from typing import Any
 from adapter_stilts.errors import StoreError, UnknownNameError, UsageError
 from adapter_stilts.io import bytes_below
 from adapter_stilts.model.bundle import read_info
-from adapter_stilts.stages.graph import KEY_DIGITS
+from adapter_stilts.stages.graph import KEY_DIGITS, LEAST_DIGITS, few_digits
 from adapter_stilts.stages.parts import ComposePart, EvaluatePart, TrainPart
 from adapter_stilts.stages.plans import PLANS, PlanFile, plans_of, read_plan
 from adapter_stilts.stages.record import METRICS, STAGE, read_metrics, read_stage
 from adapter_stilts.stages.store import MARKER, Store
 
 NAME = re.compile(rf"(?P<kind>[a-z]+)-(?P<task>.+)-(?P<key>[0-9a-f]{{{KEY_DIGITS}}})")
-LEAST_DIGITS = 4
-"""Of a key or a digest that stands for the whole."""
 MANY, NEAREST = 20, 5
 """Above so many choices an error names the nearest alone."""
 
@@ -202,7 +200,7 @@ def find_stage(stage: str, folder: Path) -> Path:
     found = [name for name in every if _is_meant(stage, name)]
     if len(found) == 1 and _has_key(every[found[0]], stage):
         return every[found[0]].absolute()
-    raise _unknown("stage", stage, found or list(every), f"adapter-stilts store ls {folder}")
+    raise _unknown("stage", stage, every, found, f"adapter-stilts store ls {shlex.quote(str(folder))}")
 
 
 def find_plan(plan: str, folder: Path) -> Path:
@@ -218,7 +216,7 @@ def find_plan(plan: str, folder: Path) -> Path:
     found = [name for name in every if len(digits) >= LEAST_DIGITS and name.startswith(digits)]
     if len(found) == 1:
         return every[found[0]]
-    raise _unknown("plan", plan, found or list(every), f"ls {folder / PLANS}")
+    raise _unknown("plan", plan, every, found, f"ls {shlex.quote(str(folder / PLANS))}")
 
 
 def read_found_plan(plan: str, folder: Path) -> PlanFile:
@@ -226,14 +224,20 @@ def read_found_plan(plan: str, folder: Path) -> PlanFile:
     return read_plan(find_plan(plan, folder))
 
 
-def _unknown(kind: str, name: str, choices: Sequence[str], listing: str) -> UnknownNameError:
-    """An error that names few choices: a store may hold thousands."""
-    short = f"Name at least the first {LEAST_DIGITS} digits." if len(name) < LEAST_DIGITS else ""
-    if len(choices) <= MANY:
-        return UnknownNameError(kind, name, choices, short)
-    near = difflib.get_close_matches(name, choices, n=NEAREST, cutoff=0.4)
-    there = f"There are {len(choices)}: `{listing}` lists them."
-    return UnknownNameError(kind, name, near, " ".join(filter(None, (there, short))))
+def _unknown(
+    kind: str, name: str, every: Iterable[str], found: Sequence[str], listing: str
+) -> UnknownNameError:
+    """An error that names few choices: a store may hold thousands.
+
+    Args:
+        found: of `every` one, those that begin so.
+    """
+    choices, hint = found or list(every), few_digits(name, found)
+    if len(choices) > MANY:
+        total = len(choices)
+        choices = difflib.get_close_matches(name, choices, n=NEAREST, cutoff=0.4)
+        hint = f"{hint} There are {total}: `{listing}` lists them.".strip()
+    return UnknownNameError(kind, name, choices, hint)
 
 
 def _is_meant(asked: str, name: str) -> bool:

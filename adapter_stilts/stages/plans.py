@@ -19,7 +19,7 @@ import difflib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from typing import Any
 from adapter_stilts.errors import AdapterStiltsError, StoreError, UnknownNameError, UsageError
 from adapter_stilts.io import INSTEAD, digest_of, disk_errors, write_json
 from adapter_stilts.stages.cells import Cell
-from adapter_stilts.stages.graph import KEY_DIGITS, Stage
+from adapter_stilts.stages.graph import KEY_DIGITS, LEAST_DIGITS, Stage, few_digits
 from adapter_stilts.stages.planning.plan import Plan
 
 PLANS = "plans"
@@ -83,18 +83,17 @@ class PlanFile:
         Raises:
             UnknownNameError: the plan has none, or several; tells some of the nearest.
         """
-        least = 8
         found = [
             stage
             for stage in self.stages
-            if key in (stage.key, stage.name) or (len(key) >= least and stage.key.startswith(key))
+            if key in (stage.key, stage.name) or (len(key) >= LEAST_DIGITS and stage.key.startswith(key))
         ]
         if len(found) != 1:
             names = [stage.name for stage in found or self.stages]
             nearest = difflib.get_close_matches(key, names, n=SHOWN_NAMES, cutoff=0)
             more = len(names) - len(nearest)
-            hint = f"And {more} more, in {self.path}." if more else ""
-            raise UnknownNameError("stage of the plan", key, nearest, hint)
+            hints = [f"And {more} more, in {self.path}."] * bool(more) + [few_digits(key, found)]
+            raise UnknownNameError("stage of the plan", key, nearest, " ".join(filter(None, hints)))
         return found[0]
 
     def enter(self, say: Callable[[str], object]) -> None:
@@ -116,36 +115,45 @@ class PlanFile:
             )
 
 
+def plan_path(store: Path, plan: Plan, recipes: Iterable[Mapping[str, Any]], bundle: Path | None) -> Path:
+    """The file of a plan in a store, whether or not it is there. Equal plans are one file."""
+    return store / PLANS / f"{digest_of(_asked(plan, recipes, bundle))[:KEY_DIGITS]}.json"
+
+
 def write_plan(
     store: Path,
     plan: Plan,
-    recipes: Iterable[Mapping[str, Any]],
+    recipes: Sequence[Mapping[str, Any]],
     bundle: Path | None,
     inputs: Mapping[str, Any],
 ) -> Path:
-    """Keep a plan. Equal ones are one file; returns it.
+    """Keep a plan; returns its file.
 
     Raises:
         StoreError: the store cannot be written.
     """
-    asked = {
-        "recipes": list(recipes),
-        "bundle": None if bundle is None else str(bundle),
-        "cells": [_cell(cell) for cell in plan.cells],
-        "ends": {name: stage.name for name, stage in plan.ends.items()},
-    }
     value = {
         "schema": SCHEMA,
-        **asked,
+        **_asked(plan, recipes, bundle),
         "inputs": inputs,
         "stages": [_stage(stage, plan.titles[stage.key]) for stage in plan.stages],
     }
-    path = store / PLANS / f"{digest_of(asked)[:KEY_DIGITS]}.json"
+    path = plan_path(store, plan, recipes, bundle)
     if not path.is_file() or _read(path) != value:
         with disk_errors(path, INSTEAD):
             path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, value, INSTEAD)
     return path
+
+
+def _asked(plan: Plan, recipes: Iterable[Mapping[str, Any]], bundle: Path | None) -> dict[str, Any]:
+    """What makes it the plan that it is."""
+    return {
+        "recipes": list(recipes),
+        "bundle": None if bundle is None else str(bundle),
+        "cells": [_cell(cell) for cell in plan.cells],
+        "ends": {name: stage.name for name, stage in plan.ends.items()},
+    }
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
@@ -223,14 +231,22 @@ def _evaluate(name: str) -> dict[str, Any]:
 
 def plans_of(store: Path) -> Iterator[PlanFile]:
     """Every plan of a store, the latest first. Raises StoreError."""
-    files = sorted((store / PLANS).glob("*.json"), key=lambda path: (-path.stat().st_mtime, path.name))
+    files = sorted((store / PLANS).glob("*.json"), key=lambda path: (-_written(path), path.name))
     return (read_plan(path) for path in files)
+
+
+def _written(path: Path) -> float:
+    """When; 0 of what is gone by now, or a link to nothing, which reading it tells."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def mark_latest(path: Path) -> None:
     """Make a plan the first of `plans_of`, also where the clock was set back; of no weight where that cannot be."""
     with contextlib.suppress(OSError):
-        others = (other.stat().st_mtime for other in path.parent.glob("*.json") if other != path)
+        others = (_written(other) for other in path.parent.glob("*.json") if other != path)
         now = max(time.time(), max(others, default=0.0) + 1e-3)
         os.utime(path, (now, now))
 

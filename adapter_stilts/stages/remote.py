@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ SCHEMA = 1
 LISTING_SECONDS = 5.0
 """For which what is finished at the address is taken as it was listed last."""
 MIRRORS = "stores"
+_ONE_SLASH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/(?!/)")
 
 
 class Remote:
@@ -244,6 +246,21 @@ def is_address(store: str) -> bool:
     return "://" in store
 
 
+def folder_of(store: str, cache: Path) -> Path:
+    """The folder of a store, for whatever looks at folders alone.
+
+    Raises:
+        UsageError: it is an address; tells the mirror, which is such a folder.
+    """
+    if not is_address(store):
+        return Path(store)
+    mirror = mirror_of(store, cache)
+    told = f"{mirror} is this machine's mirror of it, with what was made or fetched here"
+    if not mirror.is_dir():
+        told = "this machine has no mirror of it yet, which `train`, `matrix` or `evaluate` with this --store makes"
+    raise UsageError(f"{store}: an address, and this looks at folders; {told}")
+
+
 def mirror_of(address: str, cache: Path) -> Path:
     """The folder in which a machine works for an address, whether or not it is there."""
     return cache.absolute() / MIRRORS / digest_of(Remote(address).address)[:16]
@@ -256,10 +273,20 @@ def local_store(store: str | Path, cache: Path) -> Path:
         cache: where mirrors lie.
 
     Raises:
-        UsageError, StoreError: as `Remote`; of a new mirror alone, which an old one does without asking.
+        UsageError: the name is empty, or as `Remote`.
+        StoreError: as `Remote`; both of a new mirror alone, which an old one does without asking.
     """
+    if not str(store).strip():
+        raise UsageError(f"store = {store!r} is empty: name a folder or an address, or leave it out")
+    if _ONE_SLASH.match(str(store)):
+        raise UsageError(
+            f"--store {store}: an address has two slashes after its scheme, as s3://BUCKET/PREFIX; a folder of that "
+            f"name is ./{store}"
+        )
     if not is_address(str(store)):
         return Path(store)
+    if not str(store).partition("://")[2].strip("/"):
+        raise UsageError(f"--store {store}: names no place: name a folder, or e.g. s3://BUCKET/PREFIX")
     remote, mirror = Remote(str(store)), mirror_of(str(store), cache)
     if not (mirror / "store.json").is_file():
         remote.check()

@@ -18,7 +18,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from adapter_stilts.errors import AdapterStiltsError, StoreError
 from adapter_stilts.io import (
@@ -97,15 +97,19 @@ class Store:
             StoreError: it cannot be written, or holds results without the weights that a stage would start from.
         """
         if self.exported:
-            raise StoreError(
-                f"the store {self.root} was exported without weights, and not all that is asked for is in it: it "
-                "answers for what it holds, and runs nothing; choose another --store"
-            )
+            self.refuse()
         with disk_errors(self.root, INSTEAD):
             self.root.mkdir(parents=True, exist_ok=True)
         if not (self.root / MARKER).is_file():
             write_json(self.root / MARKER, {"schema": SCHEMA}, INSTEAD)
         self.sweep()
+
+    def refuse(self) -> NoReturn:
+        """Raises StoreError of an exported one."""
+        raise StoreError(
+            f"the store {self.root} was exported without weights, and not all that is asked for is in it: it answers "
+            "for what it holds, and runs nothing; choose another --store"
+        )
 
     def sweep(self) -> None:
         """Remove what killed writers left half-written."""

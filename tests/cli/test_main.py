@@ -86,20 +86,29 @@ def test_wrong_commands(cli: Cli, arguments: list[str], message: str) -> None:
     assert "Traceback" not in ran.err
 
 
-SINGLE = [
+COMMANDS: dict[tuple[str, ...], click.Command] = {
+    (verb, *inner): command
+    for verb in VERBS
+    for found in [group.get_command(click.Context(group), verb)]
+    for inner, command in (
+        {(name,): each for name, each in found.commands.items()}
+        if isinstance(found, click.Group)
+        else {(): found}
+    ).items()
+    if command is not None
+}
+OPTIONS = [
     (path, parameter)
-    for path, command in {
-        (verb, *inner): command
-        for verb in VERBS
-        for found in [group.get_command(click.Context(group), verb)]
-        for inner, command in (
-            {(name,): each for name, each in found.commands.items()}
-            if isinstance(found, click.Group)
-            else {(): found}
-        ).items()
-    }.items()
+    for path, command in COMMANDS.items()
     for parameter in command.params
-    if isinstance(parameter, click.Option) and not parameter.multiple and not parameter.is_flag
+    if isinstance(parameter, click.Option) and not parameter.is_flag
+]
+SINGLE = [(path, parameter) for path, parameter in OPTIONS if not parameter.multiple]
+ARGUMENTS = [
+    (path, parameter)
+    for path, command in COMMANDS.items()
+    for parameter in command.params
+    if isinstance(parameter, click.Argument)
 ]
 
 
@@ -118,6 +127,35 @@ def test_given_twice_an_option_of_one_value_names_both(
 def test_options_of_one_value_are_many() -> None:
     assert len(SINGLE) > 40
     assert {"--mode", "--seed", "--base", "--precision", "--message"} <= {p.opts[0] for _, p in SINGLE}
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter"), OPTIONS, ids=[f"{' '.join(path)} {p.opts[0]}" for path, p in OPTIONS]
+)
+def test_an_empty_option_is_none(
+    path: tuple[str, ...], parameter: click.Option, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a path it would be the current folder, as a name the default: a variable of a script that is not set."""
+    option = parameter.opts[0]
+    assert run([*path, option, ""]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"error: {option} '' is empty, as where a variable is not set: give ")
+    assert printed.err.endswith(", or leave it out\n") is not parameter.required
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter"), ARGUMENTS, ids=[f"{' '.join(path)} {p.name}" for path, p in ARGUMENTS]
+)
+def test_an_empty_argument_is_none(
+    path: tuple[str, ...], parameter: click.Argument, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [each for each in COMMANDS[path].params if isinstance(each, click.Argument)]
+    assert run([*path, *("" if each is parameter else "." for each in arguments)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert " '' is empty, as where a variable is not set: give one" in printed.err
+    assert printed.err.endswith(", or leave it out\n") is not parameter.required
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,16 @@ def test_a_dry_run_counts_and_makes_nothing(cli: Cli, lora: list[str], tmp_path:
     assert not (tmp_path / "store").exists()
 
 
+def test_a_dry_run_refuses_what_a_run_does(cli: Cli, lora: list[str]) -> None:
+    for more, told in (
+        (("--device", "tpu"), "--device tpu: choices are"),
+        (("--track", "x"), "unknown tracker 'x'"),
+    ):
+        ran = cli(*lora, "--dry-run", *more)
+        assert (ran.code, ran.out) == (2, "")
+        assert told in ran.err
+
+
 def test_calibration_measures_and_trains_nothing(
     cli: Cli, lora: list[str], tmp_path: Path, listing: Listing
 ) -> None:
@@ -123,6 +133,17 @@ def test_calibration_measures_and_trains_nothing(
     assert listing(tmp_path / "store") == ["speeds.json", "store.json"]
     # Kept: the next dry run knows without measuring.
     assert cli(*lora, "--dry-run").json["forecast"]["hours"] == ran.json["forecast"]["hours"]
+
+
+def test_the_next_step_of_a_store_with_a_space_can_be_pasted(cli: Cli, matrix: Tiny, tmp_path: Path) -> None:
+    store = tmp_path / "my store"
+    words = matrix("--store", store, "--inter", "none", "--target", "xquad", "--mode", "lora")
+    ran = cli(*words, "--executor", "slurm", "--slurm", "time=60", "--dry-run")
+    assert ran.code == 0, ran.err
+    (line,) = [line for line in ran.err.splitlines() if line.startswith("next:")]
+    verb, script = shlex.split(line)[1:]
+    assert (verb, Path(script).parent.parent) == ("bash", store / "slurm")
+    assert Path(script).is_file()
 
 
 def test_nothing_is_counted_in_vain(cli: Cli, lora: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +171,18 @@ def test_status_tells_how_far_a_plan_is(cli: Cli, plan: Path) -> None:
         "seconds_left": None,
     }
     assert "1 of 2 cells, 3 of 5 stages, 0 running, 2 waiting" in cli("status", plan.parent.parent).out
+    for named in (plan, plan.stem[:4]):
+        assert cli("status", plan.parent.parent, "--plan", named, "--json").json == told.json
+
+
+def test_without_a_terminal_status_watches_to_the_end(cli: Cli, finished: Any) -> None:
+    ran = cli("status", finished.store, "--watch")
+    assert (ran.code, ran.err) == (0, "")
+    assert "5 of 5 stages, 0 running, 0 waiting" in ran.out
+    assert ran.out.endswith("\n")
+    both = cli("status", finished.store, "--watch", "--json")
+    assert (both.code, both.out) == (2, "")
+    assert "--watch and --json: a value is told once; give one of the two" in both.err
 
 
 def test_stages_by_hand(cli: Cli, plan: Path, finished: Any, listing: Listing) -> None:

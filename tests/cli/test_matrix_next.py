@@ -204,19 +204,19 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_files_of_own_tasks_are_typed_again(made: Any, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flags = {"inter": "none,own/three.toml,hellaswag,squad_v1", "target": "xquad,own/topics.toml"}
-    missing = {("three", "topics"), ("hellaswag", "topics")}
+    flags = {"inter": "none,own/three.toml+snli,hellaswag,squad_v1", "target": "xquad,own/topics.toml"}
+    missing = {("three,snli", "topics"), ("hellaswag", "topics")}
     matrix = made(**flags).fill(but(missing, lambda cell: 50 + len(cell.inter)))
     found = matrix.next().json
     assert {(cell["inter"], cell["target"]) for cell in found["next"]} == missing
     (command,) = found["commands"]
     words = shlex.split(command)
-    assert set(words[words.index("--inter") + 1].split(",")) == {"own/three.toml", "hellaswag"}
+    assert set(words[words.index("--inter") + 1].split(",")) == {"own/three.toml+snli", "hellaswag"}
     assert words[words.index("--target") + 1] == "own/topics.toml"
     # Another process knows neither task.
     monkeypatch.setattr(tasks, "_added", {})
     monkeypatch.setattr(tasks, "_named", set())
-    assert matrix.asks_for(command) == {("three", "topics", "lora"), ("hellaswag", "topics", "lora")}
+    assert matrix.asks_for(command) == {("three,snli", "topics", "lora"), ("hellaswag", "topics", "lora")}
 
 
 def test_own_tasks_of_a_recipe_are_found_by_another_process(
@@ -267,10 +267,7 @@ def test_each_language_taught_has_its_own_baseline(made: Any, german: str, tmp_p
     )
     assert cell["gain"] == alike.next().json["next"][0]["gain"]
     (command,) = found["commands"]
-    assert matrix.asks_for(command) == {
-        ("hellaswag, trained in de", "udpos", "lora"),
-        ("hellaswag", "udpos", "lora"),
-    }
+    assert matrix.asks_for(command) == {("hellaswag, trained in de", "udpos", "lora")}
     text = matrix.text()
     assert re.search(r"rank +intermediate +target +taught +gain", text)
     assert re.search(r"1 +hellaswag +udpos +trained in de +\+", text)
@@ -288,19 +285,46 @@ def test_none_with_a_few_examples_is_the_baseline_too(made: Any, german: str) ->
     assert matrix.asks_for(command) == {("none, few-shot de=3", "udpos", "lora")}
 
 
-def test_one_command_runs_the_models_of_each_language(made: Any, german: str) -> None:
+@pytest.mark.parametrize("typed", [{"train_languages": "each"}, {"settings": ['target.languages=["each"]']}])
+def test_of_a_model_for_each_language_a_command_runs_those_named(
+    made: Any, german: str, typed: dict[str, Any]
+) -> None:
+    missing = {("hellaswag", ("de",)), ("snli", ("en",)), ("snli", ())}
+
     def scored(cell: Cell) -> float:
-        if (cell.inter, cell.taught.languages) in {("hellaswag", ("de",)), ("snli", ("en",))}:
+        if (cell.inter, cell.taught.languages) in missing:
             raise KeyError
         return 50 + ABILITY[cell.inter]
 
-    found = made(inter=FOUR, target="udpos", train_languages="each", data=german).fill(scored).next().json
-    assert {(cell["inter"], cell["taught"]) for cell in found["next"]} == {
-        ("hellaswag", "trained in de"),
-        ("snli", ""),
+    matrix = made(inter=FOUR, target="udpos,tatoeba", data=german, **typed).fill(scored)
+    commands = matrix.next().json["commands"]
+    asked = [matrix.asks_for(command) for command in commands]
+    assert {cell for cells in asked for cell in cells} == {
+        ("hellaswag, trained in de", "udpos", "lora"),
+        ("snli", "udpos", "lora"),
+        ("snli", "tatoeba", "lora"),
     }
-    (command,) = found["commands"]
-    assert " --inter snli,hellaswag --target udpos --mode lora " in command
+    assert sorted(map(len, asked)) == [1, 1, 1]
+
+
+def test_of_a_few_examples_of_each_language_a_command_runs_those_named(made: Any, german: str) -> None:
+    """French has as many examples, and its cells are finished."""
+    treebanks = Path(german) / "ud"
+    (treebanks / "UD_French-GSD").mkdir()
+    for split in ("train", "dev", "test"):
+        file = treebanks / "UD_German-GSD" / f"de_gsd-ud-{split}.conllu"
+        shutil.copy(file, treebanks / "UD_French-GSD" / f"fr_gsd-ud-{split}.conllu")
+
+    def scored(cell: Cell) -> float:
+        if (cell.inter, dict(cell.taught.few_shot)) == ("hellaswag", {"de": 3}):
+            raise KeyError
+        return 50 + ABILITY[cell.inter]
+
+    matrix = made(inter=FOUR, target="udpos", few_shot=["each=3"], data=german).fill(scored)
+    (command,) = matrix.next().json["commands"]
+    labels = {cell.label for cell in matrix.study.plan().cells if cell.inter == "hellaswag"}
+    assert labels == {"hellaswag, few-shot de=3", "hellaswag, few-shot fr=3"}
+    assert matrix.asks_for(command) == {("hellaswag, few-shot de=3", "udpos", "lora")}
 
 
 def test_a_target_without_labels_is_told_and_left_out(made: Any) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from adapter_stilts.stages.remote import local_store
+
 Cli = Callable[..., Any]
 
 
@@ -21,6 +23,33 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], 
         return tmp_path / name / "stores"
 
     return call
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("store", "ls", "ADDRESS"),
+        ("status", "ADDRESS"),
+        ("report", "ADDRESS"),
+        ("report", "ADDRESS", "--watch", "--out", "page"),
+        ("compare", "ADDRESS", "--a", "mnli", "--b", "none", "--target", "xnli"),
+        ("submit", "--store", "ADDRESS", "--out", "page"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_what_looks_at_folders_names_the_mirror(
+    cli: Cli, machine: Callable[[str], Path], words: tuple[str, ...]
+) -> None:
+    address = f"memory://{secrets.token_hex(4)}"
+    mirrors = machine("one")
+    given = [address if word == "ADDRESS" else word for word in words]
+    ran = cli(*given)
+    assert (ran.code, ran.out) == (2, "")
+    assert (
+        f"{address}: an address, and this looks at folders; this machine has no mirror of it yet" in ran.err
+    )
+    mirror = local_store(address, mirrors.parent)
+    assert f"looks at folders; {mirror} is this machine's mirror of it" in cli(*given).err
 
 
 def test_two_machines_share_an_address(

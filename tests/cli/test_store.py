@@ -180,6 +180,25 @@ def test_an_export_answers_as_the_store_does(
     assert "exported without weights" in cli("stage", out / "plans" / plan_of(out).name, asked[2]).err
 
 
+def test_a_matrix_leaves_an_export_as_it_was_sealed(
+    cli: Cli, finished: Any, listing: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From another directory, whose plan would be another file's text; and where a stage would have to run."""
+    out = tmp_path / "results"
+    assert cli("store", "export", plan_of(finished.store), out).code == 0
+    before = {name: (out / name).read_bytes() for name in listing(out)}
+    monkeypatch.chdir(tmp_path)
+    words = ["matrix", *finished.arguments[1:], "--store", out]
+    again = cli(*words)
+    assert again.code == 0, again.err
+    assert again.json["plan"] == str(out / "plans" / plan_of(finished.store).name)
+    assert set(again.statuses()) == {"cached"}
+    for more in ((), ("--executor", "slurm", "--slurm", "time=60", "--dry-run")):
+        ran = cli(*words, "--seed", "1", *more)
+        assert (ran.code, "exported without weights" in ran.err) == (1, True)
+    assert {name: (out / name).read_bytes() for name in listing(out)} == before
+
+
 def test_an_export_without_rows(cli: Cli, finished: Any, tmp_path: Path) -> None:
     out = tmp_path / "results"
     ran = cli("store", "export", plan_of(finished.store), out, "--without-rows", "--json")

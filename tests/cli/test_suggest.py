@@ -231,7 +231,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "all": (("--target", "all"), "sources are ranked for one target at a time"),
     "two targets": (("--target", "xnli,tydiqa"), "sources are ranked for one target at a time"),
-    "empty target": (("--target", ""), "--target '': sources are ranked for one target at a time; name one"),
+    "empty target": (("--target", ""), "--target '' is empty"),
     "no target": (("--target", "tydika"), "did you mean 'tydiqa'?"),
     "one source": (
         ("--target", "tydiqa", "--among", "mnli"),
@@ -248,11 +248,11 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "empty time": (
         ("--target", "tydiqa", *FEW, "--budget", ""),
-        "--budget '': should be a time such as 90s, 10m or",
+        "--budget '' is empty",
     ),
     "empty own": (
         ("--target", "tydiqa", *FEW, "--own", ""),
-        "--own '': a bundle of the target is held against",
+        "--own '' is empty",
     ),
     "too short": (
         ("--target", "tydiqa", *FEW, "--budget", "0s"),

@@ -203,6 +203,21 @@ REFUSED: dict[str, tuple[list[str], int, str]] = {
     ),
     "device": (["--target", "xquad", "--device", "tpu"], 2, "--device tpu: choices are cpu and cuda"),
     "tracker": (["--target", "xquad", "--track", "nosuch"], 2, "unknown tracker 'nosuch'"),
+    "time before": (
+        ["--target", "xquad", "--checkpoint-seconds", "-1"],
+        2,
+        "--checkpoint-seconds -1: should be 0",
+    ),
+    "no time": (
+        ["--target", "xquad", "--checkpoint-seconds", "nan"],
+        2,
+        "--checkpoint-seconds nan: should be 0",
+    ),
+    "device, dry": (
+        ["--target", "xquad", "--device", "tpu", "--dry-run"],
+        2,
+        "--device tpu: choices are cpu",
+    ),
     "base folder": (["--target", "xquad", "--base", "./nowhere"], 2, "--base ./nowhere: no such folder"),
     "data folder": (["--target", "xquad", "--data", "./nowhere"], 1, "nowhere"),
     "no data of the task": (["--target", "tydiqa"], 1, "holds no test split of 'tydiqa'"),

@@ -82,7 +82,7 @@ def test_digits_of_several_stages_name_those_alone(shelf: Any) -> None:
     shelf.stage("train-squad_v1-a")
     shelf.stage("train-snli-a")
     shelf.stage("train-mnli-b")
-    with pytest.raises(UnknownNameError) as caught:
+    with pytest.raises(UnknownNameError, match="Give more digits: several begin so") as caught:
         find_stage("aaaaaa", shelf.root)
     assert caught.value.choices == ("train-snli-aaaaaaaaaaaa", "train-squad_v1-aaaaaaaaaaaa")
 
@@ -117,8 +117,10 @@ def test_a_plan_by_path_and_digits(shelf: Any) -> None:
     for asked in (str(path), "0d7e5b22516c", "0d7e5", "0d7e5b22516c.json"):
         assert find_plan(asked, shelf.root) == path
     for asked in ("0d7", "0d7e", "ffff"):
-        with pytest.raises(UnknownNameError, match=r"unknown plan .*0d7e00000000, 0d7e5b22516c"):
+        with pytest.raises(UnknownNameError, match=r"unknown plan .*0d7e00000000, 0d7e5b22516c") as caught:
             find_plan(asked, shelf.root)
+        hints = {"0d7": "It takes 4 digits at least.", "0d7e": "Give more digits: several begin so."}
+        assert str(caught.value).endswith(hints.get(asked, "0d7e5b22516c."))
 
 
 def test_a_plan_that_cannot_be_read_is_told(shelf: Any) -> None:

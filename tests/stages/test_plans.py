@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,11 +47,23 @@ def test_a_stage_is_found_by_key_name_and_first_digits(planned: Planned, tmp_pat
     plan = planned()
     found = read_plan(write_plan(tmp_path, plan, [], None, {}))
     stage = plan.stages[0]
-    for key in (stage.key, stage.name, stage.key[:12], stage.key[:8]):
+    for key in (stage.key, stage.name, stage.key[:12], stage.key[:4]):
         assert found.stage(key).name == stage.name
-    for key in (stage.key[:7], "train-mnli-000000000000", ""):
+    for key in (stage.key[:3], "train-mnli-000000000000", ""):
         with pytest.raises(UnknownNameError, match=f"unknown stage of the plan {key!r}.*{stage.name}"):
             found.stage(key)
+    with pytest.raises(UnknownNameError, match="It takes 4 digits at least"):
+        found.stage(stage.key[:3])
+
+
+def test_digits_of_several_stages_of_a_plan_name_those_alone(planned: Planned, tmp_path: Path) -> None:
+    found = read_plan(write_plan(tmp_path, planned(), [], None, {}))
+    first, second, *others = found.stages
+    alike = (replace(first, key="abcd1" * 8), replace(second, key="abcd2" * 8), *others)
+    with pytest.raises(UnknownNameError, match="Give more digits: several begin so") as caught:
+        replace(found, stages=alike).stage("abcd")
+    assert set(caught.value.choices) == {first.name, second.name}
+    assert replace(found, stages=alike).stage("abcd2").name == second.name
 
 
 def test_a_newer_plan_is_refused_and_an_older_one_read(planned: Planned, tmp_path: Path) -> None:
@@ -88,3 +101,13 @@ def test_a_damaged_plan_is_told(text: str, tmp_path: Path) -> None:
         list(plans_of(tmp_path))
     with pytest.raises(UsageError, match="no such plan file"):
         read_plan(tmp_path / "plans" / "1.json")
+
+
+def test_a_link_to_nothing_among_plans_is_told_by_name(planned: Planned, tmp_path: Path) -> None:
+    path = write_plan(tmp_path, planned(), [], None, {})
+    broken = path.with_name("0000.json")
+    broken.symlink_to("nowhere")
+    found = plans_of(tmp_path)
+    assert next(found).path == path
+    with pytest.raises(UsageError, match=r"0000\.json: no such plan file"):
+        next(found)

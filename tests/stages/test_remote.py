@@ -311,6 +311,12 @@ def test_an_address_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         local_store("s4://bucket", tmp_path)
     with pytest.raises(UsageError, match=f"a folder: name it without a scheme, {tmp_path}/x"):
         local_store(f"file://{tmp_path}/x", tmp_path)
+    with pytest.raises(UsageError, match="--store s3://: names no place: name a folder, or e"):
+        local_store("s3://", tmp_path)
+    with pytest.raises(
+        UsageError, match=r"two slashes .* s3://BUCKET/PREFIX; a folder of that name is \./s3:/bucket"
+    ):
+        local_store(Path("s3://bucket"), tmp_path)  # as a path has it
     absent = {"class": "absent_package.FileSystem", "err": "Install absent_package"}
     monkeypatch.setitem(known_implementations, "absent", absent)
     with pytest.raises(UsageError, match=r"Install absent_package.*pip install 'adapter-stilts\[remote\]'"):

@@ -15,10 +15,15 @@ SIGNAL, SIGNAL_SECONDS = "USR2", 120
 LEAST_MINUTES = 5
 """Of ``time``: less leaves a stage none before the signal."""
 
+PREFIX = "command_prefix"
+
 _FLAG = "--slurm"
 _EXAMPLE = f"{_FLAG} partition=gpu,gres=gpu:1,time=12:00:00,array=8"
 # Of sbatch's manual: minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes[:seconds].
 _TIME = re.compile(r"(?:(\d+)-(\d+)(?::(\d+))?(?::(\d+))?|(\d+)(?::(\d+))?(?::(\d+))?)")
+# Up to a comma outside quotes; and a value that is quoted as a whole.
+_PAIR = re.compile(r"""(?:[^,"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""", re.DOTALL)
+_QUOTED = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*')\s*""", re.DOTALL)
 _MEMORY = re.compile(r"\d+[KMGT]?")
 _PASSED_ON = ("partition", "account", "qos", "constraint", "reservation", "exclude", "gres", "mem", "time")
 
@@ -65,10 +70,16 @@ class SlurmOptions:
             count = getattr(self, name)
             if count is not None and count < 1:
                 raise UsageError(f"{_FLAG} {name}={count}: should be at least 1")
-        for name in _PASSED_ON:
+        for name in (*_PASSED_ON, PREFIX):
             value = getattr(self, name)
             if value is not None and ("\n" in value or not value.strip()):
                 raise UsageError(f"{_FLAG} {name}={value!r}: should be one line, and not empty")
+        try:
+            shlex.split(self.command_prefix or "")
+        except ValueError as error:
+            raise UsageError(
+                f"{_FLAG} {PREFIX}={self.command_prefix}: {str(error).lower()}: quote each word as in a shell"
+            ) from error
 
     @property
     def minutes(self) -> int:
@@ -132,12 +143,19 @@ _COUNTS = ("array", "cpus_per_task")
 
 
 def _pairs(text: str) -> list[str]:
-    cut = shlex.shlex(text, posix=True, punctuation_chars=False)
-    cut.whitespace, cut.whitespace_split, cut.commenters = ",", True, ""
-    try:
-        return list(cut)
-    except ValueError as error:
-        raise UsageError(f"{_FLAG} {text}: {str(error).lower()}: quote a value as a whole") from error
+    """What stands between commas, without quotes; those around single words of a command stay."""
+    if _PAIR.sub("", text).strip(","):
+        raise UsageError(f"{_FLAG} {text}: no closing quotation: quote a value as a whole")
+    return [_unquoted(pair) for pair in _PAIR.findall(text) if pair.strip()]
+
+
+def _unquoted(pair: str) -> str:
+    key, _, value = pair.partition("=")
+    if key.strip() == PREFIX and not _QUOTED.fullmatch(value):
+        return pair
+    cut = shlex.shlex(pair.strip(), posix=True, punctuation_chars=False)
+    cut.whitespace, cut.whitespace_split, cut.commenters = "", True, ""
+    return "".join(cut)
 
 
 def _counted(key: str, value: str) -> int:

@@ -43,6 +43,16 @@ def test_the_command_is_this_python_or_what_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    ['env "A=1, 2" run', """'env "A=1, 2" run'""", """"env 'A=1, 2' run\""""],
+    ids=["words", "whole", "other"],
+)
+def test_words_of_the_command_keep_their_quotes(text: str) -> None:
+    command = ("env", "A=1, 2", "run", "adapter_stilts", "stage")
+    assert parse_options([f"command_prefix={text} , time=60"]).command == command
+
+
+@pytest.mark.parametrize(
     ("time", "minutes"),
     [
         ("90", 90),
@@ -76,6 +86,11 @@ def test_every_form_of_a_time_in_minutes(time: str, minutes: int) -> None:
         (["time=60,account="], "account='': should be one line, and not empty"),
         (["time=60,account='a\nb'"], "should be one line"),
         (["time=60,constraint='a100"], "no closing quotation: quote a value as a whole"),
+        (["time=60,command_prefix="], "command_prefix='': should be one line, and not empty"),
+        (
+            ["time=60", 'command_prefix="it\'s mine"'],
+            "command_prefix=it's mine: no closing quotation: quote each word",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_next_step(texts: list[str], message: str | None) -> None:
