@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
 from adapter_stilts.recipe_sections import EACH
 from adapter_stilts.stages.planning.request import Request
-from adapter_stilts.tasks import all_tasks, get_task
+from adapter_stilts.tasks import all_tasks, file_hint, get_task
 from adapter_stilts.tasks.base import Task, language_names
 from adapter_stilts.tasks.groups import ALL, TEXTS, UNIONS
 
@@ -93,4 +93,4 @@ def _known_task(name: str, kind: str, extra: tuple[str, ...], wanted: Callable[[
         hint = f"{name!r} is trained on, not evaluated: --inter {name}."
     elif name in known:
         hint = f"{name!r} has no train set of its own; it is evaluated: --target {name}."
-    raise UnknownNameError(kind, name, [*extra, *choices], hint)
+    raise UnknownNameError(kind, name, [*extra, *choices], file_hint(name) or hint)
