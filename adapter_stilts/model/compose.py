@@ -64,7 +64,10 @@ def parse(expression: str) -> tuple[Term, ...]:
         raise UsageError(f"a quotation mark is not closed in the expression {expression!r}")
     terms, rest = _sum(tokens)
     if rest:
-        raise UsageError(f"cannot read {' '.join(rest)!r} of the expression {expression!r}")
+        raise UsageError(
+            f"cannot read {' '.join(rest)!r} of the expression {expression!r}: bundles stand with + or - between them, "
+            "a weight with * before each, as in '0.7*A + 0.3*B'"
+        )
     return terms
 
 

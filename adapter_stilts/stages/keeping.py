@@ -197,7 +197,7 @@ def find_stage(stage: str, folder: Path) -> Path:
     found = [name for name in every if _is_meant(stage, name)]
     if len(found) == 1 and _has_key(every[found[0]], stage):
         return every[found[0]].absolute()
-    raise _unknown("stage", stage, found or list(every), f"adapter-stilts store ls {folder}")
+    raise _unknown("stage", stage, found or list(every), folder, f"adapter-stilts store ls {folder}")
 
 
 def find_plan(plan: str, folder: Path) -> Path:
@@ -213,7 +213,7 @@ def find_plan(plan: str, folder: Path) -> Path:
     found = [name for name in every if len(digits) >= LEAST_DIGITS and name.startswith(digits)]
     if len(found) == 1:
         return every[found[0]]
-    raise _unknown("plan", plan, found or list(every), f"ls {folder / PLANS}")
+    raise _unknown("plan", plan, found or list(every), folder, f"ls {folder / PLANS}")
 
 
 def read_found_plan(plan: str, folder: Path) -> PlanFile:
@@ -221,12 +221,16 @@ def read_found_plan(plan: str, folder: Path) -> PlanFile:
     return read_plan(find_plan(plan, folder))
 
 
-def _unknown(kind: str, name: str, choices: Sequence[str], listing: str) -> UnknownNameError:
-    """An error that names few choices: a store may hold thousands."""
+def _unknown(kind: str, name: str, choices: Sequence[str], folder: Path, listing: str) -> UnknownNameError:
+    """An error that names few choices: a store may hold thousands. It names the store, which may be another's."""
+    if not choices:
+        return UnknownNameError(kind, name, (), f"The store {folder} has none.")
     if len(choices) <= MANY:
-        return UnknownNameError(kind, name, choices)
+        return UnknownNameError(kind, name, choices, f"That is what the store {folder} has.")
     near = difflib.get_close_matches(name, choices, n=NEAREST, cutoff=0.4)
-    return UnknownNameError(kind, name, near, f"There are {len(choices)}: `{listing}` lists them.")
+    return UnknownNameError(
+        kind, name, near, f"The store {folder} has {len(choices)}: `{listing}` lists them."
+    )
 
 
 def _is_meant(asked: str, name: str) -> bool:

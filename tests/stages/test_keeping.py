@@ -90,7 +90,7 @@ def test_digits_of_several_stages_name_those_alone(shelf: Any) -> None:
 def test_of_many_stages_an_error_names_the_nearest(shelf: Any) -> None:
     for task in range(21):
         shelf.stage(f"train-task{task}-a")
-    with pytest.raises(UnknownNameError, match="There are 21: `adapter-stilts store ls") as caught:
+    with pytest.raises(UnknownNameError, match="shelf has 21: `adapter-stilts store ls") as caught:
         find_stage("train-task20-aaaaaaaaaaab", shelf.root)
     assert len(caught.value.choices) <= 5
     assert caught.value.choices[0] == "train-task20-aaaaaaaaaaaa"
