@@ -72,6 +72,18 @@ def held_languages(request: Request, task: Task) -> tuple[str, ...]:
     return tuple(sorted(language for language in set(languages) if language in held))
 
 
+def where_translations_lie(request: Request, task: Task) -> str:
+    """What to do about a train split in another language than its own."""
+    if task.declared:
+        return "Its languages stand in the task's file (train_languages)"
+    if request.source.constructed:
+        return "The miniature's languages are constructed: name one of these"
+    return (
+        f"Translated train sets are read from {task.folder or task.name}/translated/<language>/, under the release's "
+        "file names"
+    )
+
+
 def same_head(task: Task) -> Sequence[Task]:
     """Tasks whose head fits: the same format and label set."""
     return [
