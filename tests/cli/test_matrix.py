@@ -187,7 +187,10 @@ WRONG = [
     ("--calibrate", "--calibrate measures for --dry-run: give both, or leave it out"),
     ("--next 2 --dry-run", "--next 2 runs nothing by itself: leave out --dry-run"),
     ("--next 0", "0 is not in the range x>=1"),
-    ("--next 2", "--next 2: a matrix of 2 intermediate entries besides none and 1 target has nothing"),
+    (
+        "--next 2",
+        "--next 2: a matrix of 2 intermediate entries besides none and 1 column (a target in a mode, precision and",
+    ),
     ("--target nosuch", "unknown target task 'nosuch'. Choices: all,"),
     ("--target xquad,", "--target 'xquad,': holds an empty name"),
     ("--inter hellaswag,nosuch", "unknown intermediate task 'nosuch'. Choices: none, all, each,"),
