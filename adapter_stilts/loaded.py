@@ -113,7 +113,8 @@ class LoadedBundle:
         except AttributeError as error:
             kinds = ", ".join(sorted({type(example).__name__ for example in examples}))
             raise UsageError(
-                f"{kinds}: no examples of {chosen.format}, which {self.directory} answers ({error})"
+                f"{kinds}: no examples of {chosen.format}, which {self.directory} answers ({error}); give a list of "
+                "its format's examples (docs/python.md, Examples)"
             ) from error
         except ValueError as error:
             raise UsageError(f"{self.directory}: {error}") from error

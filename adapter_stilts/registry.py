@@ -35,11 +35,13 @@ class Registry:
         kind: one of them, for messages.
         folder: of ours, below this file's.
         group: of entry points.
+        elsewhere: names that other libraries have for one of them, each with what is to be written here.
     """
 
     kind: str
     folder: str
     group: str
+    elsewhere: tuple[tuple[str, str], ...] = ()
 
     def modules(self) -> tuple[str, ...]:
         """The names of our modules, sorted."""
@@ -63,7 +65,9 @@ class Registry:
     def check(self, name: str, kind: str | None = None) -> None:
         """Raises UnknownNameError where there is no such name; `kind` says otherwise what was named."""
         if name not in self.names():
-            raise UnknownNameError(kind or self.kind, name, self.names())
+            written = dict(self.elsewhere).get(name)
+            hint = f"{name!r} is written {written}." if written else ""
+            raise UnknownNameError(kind or self.kind, name, self.names(), hint)
 
     def declared(self) -> Mapping[str, EntryPoint]:
         """What installed packages declare, by name. Raises UsageError where two have one name."""
@@ -98,7 +102,20 @@ class Registry:
 
 TASKS = Registry("task", "tasks", "adapter_stilts.tasks")
 FORMATS = Registry("format", "formats", "adapter_stilts.formats")
-TUNINGS = Registry("mode", "model/tuning", "adapter_stilts.tunings")
+# What AdapterHub calls a method is an architecture of one mode here.
+_ARCHITECTURES = {
+    **{name: name for name in ("pfeiffer", "houlsby", "parallel", "compacter", "prefix")},
+    **{"seq_bn": "pfeiffer", "double_seq_bn": "houlsby", "par_bn": "parallel", "prefix_tuning": "prefix"},
+}
+TUNINGS = Registry(
+    "mode",
+    "model/tuning",
+    "adapter_stilts.tunings",
+    tuple(
+        (name, f"--mode adapter --set tuning.adapter.architecture={ours}")
+        for name, ours in _ARCHITECTURES.items()
+    ),
+)
 
 
 def place_of(entry: EntryPoint) -> str:

@@ -109,7 +109,12 @@ def size_of(text: str) -> int:
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)", text.strip())
     if found is None or found[2].lower() not in _UNITS:
         raise UsageError(f"--gpu-memory {text!r}: should be a size such as 8GiB, 24GB or 8589934592")
-    return int(float(found[1]) * _UNITS[found[2].lower()])
+    size = int(float(found[1]) * _UNITS[found[2].lower()])
+    if not found[2] and size < 2**20:
+        raise UsageError(
+            f"--gpu-memory {text!r} is {size} bytes, which holds no encoder: with a unit it is {found[1]}GiB"
+        )
+    return size
 
 
 def seconds_of(text: str) -> float:

@@ -85,7 +85,12 @@ def counted(study: Study, states: list[dict[str, Any]]) -> str:
     alone = sum(len(in_order((cell.evaluate,))) for cell in cells)
     held = sum(state["status"] == "cached" for state in states)
     shared = f" ({alone - len(states)} fewer than {alone} one by one)" if alone > len(states) else ""
-    return f"{len(cells)} cells, {len(states)} stages{shared}, {held} of them in the store"
+    numbers = f"{_number(len(cells), 'cell')}, {_number(len(states), 'stage')}"
+    return f"{numbers}{shared}, {held} of them in the store"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def run_matrix(study: Study, as_json: bool, executor: Executor | None) -> int:

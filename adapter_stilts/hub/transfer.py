@@ -161,8 +161,8 @@ def _upload(source: Path, address: HubAddress, info: BundleInfo, private: bool, 
         )
     except hub_refusals() as error:
         raise SourceUnavailableError(
-            f"cannot write to {address}: {cause_of(error)}. Log in with `hf auth login`, or set HF_TOKEN to a token "
-            "that may write there"
+            f"cannot write to {address}: {cause_of(error)}. Where the hub can be reached, log in with `hf auth login`, "
+            "or set HF_TOKEN to a token that may write there"
         ) from error
     return str(HubAddress(address.repository, commit.oid))
 

@@ -136,7 +136,7 @@ def check_base(directory: Path, info: BundleInfo, base: str, fingerprint: str) -
     if not get_tuning(info.tuning).WHOLE and info.base_fingerprint != fingerprint:
         raise BundleError(
             f"{directory} was trained on the base {info.base!r} (fingerprint {info.base_fingerprint[:12]}), this is "
-            f"{base!r} ({fingerprint[:12]}): on another base its numbers mean nothing. Give --base with its own"
+            f"{base!r} ({fingerprint[:12]}): on another base its numbers mean nothing. Give its own: --base {info.base}"
         )
 
 

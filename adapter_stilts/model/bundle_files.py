@@ -113,7 +113,11 @@ def no_bundle(where: Path | str, names: Iterable[str]) -> BundleError:
             "`adapter-stilts hub import FOLDER NEW_FOLDER --base BASE` makes a bundle of them; train --inter, "
             "evaluate, compose and export take them as they are"
         )
-    return BundleError(f"{told}. `train` leaves a bundle in each train stage")
+    if "stage.json" in found:
+        return BundleError(
+            f"{told}. It is a stage's folder, and the bundle of a train stage lies in it: {where}/bundle"
+        )
+    return BundleError(f"{told}. `train` leaves a bundle in each train stage: <store>/train-…/bundle")
 
 
 def files_of(directory: Path) -> list[str]:

@@ -70,7 +70,10 @@ def parse(expression: str) -> tuple[Term, ...]:
             f"the expression nests {expression.count('(')} brackets, which are too many"
         ) from error
     if rest:
-        raise UsageError(f"cannot read {' '.join(rest)!r} of the expression {expression!r}")
+        raise UsageError(
+            f"cannot read {' '.join(rest)!r} of the expression {expression!r}: bundles stand with + or - between them, "
+            "a weight with * before each, as in '0.7*A + 0.3*B'"
+        )
     return terms
 
 

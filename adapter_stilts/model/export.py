@@ -167,7 +167,8 @@ def _heads(info: BundleInfo, asked: str | None) -> tuple[str, tuple[str, ...], s
     # Language modelling's head is tied to the embeddings; its format has no head of its own.
     fitting = {n: h for n, h in info.heads.items() if get_format(h.format).head_shape(h.labels) is not None}
     if asked not in fitting:
-        hint = "" if info.heads else f"It has one head, of {info.format}: leave out --head."
+        one = "no head" if info.format == NO_HEAD else f"one head, of {info.format}"
+        hint = "" if info.heads else f"It has {one}: leave out --head."
         raise UnknownNameError("head of this bundle", asked, (*fitting, NO_HEAD), hint)
     return fitting[asked].format, fitting[asked].labels, asked
 

@@ -26,7 +26,8 @@ def pdf(drawing: Drawing) -> bytes:
         backend: Any = importlib.import_module("matplotlib.backends.backend_pdf")
     except ImportError as error:
         raise UsageError(
-            f"figures as PDF need matplotlib ({error}): pip install 'adapter-stilts[report]'"
+            f"figures as PDF need matplotlib ({error}): pip install 'adapter-stilts[report]', or leave them out "
+            "(write_report(..., pdfs=False))"
         ) from error
     inches = (drawing.width * POINTS / 72, drawing.height * POINTS / 72)
     figure = figures.Figure(figsize=inches)

@@ -90,8 +90,8 @@ def next_cells(
     if len(others) < 2 or len(columns) < 2:
         raise UsageError(
             f"--next {count}: a matrix of {len(others)} intermediate entr{'y' if len(others) == 1 else 'ies'} besides "
-            f"none and {len(columns)} target{'' if len(columns) == 1 else 's'} has nothing that tells one cell by "
-            "others; give --inter and --target two each at least"
+            f"none and {len(columns)} column{'' if len(columns) == 1 else 's'} (a target in a mode, precision and "
+            "encoder) has nothing that tells one cell by others; it takes two entries and two columns at least"
         )
     if not any(scores.values()):
         raise UsageError(
@@ -114,7 +114,7 @@ def next_cells(
             return Next(tuple(lacking), finished, len(scores), None)
         raise UsageError(
             f"--next {count}: {int(known.sum())} of {matrix.size} gains are known, in {int(known.any(axis=1).sum())} "
-            f"intermediate entries and {int(known.any(axis=0).sum())} targets; a completion takes {LEAST}, in two of "
+            f"intermediate entries and {int(known.any(axis=0).sum())} columns; a completion takes {LEAST}, in two of "
             "each at least: run some cells of another one first"
         )
     completion = complete(matrix)

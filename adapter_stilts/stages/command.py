@@ -25,8 +25,6 @@ from adapter_stilts.tasks import all_tasks, get_task, is_added
 from adapter_stilts.tasks.base import Split, Task
 from adapter_stilts.tasks.sources import FLAG, Source, overlay_of
 
-# Evaluated after a stage that is no target's: it trains nothing.
-UNTRAINED_TARGET = "tatoeba"
 _FLAGS = {"base.id": "--base", "precision": "--precision", "seed": "--seed", "combine": "--combine"}
 
 
@@ -45,7 +43,7 @@ def command_of(stage: Stage, inputs: Inputs) -> str | None:
     entries = [_entry(inter, inputs) for inter in inters]
     own = stage if isinstance(part, TrainPart) else None
     trained = [inter for inter in inters if isinstance(inter.part, TrainPart)]
-    target, train_task = UNTRAINED_TARGET, None
+    target, train_task = None, None
     if own is not None and not inters and not taught:
         entries, trained, own = [_entry(own, inputs)], [own], None
     if None in entries:
@@ -69,7 +67,9 @@ def command_of(stage: Stage, inputs: Inputs) -> str | None:
         changed["precision"] = values["precision"]  # else the bundles' own is taken
     words = ["adapter-stilts", "train", *(word for entry in entries for word in ("--inter", str(entry)))]
     words += [word for inter in inters for word in _adopted(inter, inputs)]
-    words += ["--target", target, "--mode", part.mode]
+    # A stage that is no target's is an end of its own.
+    words += ["--target", target] if target is not None else []
+    words += ["--mode", part.mode]
     words += [] if name == "study" else ["--recipe", name]
     words += data_words(stage, source)
     words += ["--tasks", "DIR"] if any(is_added(task) for task in _tasks(stage)) else []

@@ -170,8 +170,8 @@ def find_source(recipe: Recipe, data: str | None, fill: bool = False) -> Source:
         )
     if data is not None:
         raise UsageError(
-            f'--data {data}: the recipe generates its data (data = "miniature"); leave out --data, or '
-            "read the folder with --set data=real"
+            f'--data {data}: the recipe generates its data (data = "miniature"); read the folder with --set data=real, '
+            "or leave out --data"
         )
     from adapter_stilts.miniature import MiniatureSource
 

@@ -200,7 +200,9 @@ def find_stage(stage: str, folder: Path) -> Path:
     found = [name for name in every if _is_meant(stage, name)]
     if len(found) == 1 and _has_key(every[found[0]], stage):
         return every[found[0]].absolute()
-    raise _unknown("stage", stage, every, found, f"adapter-stilts store ls {shlex.quote(str(folder))}")
+    raise _unknown(
+        "stage", stage, every, found, folder, f"adapter-stilts store ls {shlex.quote(str(folder))}"
+    )
 
 
 def find_plan(plan: str, folder: Path) -> Path:
@@ -216,7 +218,7 @@ def find_plan(plan: str, folder: Path) -> Path:
     found = [name for name in every if len(digits) >= LEAST_DIGITS and name.startswith(digits)]
     if len(found) == 1:
         return every[found[0]]
-    raise _unknown("plan", plan, every, found, f"ls {shlex.quote(str(folder / PLANS))}")
+    raise _unknown("plan", plan, every, found, folder, f"ls {shlex.quote(str(folder / PLANS))}")
 
 
 def read_found_plan(plan: str, folder: Path) -> PlanFile:
@@ -225,19 +227,23 @@ def read_found_plan(plan: str, folder: Path) -> PlanFile:
 
 
 def _unknown(
-    kind: str, name: str, every: Iterable[str], found: Sequence[str], listing: str
+    kind: str, name: str, every: Iterable[str], found: Sequence[str], folder: Path, listing: str
 ) -> UnknownNameError:
-    """An error that names few choices: a store may hold thousands.
+    """An error that names few choices: a store may hold thousands. It names the store, which may be another's.
 
     Args:
         found: of `every` one, those that begin so.
     """
-    choices, hint = found or list(every), few_digits(name, found)
-    if len(choices) > MANY:
-        total = len(choices)
+    choices = found or list(every)
+    total = len(choices)
+    what = f"{total} that begin so" if found else str(total)
+    told = f"That is what the store {folder} has{' that begins so' if found else ''}."
+    if not total:
+        told = f"The store {folder} has none."
+    elif total > MANY:
         choices = difflib.get_close_matches(name, choices, n=NEAREST, cutoff=0.4)
-        hint = f"{hint} There are {total}: `{listing}` lists them.".strip()
-    return UnknownNameError(kind, name, choices, hint)
+        told = f"The store {folder} has {what}: `{listing}` lists them."
+    return UnknownNameError(kind, name, choices, " ".join(filter(None, (few_digits(name, found), told))))
 
 
 def _is_meant(asked: str, name: str) -> bool:

@@ -151,7 +151,9 @@ def _one_a_task(
     by_task: dict[str, list[Evaluation]] = {}
     found = list(evaluations)
     if inter is not None and not any(inter in evaluation.inters for evaluation in found):
-        raise UsageError(f"--inter {inter}: no evaluation was planned under that name; {_names(found)}")
+        raise UsageError(
+            f"--inter {inter}: no finished evaluation was planned under that name; {_names(found)}"
+        )
     for evaluation in found:
         if evaluation.task in benchmark.languages and (inter is None or inter in evaluation.inters):
             by_task.setdefault(evaluation.task, []).append(evaluation)
@@ -173,6 +175,8 @@ def _names(evaluations: Iterable[Evaluation]) -> str:
     every = list(evaluations)
     names = dict.fromkeys(repr(name) for evaluation in every for name in evaluation.inters)
     unnamed = sum(not evaluation.inters for evaluation in every)
+    if not every:
+        return "none of a benchmark's task is finished in the store; `adapter-stilts status STORE` tells how far it is"
     told = f"there are some under {', '.join(names)}" if names else "there are none with a name"
     if unnamed:
         told += (

@@ -54,8 +54,17 @@ def get_task(name: str) -> Task:
     """
     tasks = _registry()
     if name not in tasks:
-        raise UnknownNameError("task", name, [task.name for task in all_tasks()])
+        raise UnknownNameError("task", name, [task.name for task in all_tasks()], file_hint(name))
     return tasks[name]
+
+
+def file_hint(name: str) -> str:
+    """What to do about an unknown task that is the name of a file here, or of a TOML file without its end."""
+    if Path(f"{name}.toml").is_file():
+        return f"A task's file is named with its end: {name}.toml."
+    if Path(name).is_file():
+        return f"{name} is a file: what it holds is said in a TOML file beside it, which is named (docs/own-tasks.md)."
+    return ""
 
 
 def all_tasks() -> tuple[Task, ...]:

@@ -18,7 +18,7 @@ from adapter_stilts.tasks.declaration import SPLITS, Declaration, Where, line_of
 from adapter_stilts.tasks.declared_checks import check
 from adapter_stilts.tasks.declared_rows import SHAPES, Columns, column
 from adapter_stilts.tasks.lines import read_text
-from adapter_stilts.validation import validated
+from adapter_stilts.validation import first_error, validated
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -47,9 +47,10 @@ def declaration_of(values: Mapping[str, Any], where: Where) -> Declaration:
         found = validated(Declaration, values, where="task file")
     except UsageError as error:
         cause = error.__cause__
-        first = cause.errors()[0]["loc"] if isinstance(cause, ValidationError) else ()
-        key = ".".join(str(part) for part in first if isinstance(part, str))
-        raise where.error(key, str(error)) from None
+        first = first_error(cause) if isinstance(cause, ValidationError) else {"loc": (), "type": ""}
+        key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
+        choices = f"; choices: {', '.join(SHAPES)}" if (key, first["type"]) == ("format", "missing") else ""
+        raise where.error(key, f"{error}{choices}") from None
     if found.format not in SHAPES:
         kind = "format" if found.format not in format_names() else "format that a file can declare:"
         raise where.error("format", str(UnknownNameError(kind, found.format, SHAPES)))

@@ -74,7 +74,7 @@ def read_csv(path: Path, *, columns: Sequence[str] = (), delimiter: str = ",") -
                     "in quotes",
                 )
     except csv.Error as error:
-        raise DataError(path, before + 1, f"is not CSV: {error}") from None
+        raise DataError(path, before + 1, f"is not CSV with {delimiter!r} between fields: {error}") from None
 
 
 def _lines_with_ends(path: Path) -> Iterator[str]:

@@ -69,6 +69,16 @@ def own(tmp_path: Path) -> Path:
     return root
 
 
+def test_a_file_that_is_named_otherwise(cli: Cli, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(own)
+    for words in (("tasks",), ("train", "--recipe", "miniature", "--target")):
+        assert "A task's file is named with its end: topics.toml." in cli(*words, "topics").err
+        assert (
+            "train.csv is a file: what it holds is said in a TOML file beside it"
+            in cli(*words, "train.csv").err
+        )
+
+
 def test_from_a_csv_to_a_shared_adapter(cli: Cli, own: Path, tmp_path: Path) -> None:
     file, store, shelf = own / "topics.toml", tmp_path / "runs", tmp_path / "shelf" / "topics-lora"
     seen = cli("tasks", file)
@@ -130,7 +140,7 @@ def test_what_a_bundle_says_of_it(cli: Cli, own: Path, tmp_path: Path) -> None:
     bundle = next(Path(s["dir"]) for s in ran.json["stages"] if s["kind"] == "train") / "bundle"
     info = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
     assert info["declared"] == {"topics": json.loads(read_declared(own / "topics.toml").declared)}
-    assert "--inter topics.toml --target tatoeba" in info["command"]
+    assert "--inter topics.toml --mode" in info["command"]
     card = (bundle / "README.md").read_text(encoding="utf-8")
     assert "`topics` is a task of its maker's own (text_classification), declared in `bundle.json`" in card
     assert "- labels: science, travel\n" in card

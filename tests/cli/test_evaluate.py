@@ -68,6 +68,22 @@ def test_bundles_that_are_none(evaluate: Cli, finished: Any, tiny_base: Path, tm
     assert not (tmp_path / "store").exists()
 
 
+def test_another_base_is_refused_in_the_plan(evaluate: Cli, tiny_base: Path, tmp_path: Path) -> None:
+    bundle = Path(__file__).parents[2] / "adapters_hub" / "mnli-lora"
+    ran = evaluate(bundle, "xnli", "--base", tiny_base)
+    assert (ran.code, ran.out) == (1, "")
+    assert "was trained on the base 'miniature'" in ran.err
+    assert ran.err.rstrip().endswith("Give its own: --base miniature")
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_stages_folder_in_the_place_of_its_bundle(evaluate: Cli, finished: Any) -> None:
+    stage = finished.directory("train", "squad_v1")
+    ran = evaluate(stage, "xquad")
+    assert ran.code == 1
+    assert f"the bundle of a train stage lies in it: {stage}/bundle" in ran.err
+
+
 def test_unknown_target(evaluate: Cli, finished: Any) -> None:
     ran = evaluate(finished.directory("train", "squad_v1") / "bundle", "xqad")
     assert ran.code == 2

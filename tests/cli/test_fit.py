@@ -60,6 +60,11 @@ ERRORS: dict[str, tuple[list[str], int, str]] = {
         2,
         "--gpu-memory 'much': should be a size such as 8GiB",
     ),
+    "memory without a unit": (
+        ["--geometry", "xlmr-base", "--gpu-memory", "8"],
+        2,
+        "--gpu-memory '8' is 8 bytes, which holds no encoder: with a unit it is 8GiB",
+    ),
     "no memory": (
         ["--geometry", "xlmr-base", "--gpu-memory", ""],
         2,
@@ -94,13 +99,14 @@ def test_without_the_hub_the_base_is_not_made_up(cli: Cli, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("8GiB", 2**33), ("7.5 gb", 7_500_000_000), ("1024", 1024), ("512MiB", 2**29)]
+    ("text", "size"),
+    [("8GiB", 2**33), ("7.5 gb", 7_500_000_000), ("8589934592", 2**33), ("1024b", 1024), ("512MiB", 2**29)],
 )
 def test_sizes(text: str, size: int) -> None:
     assert size_of(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "GiB", "8 GiBs", "-1GiB"])
+@pytest.mark.parametrize("text", ["", "GiB", "8 GiBs", "-1GiB", "8"])
 def test_sizes_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match="--gpu-memory"):
         size_of(text)

@@ -94,6 +94,11 @@ def test_equal_stages_are_trained_once_and_train_finds_them(cli: Cli, matrix: Ti
     assert of_one.json["results"]["xquad"] == cell["results"]
 
 
+def test_one_cell(cli: Cli, tmp_path: Path) -> None:
+    words = ("matrix", "--recipe", "miniature", "--target", "tatoeba", "--store", tmp_path / "runs")
+    assert "1 cell, 1 stage, 0 of them in the store" in cli(*words, "--dry-run").out
+
+
 def test_a_dry_run_counts_and_makes_nothing(cli: Cli, lora: list[str], tmp_path: Path) -> None:
     text = [word for word in lora if word != "--json"]
     ran = cli(*text, "--dry-run")
@@ -215,7 +220,10 @@ WRONG = [
     ("--calibrate", "--calibrate measures for --dry-run: give both, or leave it out"),
     ("--next 2 --dry-run", "--next 2 runs nothing by itself: leave out --dry-run"),
     ("--next 0", "0 is not in the range x>=1"),
-    ("--next 2", "--next 2: a matrix of 2 intermediate entries besides none and 1 target has nothing"),
+    (
+        "--next 2",
+        "--next 2: a matrix of 2 intermediate entries besides none and 1 column (a target in a mode, precision and",
+    ),
     ("--target nosuch", "unknown target task 'nosuch'. Choices: all,"),
     ("--target xquad,", "--target 'xquad,': holds an empty name"),
     ("--inter hellaswag,nosuch", "unknown intermediate task 'nosuch'. Choices: none, all, each,"),

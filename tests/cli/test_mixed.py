@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +99,19 @@ def test_a_bundle_of_several_heads_is_evaluated_by_the_one_that_fits(
     assert refused.code == 1
     assert "its head cannot answer 'udpos' (tagging)" in refused.err
     assert "xquad" in refused.err.split("Targets it can be evaluated on:")[1]
+
+
+def test_a_cards_command_asks_for_nothing_else(cli: Cli, tiny: Tiny, tiny_data: Path, tmp_path: Path) -> None:
+    """What an intermediate stage was made by makes it again where the data hold no target."""
+    data = Path(
+        shutil.copytree(tiny_data, tmp_path / "data", ignore=shutil.ignore_patterns("tatoeba", "x*", "ud"))
+    )
+    ran = cli(*tiny("--inter", "hellaswag", "--data", data))
+    assert ran.code == 0, ran.err
+    command = json.loads((bundle(ran, "hellaswag") / "bundle.json").read_text(encoding="utf-8"))["command"]
+    words = [str(data) if word == "DIR" else word for word in shlex.split(command)[1:]]
+    again = cli(*words, "--store", tmp_path / "store", "--dry-run", "--json")
+    assert again.statuses() == ["cached"], again.err
 
 
 def test_text_beside_and_before(cli: Cli, tiny: Tiny, text: Path) -> None:

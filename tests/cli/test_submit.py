@@ -46,7 +46,8 @@ def test_the_name_it_was_planned_under(cli: Cli, complete: Path, tmp_path: Path)
         ran = cli("submit", "--store", complete, "--inter", name, "--out", tmp_path / name)
         assert ran.code == code
     assert (
-        "--inter none: no evaluation was planned under that name; there are some under 'hellaswag'" in ran.err
+        "--inter none: no finished evaluation was planned under that name; there are some under 'hellaswag'"
+        in ran.err
     )
 
 

@@ -127,7 +127,10 @@ CHANCE = 50.0
 def test_an_intermediate_task_helps_and_only_with_its_weights(
     run: Run, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    once = {"intermediate_epochs": 1, "target_epochs": 1}  # of the recipe's four, which gain more; these gain seven
+    once = {
+        "intermediate_epochs": 1,
+        "target_epochs": 1,
+    }  # of the recipe's four, which gain more; these gain seven
     baseline, trained = run("none", TARGET, **once), run(INTER, TARGET, **once)
     assert average(trained) - average(baseline) >= GAIN
 

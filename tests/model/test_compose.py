@@ -397,7 +397,7 @@ def test_expressions() -> None:
         ("fuse(a, b)", "unknown function 'fuse'.* A fusion is trained on its target: .*train --combine fuse"),
         ("ties(a, b, densty=1)", "unknown option of ties 'densty'; did you mean 'density'"),
         ("ties(a, b, rank=x)", "rank = 'x' is no number"),
-        ("a b", "cannot read 'b' of the expression"),
+        ("a b", "cannot read 'b' of the expression 'a b': .* as in '0\\.7\\*A \\+ 0\\.3\\*B'"),
         ("stack()", "stands where a bundle should"),
         ("0.5*'a + b", "a quotation mark is not closed"),
     ],

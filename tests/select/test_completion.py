@@ -184,14 +184,19 @@ BAD: dict[str, tuple[Scores, Sequence[str], Sequence[str], str]] = {
         SCORES,
         ("none", "a"),
         COLUMNS,
-        "a matrix of 1 intermediate entry besides none and 3 targets",
+        "a matrix of 1 intermediate entry besides none and 3 columns",
     ),
-    "one column": (SCORES, ROWS, ("x",), "3 intermediate entries besides none and 1 target has nothing"),
+    "one column": (
+        SCORES,
+        ROWS,
+        ("x",),
+        "3 intermediate entries besides none and 1 column \\(a target in a mode",
+    ),
     "too few": (
         {("none", column): 1.0 for column in COLUMNS} | {("a", "x"): 2.0},
         ROWS,
         COLUMNS,
-        "1 of 9 gains are known, in 1 intermediate entries and 1 targets; a completion takes 4",
+        "1 of 9 gains are known, in 1 intermediate entries and 1 columns; a completion takes 4",
     ),
 }
 

@@ -90,7 +90,7 @@ def test_digits_of_several_stages_name_those_alone(shelf: Any) -> None:
 def test_of_many_stages_an_error_names_the_nearest(shelf: Any) -> None:
     for task in range(21):
         shelf.stage(f"train-task{task}-a")
-    with pytest.raises(UnknownNameError, match="There are 21: `adapter-stilts store ls") as caught:
+    with pytest.raises(UnknownNameError, match="shelf has 21: `adapter-stilts store ls") as caught:
         find_stage("train-task20-aaaaaaaaaaab", shelf.root)
     assert len(caught.value.choices) <= 5
     assert caught.value.choices[0] == "train-task20-aaaaaaaaaaaa"
@@ -120,7 +120,9 @@ def test_a_plan_by_path_and_digits(shelf: Any) -> None:
         with pytest.raises(UnknownNameError, match=r"unknown plan .*0d7e00000000, 0d7e5b22516c") as caught:
             find_plan(asked, shelf.root)
         hints = {"0d7": "It takes 4 digits at least.", "0d7e": "Give more digits: several begin so."}
-        assert str(caught.value).endswith(hints.get(asked, "0d7e5b22516c."))
+        store = f"That is what the store {shelf.root} has"
+        told = f"{hints.get(asked, '')} {store}{' that begins so' if asked == '0d7e' else ''}.".lstrip()
+        assert str(caught.value).endswith(f"0d7e5b22516c. {told}")
 
 
 def test_a_plan_that_cannot_be_read_is_told(shelf: Any) -> None:

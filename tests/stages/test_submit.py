@@ -156,11 +156,20 @@ def test_the_cell_of_an_intermediate_task(stage: MakeStage, store: Path, tmp_pat
     written = write_submission(found, tmp_path / "out", "xtreme", inter="hellaswag")
     assert written.tasks == {"pawsx": second, "tatoeba": third}
     with pytest.raises(
-        UsageError, match=r"--inter mnli: no evaluation was planned under that name; .* 'none', 'hellaswag'"
+        UsageError,
+        match=r"--inter mnli: no finished evaluation was planned under that name; .* 'none', 'hellaswag'",
     ):
         write_submission(found, tmp_path / "more", "xtreme", inter="mnli")
     named = write_submission(find_evaluations([first, third]), tmp_path / "named", "xtreme")
     assert named.tasks == {"pawsx": first, "tatoeba": third}
+
+
+def test_a_store_in_which_nothing_is_finished(store: Path, tmp_path: Path) -> None:
+    store.mkdir(exist_ok=True)
+    with pytest.raises(
+        UsageError, match=r"none of a benchmark's task is finished in the store; `adapter-stilts st"
+    ):
+        write_submission(find_evaluations([store]), tmp_path / "out", "xtreme", inter="mnli")
 
 
 def test_a_stack_of_a_task_is_not_the_task(stage: MakeStage, store: Path, tmp_path: Path) -> None:
@@ -168,7 +177,7 @@ def test_a_stack_of_a_task_is_not_the_task(stage: MakeStage, store: Path, tmp_pa
     stack = stage("pawsx", "qqp", "pawsx", number=1, inter="stack of qqp, hellaswag")
     with pytest.raises(
         UsageError,
-        match=r"--inter qqp: no evaluation was planned under that name; there are some under 'stack of qqp, h",
+        match=r"--inter qqp: no finished evaluation was planned under that name; there are some under 'stack of qqp, h",
     ):
         write_submission(find_evaluations([store]), tmp_path / "out", "xtreme", inter="qqp")
     alone = stage("pawsx", "qqp", "pawsx", number=2, inter="qqp")

@@ -255,6 +255,17 @@ REFUSED = {
         "dve =",
         r":9: unknown task file key 'files\.dve'; did you mean 'files\.dev'\?",
     ),
+    "a needed key": ("format =", "formt =", r":2: unknown task file key 'formt'; did you mean 'format'\?"),
+    "no format": (
+        'format = "text_classification"',
+        "",
+        r": task file key format is missing: add format = …; choices: text_classification, .*tagging$",
+    ),
+    "a key of another section": (
+        "licence",
+        'delimiter = ";"\nlicence',
+        r":5: unknown task file key 'delimiter'\. Choices: .*\. There is files\.delimiter\.",
+    ),
     "a section": ("[columns]", "[colums]", r":12: unknown task file key 'colums'; did you mean 'columns'\?"),
     "a format": (
         "text_class",

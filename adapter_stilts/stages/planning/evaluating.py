@@ -72,7 +72,11 @@ def evaluation_languages(
     for language in asked or ():
         if language not in known and not any(source.further(task, language) for task in targets):
             names = ", ".join(task.name for task in targets)
-            hint = "The miniature's languages are constructed." if source.constructed else ""
+            hint = (
+                "The miniature's languages are constructed." if source.constructed
+                else "A test set of another language is found under the task's own file names with its code in them "
+                "(docs/tasks.md, Other languages)."
+            )  # fmt: skip
             raise UnknownNameError(f"language of {names}", language, known, hint)
     found = {}
     for task in targets:

@@ -68,7 +68,8 @@ def _check_fits(request: Request, address: str, info: BundleInfo) -> None:
     if info.base_fingerprint != base.fingerprint:
         raise BundleError(
             f"{address} was trained on the base {info.base!r} (fingerprint {info.base_fingerprint[:12]}), this is "
-            f"{base.id!r} ({base.fingerprint[:12]}): on another base its numbers mean nothing. Give --base with its own"
+            f"{base.id!r} ({base.fingerprint[:12]}): on another base its numbers mean nothing. Give its own: "
+            f"--base {info.base}"
         )
 
 

@@ -13,7 +13,13 @@ from adapter_stilts.recipe import MINIATURE, Text
 from adapter_stilts.recipe_sections import EACH
 from adapter_stilts.stages.parts import Member, TrainedTask, TrainedText
 from adapter_stilts.stages.planning.fetched import plan_fetching
-from adapter_stilts.stages.planning.names import NONE, held_languages, intermediate_task, trainable
+from adapter_stilts.stages.planning.names import (
+    NONE,
+    held_languages,
+    intermediate_task,
+    trainable,
+    where_translations_lie,
+)
 from adapter_stilts.stages.planning.reading import fitting_settings
 from adapter_stilts.stages.planning.request import Added, Request, together
 from adapter_stilts.stages.planning.training import (
@@ -174,10 +180,8 @@ def _one(request: Request, name: str, optional: bool, entry: str) -> tuple[_Name
 def _no_language(request: Request, task: Task) -> str:
     asked = ", ".join(request.recipe.intermediate.languages or ("en",))
     held = ", ".join(request.source.training_languages(task)) or "none"
-    return (
-        f"holds no train split of {task.name!r} in {asked}; it holds: {held}. Translated train sets are read from "
-        f"{task.folder or task.name}/translated/<language>/, under the release's file names"
-    )
+    told = f"holds no train split of {task.name!r} in {asked}; it holds: {held}"
+    return f"{told}. {where_translations_lie(request, task)}"
 
 
 def _check_languages(request: Request, named: Sequence[_Named], entry: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from adapter_stilts.errors import DataError, UnknownNameError, UsageError
 from adapter_stilts.recipe_sections import EACH
 from adapter_stilts.stages.planning.request import Request
-from adapter_stilts.tasks import all_tasks, get_task
+from adapter_stilts.tasks import all_tasks, file_hint, get_task
 from adapter_stilts.tasks.base import Task, language_names
 from adapter_stilts.tasks.groups import ALL, TEXTS, UNIONS
 
@@ -72,6 +72,18 @@ def held_languages(request: Request, task: Task) -> tuple[str, ...]:
     return tuple(sorted(language for language in set(languages) if language in held))
 
 
+def where_translations_lie(request: Request, task: Task) -> str:
+    """What to do about a train split in another language than its own."""
+    if task.declared:
+        return "Its languages stand in the task's file (train_languages)"
+    if request.source.constructed:
+        return "The miniature's languages are constructed: name one of these"
+    return (
+        f"Translated train sets are read from {task.folder or task.name}/translated/<language>/, under the release's "
+        "file names"
+    )
+
+
 def same_head(task: Task) -> Sequence[Task]:
     """Tasks whose head fits: the same format and label set."""
     return [
@@ -93,4 +105,4 @@ def _known_task(name: str, kind: str, extra: tuple[str, ...], wanted: Callable[[
         hint = f"{name!r} is trained on, not evaluated: --inter {name}."
     elif name in known:
         hint = f"{name!r} has no train set of its own; it is evaluated: --target {name}."
-    raise UnknownNameError(kind, name, [*extra, *choices], hint)
+    raise UnknownNameError(kind, name, [*extra, *choices], file_hint(name) or hint)

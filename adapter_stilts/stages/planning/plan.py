@@ -17,8 +17,8 @@ from adapter_stilts.errors import AdapterStiltsError, BundleError, UnknownNameEr
 from adapter_stilts.formats import format_names
 from adapter_stilts.hub.address import address_of
 from adapter_stilts.model.backbone import ResolvedBase
-from adapter_stilts.model.bundle import bundle_digest, read_bundle
-from adapter_stilts.model.bundle_info import BundleInfo
+from adapter_stilts.model.bundle import bundle_digest, check_base, read_bundle
+from adapter_stilts.model.bundle_info import NO_HEAD, BundleInfo
 from adapter_stilts.model.tuning import check_installed, get_tuning
 from adapter_stilts.recipe import Recipe
 from adapter_stilts.stages.cells import Cell, Limits, Taught, taught_by
@@ -256,6 +256,7 @@ def plan_evaluation(
     request = Request(recipe, source, resolve)
     target = target_task(recipe.target.tasks[0])
     _check_answers(bundle, info, target)
+    check_base(bundle, info, request.base.id, request.base.fingerprint)
     digest = bundle_digest(bundle)
     languages, notices = evaluation_languages(request, [target])
     added = plan_evaluating(request, target, languages[target.name], (), digest)
@@ -286,7 +287,10 @@ def _check_answers(bundle: Path, info: BundleInfo, target: Task) -> None:
         for task in all_tasks()
         if task.role == "target" and (task.train_task is None or info.answers(task.format, task.labels))
     )
+    told = f"was trained on {info.task!r} and has no head for"
+    if info.format != NO_HEAD or info.heads:
+        told = f"was trained on {info.task!r} ({info.format}); its head cannot answer"
     raise BundleError(
-        f"{bundle} was trained on {info.task!r} ({info.format}); its head cannot answer {target.name!r} "
-        f"({target.format}). Targets it can be evaluated on: {', '.join(fitting)}"
+        f"{bundle} {told} {target.name!r} ({target.format}). Targets it can be evaluated on: {', '.join(fitting)}; "
+        "or train a head from it (adapter-stilts train --inter)"
     )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from adapter_stilts.errors import DataError, UsageError
 from adapter_stilts.recipe_sections import EACH, SAME
 from adapter_stilts.stages.cells import Taught
-from adapter_stilts.stages.planning.names import train_task
+from adapter_stilts.stages.planning.names import train_task, where_translations_lie
 from adapter_stilts.stages.planning.reading import options_of
 from adapter_stilts.stages.planning.request import Added, Request, together
 from adapter_stilts.stages.planning.training import TaughtTask, plan_few_shot, plan_training
@@ -112,7 +112,7 @@ def _languages(
     lacking = [language for language in dict.fromkeys(asked) if language not in held]
     found = tuple(sorted(set(asked) - set(lacking)))
     if not found:
-        raise DataError(request.source.place, None, _absent(task, asked, held))
+        raise DataError(request.source.place, None, _absent(request, task, asked, held))
     told = f"{task.name}: no train split in {', '.join(lacking)} at hand; trained in {', '.join(found)}"
     return found, (told,) if lacking else ()
 
@@ -123,7 +123,7 @@ def _held_of(
     """Of the languages that ``each`` means, those with a train split."""
     found = [language for language in wanted if language in held]
     if not found:
-        raise DataError(request.source.place, None, _absent(task, wanted, held))
+        raise DataError(request.source.place, None, _absent(request, task, wanted, held))
     lacking = [language for language in wanted if language not in held]
     told = f"{target.name}: no train split of {task.name} in {', '.join(lacking)} at hand; {how} {', '.join(found)}"
     return found, (told,) if lacking else ()
@@ -159,7 +159,7 @@ def _check_few(request: Request, task: Task, held: Mapping[str, Task]) -> None:
     """Raises where a language has no train split, or fewer examples than are asked for."""
     for language, count in request.recipe.target.few_shot.items():
         if language not in held:
-            raise DataError(request.source.place, None, _absent(task, (language,), held))
+            raise DataError(request.source.place, None, _absent(request, task, (language,), held))
         size = _size(request, held[language], language)
         if size < count:
             raise UsageError(_too_many(request, task, {language: size}, count))
@@ -179,9 +179,8 @@ def _too_many(request: Request, task: Task, sizes: dict[str, int], count: int) -
     )
 
 
-def _absent(task: Task, wanted: Sequence[str], held: Collection[str]) -> str:
+def _absent(request: Request, task: Task, wanted: Sequence[str], held: Collection[str]) -> str:
     return (
         f"holds no train split of {task.name} in {', '.join(wanted)}; it holds: {', '.join(held) or 'none'}. "
-        f"Translated train sets are read from {task.folder or task.name}/translated/<language>/, under the release's "
-        "file names"
+        f"{where_translations_lie(request, task)}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from adapter_stilts.model.heads import Head
 from adapter_stilts.model.task_model import TaskModel
 from adapter_stilts.model.tuning import get_tuning, tuning_names, tuning_settings
 from adapter_stilts.recipe import Recipe
+from adapter_stilts.registry import TUNINGS
 
 
 def test_a_recipe_knows_every_tuning() -> None:
@@ -83,6 +84,14 @@ def test_trained_weights_of_xlmr_large(
     assert trained == count
     assert trained <= 0.02 * whole
     assert 4 * trained <= 4e6 or name not in ("lora", "rslora")
+
+
+def test_an_architecture_is_no_mode() -> None:
+    architectures = get_args(get_tuning("adapter").Settings.model_fields["architecture"].annotation)
+    written = dict(TUNINGS.elsewhere)
+    for name in architectures:
+        assert written[name] == f"--mode adapter --set tuning.adapter.architecture={name}"
+    assert {each.rpartition("=")[2] for each in written.values()} == set(architectures)
 
 
 def test_defaults_of_an_architecture_are_written_out() -> None:
