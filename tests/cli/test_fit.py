@@ -68,7 +68,7 @@ ERRORS: dict[str, tuple[list[str], int, str]] = {
     "no memory": (
         ["--geometry", "xlmr-base", "--gpu-memory", ""],
         2,
-        "--gpu-memory '': should be a size such as 8GiB",
+        "--gpu-memory '' is empty",
     ),
     "too long": (["--geometry", "xlmr-base", "--length", "600"], 2, "positions for 512 tokens"),
     "integers": (["--geometry", "xlmr-base", "--precision", "8bit"], 2, "cannot train 8bit weights"),

@@ -220,7 +220,7 @@ def test_an_export_without_rows(cli: Cli, finished: Any, tmp_path: Path) -> None
     ("words", "code", "told"),
     [
         (("ls", "nowhere"), 2, "there is no such folder"),
-        (("ls", "s3://bucket/x"), 2, "is this machine's mirror of it"),
+        (("ls", "s3://bucket/x"), 2, "this machine has no mirror of it yet"),
         (("gc", "nowhere"), 2, "there is no such folder"),
         (("show", "train-x-0123456789ab", "--store", "nowhere"), 2, "there is no such folder"),
         (("show", "train-hellaswag", "--store", "STORE"), 2, "did you mean 'train-hellaswag-"),
