@@ -132,12 +132,11 @@ def suggest(
     from adapter_stilts.stages.planning.names import train_task
     from adapter_stilts.stages.planning.request import Request
 
-    check_device(device)
     settings = settings if isinstance(settings, Mapping) else list(settings)  # read more than once
     clock = Clock(seconds_of(budget) if isinstance(budget, str) else budget)
     typed = list(dict.fromkeys(several("among", EACH if among is None else among)))
     bundles = _bundles(typed)
-    _check(own, weights, bundles)
+    _check(own, weights, bundles, device)
     places = {"recipe": recipe, "base": base, "data": data, "tasks": tasks}
     fixed: dict[str, Any] = {"fill_from_hub": fill_from_hub, "settings": settings, **places}
     planned: Callable[..., Study] = partial(plan_train, target=target, **fixed)
@@ -198,8 +197,9 @@ def _kind(bundles: bool, own: str | None, weights: str, ranking: Ranking) -> str
     return f"{'bundles' if bundles else 'tasks'}{' by fitted weights' if weights == FITTED else short}"
 
 
-def _check(own: str | None, weights: str, bundles: Sequence[str]) -> None:
-    """Raises UsageError where what goes with tasks is given to bundles, or the other way around."""
+def _check(own: str | None, weights: str, bundles: Sequence[str], device: str | None) -> None:
+    """Raises UsageError where what goes with tasks is given to bundles, or the other way around, or is no device."""
+    check_device(device)
     if own is not None and not bundles:
         raise UsageError(
             f"--own {own!r}: a bundle of the target is held against bundles, and --among names tasks; name bundles "

@@ -69,7 +69,9 @@ def test_a_plan_is_named_by_its_first_digits(cli: Cli, store: Path) -> None:
     assert wrong.code == 2
     assert f"unknown plan '0123abcd'. Choices: {plan.stem}" in wrong.err
     short = cli("report", store, "--plan", plan.stem[:3])
-    assert f"Choices: {plan.stem}. Name at least the first 4 digits." in short.err
+    assert f"Choices: {plan.stem}. That is what the store {store} has." in short.err
+    digits = cli("report", store, "--plan", "012")
+    assert f"Choices: {plan.stem}. It takes 4 digits at least." in digits.err
 
 
 def test_what_is_left_out_is_told_on_stderr(cli: Cli, making: ModuleType, tmp_path: Path) -> None:
