@@ -39,6 +39,15 @@ class CellResult:
         """Each metric's average over languages, in percent; empty where the evaluation is not finished."""
         return {} if self.metrics is None else dict(self.metrics["average"])
 
+    def __str__(self) -> str:
+        """A line: what it is of, and its averages."""
+        cell = self.cell
+        about = ", ".join(
+            filter(None, (cell.mode, cell.precision, "" if cell.seed is None else f"seed {cell.seed}"))
+        )
+        scores = ", ".join(f"{metric} {value:.2f}" for metric, value in self.average.items())
+        return f"{cell.label}, {cell.target} ({about}): {scores or 'not finished'}"
+
     def to_json(self) -> dict[str, Any]:
         assert self.metrics is not None
         told = {name: self.metrics[name] for name in SHOWN if self.metrics.get(name)}
@@ -63,6 +72,13 @@ class Trained:
     dev: Mapping[str, float] | None
     languages: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """A line: what it is, and its scores on dev."""
+        scores = ", ".join(f"{metric} {value:.2f}" for metric, value in (self.dev or {}).items())
+        if self.dev is None:
+            return f"{self.inter}, trained: not finished"
+        return f"{self.inter}, trained: {f'{scores} on dev' if scores else 'no dev split'}"
+
     def to_json(self) -> dict[str, Any]:
         told = {"inter": self.inter, "task": self.task, "bundle": str(self.bundle)}
         return {**told, "metrics": dict(self.dev or {}), "dev": list(self.languages)}
@@ -84,6 +100,11 @@ class Results:
     stages: tuple[StageState, ...]
     notices: tuple[str, ...] = ()
     trained: tuple[Trained, ...] = ()
+
+    def __str__(self) -> str:
+        """A line a cell, or of what was trained where there is no target; then the notices."""
+        lines = [str(each) for each in (*self.cells, *self.trained)]
+        return "\n".join([*lines, *(f"note: {notice}" for notice in self.notices)])
 
     @property
     def failed(self) -> tuple[StageState, ...]:

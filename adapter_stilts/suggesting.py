@@ -77,6 +77,11 @@ class Suggestion:
         """A row a source."""
         return self.ranking.rows
 
+    def __str__(self) -> str:
+        """A line a source, the first one first; then the command."""
+        lines = [f"{row.rank:g}. {row.source}" for row in self.rows]
+        return "\n".join([f"before {self.target}, {self.mode}, {self.base}:", *lines, self.command])
+
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
         seconds = {name: round(value, 2) for name, value in self.ranking.seconds.items()}

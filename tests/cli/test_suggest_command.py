@@ -57,6 +57,9 @@ def test_settings_of_a_mapping_are_told_once() -> None:
         settings={"seed": 3, "target.epochs": 1},
     )
     assert settings_of(found.command) == ["target.epochs=1"]
+    head, *lines, last = str(found).splitlines()
+    assert (head, last) == ("before tydiqa, full, miniature:", found.command)
+    assert lines == ["1. squad_v1", "2. mnli"]
 
 
 def test_settings_may_be_read_once_alone() -> None:
