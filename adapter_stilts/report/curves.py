@@ -71,14 +71,11 @@ def curves(
         title = f"Learning curves of what comes before targets ({', '.join(how)})"
         found.append(_table(f"curves-before-{number}", title, "trained on", _before(members, chains), read))
     without = sum(not curve.dev and not curve.loss for curve in known.values())
-    notes = (
-        [
-            f"no learning curves of {without} train stages: they have neither {LOG} nor dev evaluations, as where an "
-            "older version trained them and they were exported"
-        ]
-        if without
-        else []
-    )
+    stages = f"{without} train stage{'' if without == 1 else 's'}"
+    notes = [
+        f"no learning curves of {stages}: there is neither {LOG} nor a dev evaluation, as of text alone, or where an "
+        "older version trained, and results were exported"
+    ] * bool(without)
     return [table for table in found if table is not None], notes
 
 

@@ -151,9 +151,7 @@ def test_without_logs_and_scores_there_is_no_figure_and_a_note(
     made.plan()
     found = make_report(made.root, resamples=200, by=(), curves=True)
     assert not [one for one in found.tables if one.kind == "curves"]
-    assert [
-        note for note in found.notes if note.startswith("no learning curves of 3 train stages: they have")
-    ]
+    assert [note for note in found.notes if note.startswith("no learning curves of 3 train stages: there is")]
 
 
 def test_the_page_has_them_and_leaves_them_out_first_for_want_of_room(
