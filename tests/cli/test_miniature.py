@@ -83,7 +83,7 @@ def test_data_it_lacks_are_named_as_its_own(cli: Any, arguments: list[str]) -> N
 def test_a_folder_of_data_is_refused(cli: Any, arguments: list[str], tmp_path: Path) -> None:
     ran = cli(*arguments, "--data", tmp_path)
     assert ran.code == 2
-    assert "leave out --data, or read the folder with --set data=real" in ran.err
+    assert "read the folder with --set data=real, or leave out --data" in ran.err
 
 
 def test_a_damaged_encoder_is_told(

@@ -18,7 +18,7 @@ def test_a_sample_of_mutated_bundles(tiny_base: Path, tiny_data: Path) -> None:
     """The whole: scripts/mutate_bundles.py --all."""
     pytest.importorskip("adapters")
     ran = subprocess.run(
-        [sys.executable, str(SCRIPT), "--data", str(tiny_data), "--base", str(tiny_base), "--mutations", "24",
+        [sys.executable, str(SCRIPT), "--data", str(tiny_data), "--base", str(tiny_base), "--mutations", "16",
          "--kinds", "full|lora, pooler", "--seed", "3"],
         capture_output=True, text=True,
     )  # fmt: skip
