@@ -25,11 +25,11 @@ import numpy as np
 import suggest
 
 from adapter_stilts.select.estimators import ESTIMATORS
-from adapter_stilts.select.ridge import standardised
+from adapter_stilts.select.ridge import fitted, standardised
 from adapter_stilts.tasks.groups import STUDY
 
 Floats: TypeAlias = Any
-PENALTIES = (1.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 1e9)
+PENALTIES = (*suggest.PENALTIES, 1e9)
 """The last one leaves nothing of what the estimators say."""
 SHARE = 0.9
 FEWEST = 4
@@ -63,11 +63,8 @@ def ways(
         return np.mean(list(known.values()), axis=0)
 
     def with_penalty(known: Mapping[str, Floats], target: str, penalty: float) -> Floats:
-        centre = mean(known, target)
-        features = np.concatenate([columns[each] for each in known])
-        wanted = np.concatenate([values - centre for values in known.values()])
-        square = features.T @ features + penalty * np.eye(features.shape[1])
-        return centre + columns[target] @ np.linalg.solve(square, features.T @ wanted)
+        weights = fitted([columns[each] for each in known], list(known.values()), penalty)
+        return mean(known, target) + columns[target] @ weights
 
     def ridge(known: Mapping[str, Floats], target: str) -> Floats:
         def error(penalty: float) -> float:

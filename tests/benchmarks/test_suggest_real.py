@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -17,12 +15,8 @@ KINDS = ("tasks", "bundles")
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        yield importlib.import_module("suggest_real")
-    finally:
-        sys.path.remove(str(ROOT / "benchmarks"))
+def benchmark(benchmarks: None) -> ModuleType:
+    return importlib.import_module("suggest_real")
 
 
 def test_what_is_stored_is_what_the_truth_says(
