@@ -153,7 +153,6 @@ def export_plan(plan: str, folder: str, store: str, without_rows: bool, as_json:
 
 def _folder(store: str) -> Path:
     """The folder of a store. Raises UsageError of an address, StoreError of a file."""
-
     from adapter_stilts.runtime import default_cache
     from adapter_stilts.stages.remote import folder_of
     from adapter_stilts.stages.store import Store

@@ -14,10 +14,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from adapter_stilts.axes import DECLARED
 from adapter_stilts.errors import UnknownNameError
 from adapter_stilts.registry import TASKS
 from adapter_stilts.tasks.base import Task
-from adapter_stilts.tasks.declaration import SUFFIX, Where
+from adapter_stilts.tasks.declaration import Where
 from adapter_stilts.tasks.declared import check_files, declaration_of, task_of
 from adapter_stilts.tasks.outside import check_usable, declared_tasks, task_in, tasks_in
 
@@ -111,7 +112,7 @@ def add_folder(folder: str | Path, notice: Callable[[str], None] = _log.warning)
 
 def is_file(name: str) -> bool:
     """Whether what stands in the place of a task's name is a TOML file's."""
-    return name.endswith(SUFFIX)
+    return name.endswith(DECLARED)
 
 
 def add_file(file: str | Path) -> Task:
@@ -132,7 +133,7 @@ def add_file(file: str | Path) -> Task:
 def added_files(names: Collection[str]) -> list[str]:
     """The files that some tasks were added from, sorted; those of bundles are read again with the bundles."""
     return sorted(
-        str(path) for path, task in _added.items() if task.name in names and path.suffix in (SUFFIX, ".py")
+        str(path) for path, task in _added.items() if task.name in names and path.suffix in (DECLARED, ".py")
     )
 
 

@@ -28,7 +28,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from adapter_stilts.errors import UsageError
 from adapter_stilts.tasks.base import Split
 
-SUFFIX = ".toml"
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 READERS = {
     ".csv": "csv",

@@ -16,11 +16,11 @@ from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
+from adapter_stilts.axes import DECLARED
 from adapter_stilts.errors import AdapterStiltsError, UnknownNameError, UsageError
 from adapter_stilts.formats import format_names
 from adapter_stilts.registry import TASKS, place_of
 from adapter_stilts.tasks.base import Task, judged_of
-from adapter_stilts.tasks.declaration import SUFFIX
 from adapter_stilts.tasks.declared import is_declaration, read_declared
 from adapter_stilts.tasks.groups import ALL, TEXTS, UNIONS
 
@@ -60,8 +60,8 @@ def tasks_in(folder: Path, notice: Callable[[str], None]) -> Iterator[tuple[Path
             f"{folder}: no such folder; --tasks names one of task files (*.py, each with a TASK, and *.toml)"
         )
     found = 0
-    for path in sorted([*folder.glob("*.py"), *folder.glob(f"*{SUFFIX}")]):
-        task = _declared_in(path, notice) if path.suffix == SUFFIX else _coded_in(path, notice)
+    for path in sorted([*folder.glob("*.py"), *folder.glob(f"*{DECLARED}")]):
+        task = _declared_in(path, notice) if path.suffix == DECLARED else _coded_in(path, notice)
         if task is not None:
             found += 1
             yield path, task
